@@ -1,0 +1,47 @@
+"""The faults of the outside that this program gives a name.
+
+    SidecarError
+    ├── ConfigError           harbor.yml cannot be used; carries every mistake at once
+    ├── NameInvalid           a repository, tag or digest that no registry accepts
+    ├── ManifestInvalid       bytes that are no manifest, or more than we read
+    ├── ChartInvalid          bytes that are no chart archive, or more than we read
+    ├── UpstreamUnavailable   the registry or chart repository did not answer
+    └── StoreUnavailable      events cannot be kept right now (disk full, database away)
+
+Answers that are part of normal operation (a target refused, a delivery was given up) are values,
+not exceptions; our own bugs are not caught here.
+"""
+
+from collections.abc import Sequence
+
+
+class SidecarError(Exception):
+    """Base of every error this program raises on purpose."""
+
+
+class ConfigError(SidecarError):
+    """harbor.yml cannot be used."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = tuple(mistakes)  #: one line each: path in the file, what is wrong, what to do
+
+
+class NameInvalid(SidecarError):
+    """A repository, tag or digest is not written as the distribution specification demands."""
+
+
+class ManifestInvalid(SidecarError):
+    """The bytes are not a manifest."""
+
+
+class ChartInvalid(SidecarError):
+    """The bytes are not a Helm chart archive with a readable Chart.yaml."""
+
+
+class UpstreamUnavailable(SidecarError):
+    """The upstream did not answer; nothing is known about what it did."""
+
+
+class StoreUnavailable(SidecarError):
+    """The store cannot keep events right now."""

@@ -1,0 +1,99 @@
+"""One request with its response: all that a detector may know.
+
+Bodies are kept only where a detector needs them (manifests, bounded); everything else went by.
+A response can be complete before its request is: an upstream may refuse an upload half-way.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sidecar.event import Chart
+from sidecar.names import Digest
+from sidecar.operation import Operation, WriteOperation
+
+
+class Outcome(StrEnum):
+    """How an exchange ended; exactly one."""
+
+    COMPLETED = "completed"  #: the answer went to the client as far as the upstream gave it
+    CLIENT_GONE = "client_gone"  #: the client left before it had the whole answer
+    UPSTREAM_FAILED = "upstream_failed"  #: no answer, or a truncated one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who made the request; two requests with an equal Client are taken to come from one client.
+
+    Connections do not identify a client: docker and skopeo open a new one for each request.
+    """
+
+    address: str
+    operator: str  #: "" when anonymous
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A bounded copy of a body with its Content-Type."""
+
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What only the upstream knew before the request was forwarded.
+
+    Looked up with the client's own credentials and within a bounded time; everything here may be
+    missing without the exchange being wrong.
+    """
+
+    existed: bool | None = None  #: whether what is to be deleted was there; None when not known
+    digest: Digest | None = None  #: of the tag or manifest that is to be deleted
+    tags: tuple[str, ...] = ()  #: all tags that named that digest
+    manifest: Body | None = None  #: the manifest that is to be deleted
+    children: Mapping[Digest, Body] = field(default_factory=dict)  #: manifests that an index names
+    platforms: Mapping[Digest, str] = field(default_factory=dict)  #: of children whose descriptor has none
+    chart: Chart | None = None  #: of a chart that is to be deleted, or of an OCI chart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A write operation that is about to be forwarded: what is needed to find out later, after a
+    crash, whether the upstream accepted it, and to derive the event that it would have raised."""
+
+    id: UUID  #: the exchange's id; the ids of its events derive from it
+    operation: WriteOperation
+    client: Client
+    opened_at: datetime  #: UTC
+    request_body: Body | None = None  #: the manifest that is PUT
+    facts: Facts = field(default_factory=Facts)
+    chart: Chart | None = None  #: what an upload holds; known before its last bytes are forwarded
+    chart_digest: Digest | None = None  #: sha256 of the uploaded .tgz, as ChartMuseum's index names it
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A finished exchange."""
+
+    id: UUID  #: the intent's id for a write operation
+    operation: Operation
+    client: Client
+    answered_at: datetime  #: UTC, when the upstream's response head came
+    status: int  #: the upstream's
+    outcome: Outcome
+    content_digest: Digest | None = None  #: Docker-Content-Digest of the response
+    oci_tags: tuple[str, ...] = ()  #: tags that a PUT by digest created (OCI-Tag of the response)
+    request_body: Body | None = None  #: a manifest that was PUT
+    response_body: Body | None = None  #: a manifest that was fetched
+    chart: Chart | None = None  #: read from the bytes that were uploaded or downloaded
+    facts: Facts = field(default_factory=Facts)
+    request_id: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        return 200 <= self.status < 300

@@ -1,0 +1,185 @@
+"""Which registry or chart operation a method and a path mean.
+
+The paths are matched from the right, because repository names contain slashes and may contain the
+words `manifests` and `blobs` themselves. Whatever matches nothing is `Other`: it is relayed and never
+looked at. Sources: distribution-spec "Endpoints"; ChartMuseum pkg/chartmuseum/router.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+from sidecar.errors import NameInvalid
+from sidecar.names import Digest, Reference, Repository, parse_digest, parse_reference, parse_repository
+from sidecar.names import repository_of as _repository_of
+
+REGISTRY_PREFIX: Final = "/v2/"
+
+#: Any number of tenant segments, as ChartMuseum's --depth-dynamic.
+DYNAMIC: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class PutManifest:
+    repository: Repository
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class GetManifest:
+    repository: Repository
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class HeadManifest:
+    repository: Repository
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteManifest:
+    """By digest the manifest goes with all its tags; by tag only the tag goes."""
+
+    repository: Repository
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class GetBlob:
+    repository: Repository
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBlob:
+    """Any step of an upload or a mount."""
+
+    repository: Repository
+
+
+@dataclass(frozen=True, slots=True)
+class UploadChart:
+    """POST of a chart, raw or as a form; the name stands in the bytes only."""
+
+    tenant: str  #: "" at depth 0, else segments joined by slashes
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadChart:
+    tenant: str
+    file_name: str  #: ends in .tgz
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChart:
+    tenant: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Relayed unchanged, raises nothing."""
+
+
+Operation = (
+    PutManifest
+    | GetManifest
+    | HeadManifest
+    | DeleteManifest
+    | GetBlob
+    | WriteBlob
+    | UploadChart
+    | DownloadChart
+    | DeleteChart
+    | Other
+)
+#: What changes the upstream and raises an event: noted as an intent before it is forwarded.
+WriteOperation = PutManifest | DeleteManifest | UploadChart | DeleteChart
+
+_MANIFEST_OPERATIONS: Final[
+    dict[str, type[PutManifest] | type[GetManifest] | type[HeadManifest] | type[DeleteManifest]]
+] = {
+    "PUT": PutManifest,
+    "GET": GetManifest,
+    "HEAD": HeadManifest,
+    "DELETE": DeleteManifest,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """What of the configuration decides how a path is read."""
+
+    default_project: str = "library"
+    chart_depth: int = 0  #: tenant segments, or DYNAMIC
+    chart_context_path: str = ""  #: ChartMuseum's --context-path, "" or "/x"
+
+
+def is_registry_path(raw_path: str) -> bool:
+    return raw_path.startswith(REGISTRY_PREFIX) or raw_path == "/v2"
+
+
+def parse_operation(method: str, raw_path: str, routes: Routes) -> Operation:
+    """What a request means; `raw_path` is as on the wire, without the query."""
+    try:
+        path = unquote(raw_path, errors="strict")
+        if is_registry_path(raw_path):
+            return _registry_operation(method, path.removeprefix(REGISTRY_PREFIX), routes)
+        return _chart_operation(method, path, routes)
+    except (NameInvalid, UnicodeDecodeError):
+        return Other()
+
+
+def chart_repository_of(tenant: str, chart_name: str, routes: Routes) -> Repository:
+    """A chart's repository as Harbor names it: project, then what follows, then the chart."""
+    full_name = f"{tenant}/{chart_name}" if tenant else chart_name
+    return _repository_of(full_name, default_project=routes.default_project)
+
+
+def _registry_operation(method: str, path: str, routes: Routes) -> Operation:
+    segments = path.split("/")
+    if len(segments) >= 3 and segments[-2] == "manifests" and method in _MANIFEST_OPERATIONS:
+        repository = _repository(segments[:-2], routes)
+        return _MANIFEST_OPERATIONS[method](repository, parse_reference(segments[-1]))
+    if len(segments) >= 4 and segments[-3:-1] == ["blobs", "uploads"]:
+        return _upload_operation(method, segments[:-3], routes)
+    if len(segments) >= 3 and segments[-2] == "blobs" and method == "GET":
+        return GetBlob(_repository(segments[:-2], routes), parse_digest(segments[-1]))
+    if len(segments) >= 3 and segments[-2:] == ["blobs", "uploads"]:
+        return _upload_operation(method, segments[:-2], routes)
+    return Other()
+
+
+def _upload_operation(method: str, name: list[str], routes: Routes) -> Operation:
+    if method in {"POST", "PATCH", "PUT"}:
+        return WriteBlob(_repository(name, routes))
+    return Other()
+
+
+def _repository(segments: list[str], routes: Routes) -> Repository:
+    return parse_repository("/".join(segments), default_project=routes.default_project)
+
+
+def _chart_operation(method: str, path: str, routes: Routes) -> Operation:
+    if not path.startswith(routes.chart_context_path):
+        return Other()
+    segments = path[len(routes.chart_context_path) :].split("/")[1:]
+    if any(segment in {"", ".", ".."} for segment in segments):
+        return Other()
+    match method, segments:
+        case "POST", ["api", *tenant, "charts"] if _is_tenant(tenant, routes):
+            return UploadChart("/".join(tenant))
+        case "DELETE", ["api", *tenant, "charts", name, version] if _is_tenant(tenant, routes):
+            return DeleteChart("/".join(tenant), name, version)
+        case "GET", [*tenant, "charts", file_name] if file_name.endswith(".tgz") and _is_tenant(
+            tenant, routes
+        ):
+            return DownloadChart("/".join(tenant), file_name)
+        case _:
+            return Other()
+
+
+def _is_tenant(segments: list[str], routes: Routes) -> bool:
+    return routes.chart_depth in {DYNAMIC, len(segments)}
