@@ -144,6 +144,7 @@ install_run() {
         say "no Go here: Debian's docker-registry 2.8 and skopeo stand in, there is no ChartMuseum (go.dev/dl)"
         debian docker-registry:docker-registry skopeo:skopeo
     fi
+    debian curl:curl
 }
 
 install_clients() {
@@ -152,7 +153,7 @@ install_clients() {
         build oras "$ORAS" oras.land/oras/cmd/oras
         build_module helm-cm-push github.com/chartmuseum/helm-push/cmd/helm-cm-push
     fi
-    debian curl:curl docker-registry:docker-registry skopeo:skopeo buildah:buildah podman:podman \
+    debian docker-registry:docker-registry skopeo:skopeo buildah:buildah podman:podman \
         dockerd:docker.io containerd:containerd
 }
 

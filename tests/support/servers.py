@@ -20,6 +20,7 @@ from tests.support.process import ROOT, Process, answers, environment, find_prog
 from tests.support.token_server import TokenServer
 
 Json = dict[str, Any]
+Version = Literal["3", "2.8"]
 ADMIN_PASSWORD = "Harbor12345"
 
 
@@ -50,7 +51,7 @@ class Registry(Process):
         self,
         folder: Path,
         *,
-        version: Literal["3", "2.8"] = "3",
+        version: Version = "3",
         users: Sequence[Credentials] = (),
         tokens: TokenServer | None = None,
         storage: Literal["inmemory", "filesystem"] = "inmemory",
@@ -161,11 +162,13 @@ class Sidecar(Process):
         depth: int | Literal["dynamic"] = 1,
         projects: Sequence[Json] = (),
         mode: Literal["grouped", "exact"] = "grouped",
+        proxy_port: int | None = None,
+        admin_port: int | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         """`settings` replace or add keys of harbor.yml; see `harbor_yml` for what is there before."""
         super().__init__(folder)
-        self.proxy_port, self.admin_port = free_port(), free_port()
+        self.proxy_port, self.admin_port = proxy_port or free_port(), admin_port or free_port()
         self.configuration = folder / "harbor.yml"
         self.harbor_yml: Json = {
             "hostname": self.host,

@@ -1,0 +1,38 @@
+# `make` prints what there is. `run` and the tests install what they need themselves (scripts/tools.sh).
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help setup run check test test-all bench fmt
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1 #/p' Makefile | awk -F' #' '{printf "  make %-10s%s\n", $$1, $$2}'
+
+setup: ## install everything the other targets need (into .tools and .venv; Debian packages as root)
+	@scripts/tools.sh
+
+run: ## real registry + ChartMuseum + sidecar; push, pull, delete, and see each webhook arrive (ONCE=1: then exit)
+	@scripts/tools.sh python run
+	@python -m demo
+
+check: ## format, lint, types, import contract
+	@scripts/tools.sh python
+	ruff format --check .
+	ruff check .
+	mypy sidecar tests demo
+	lint-imports
+
+test: ## all tests but the slow tier of real clients
+	@scripts/tools.sh python run
+	python -m pytest -m "not clients" $(ARGS)
+
+test-all: ## every test: also skopeo, docker, ctr, podman, crane, oras and helm through the sidecar
+	@scripts/tools.sh
+	python -m pytest $(ARGS)
+
+bench: ## events, bytes and requests per second on this machine
+	@scripts/tools.sh python run
+	python -m bench
+
+fmt: ## format, and mend what the linter can
+	@scripts/tools.sh python
+	ruff format .
+	ruff check --fix .

@@ -1,0 +1,129 @@
+"""The show: six things done with ordinary clients, each awaited until its webhook is there."""
+
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from demo import screen
+from tests.support.images import Artifact, build_chart, build_image, write_layout
+from tests.support.process import environment, find_program, is_installed
+from tests.support.receiver import Answer, Received
+
+WAIT_S = 30.0
+IMAGE_EVENTS = ("pushImage", "pullImage", "deleteImage")
+CHART_EVENTS = ("uploadChart", "downloadChart", "deleteChart")
+
+
+@dataclass
+class Stage:
+    """Where the show is played: a folder for its files, the sidecar's host:port, the events so far."""
+
+    folder: Path
+    host: str
+    arrived: list[str] = field(default_factory=list)
+    began: float = 0
+
+    def on_webhook(self, received: Received) -> Answer:
+        payload = received.json()
+        screen.event(payload, headline=f"after {time.monotonic() - self.began:.1f} s")
+        self.arrived.append(payload["event_type"])
+        return Answer()
+
+    def run(self, *words: str) -> None:
+        """Do one thing as a user types it, and show what the client says when it fails."""
+        screen.command(" ".join(words))
+        self.began = time.monotonic()
+        done = subprocess.run(  # noqa: S603 - the words are those of this file
+            [find_program(words[0]), *words[1:]],
+            cwd=self.folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if done.returncode:
+            screen.problem(
+                f"{words[0]} ended with status {done.returncode}: {(done.stderr or done.stdout).strip()}"
+            )
+
+    def expect(self, event_type: str) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while event_type not in self.arrived:
+            if time.monotonic() > deadline:
+                screen.problem(f"no {event_type} within {WAIT_S:.0f} s")
+                return
+            time.sleep(0.05)
+
+    def _environment(self) -> dict[str, str]:
+        homes = {
+            f"HELM_{kind}_HOME": str(self.folder / f"helm-{kind}") for kind in ("CONFIG", "CACHE", "DATA")
+        }
+        return environment(
+            DOCKER_CONFIG=str(self.folder / "docker"), **{k.upper(): v for k, v in homes.items()}
+        )
+
+
+def play(stage: Stage, *, with_charts: bool) -> bool:
+    """Whether every event arrived."""
+    screen.title("An image")
+    _play_image(stage)
+    if with_charts:
+        screen.title("A chart")
+        _play_chart(stage)
+    missing = [name for name in (*IMAGE_EVENTS, *CHART_EVENTS) if name not in stage.arrived]
+    if missing:
+        screen.problem(f"\nmissing: {', '.join(missing)}")
+    return not missing
+
+
+def _play_image(stage: Stage) -> None:
+    image = build_image("hello", layers=2, layer_size=200_000)
+    write_layout(stage.folder / "hello", image, tag="v1")
+    push, pull, delete = image_commands(image, stage.host)
+    _act(stage, zip((push, pull, delete), IMAGE_EVENTS, strict=True))
+
+
+def image_commands(image: Artifact, host: str) -> Sequence[Sequence[str]]:
+    """Push, pull and delete, with crane or else with skopeo."""
+    name = f"{host}/prj/hello"
+    if is_installed("crane"):
+        return (
+            ("crane", "push", "hello", f"{name}:v1"),
+            ("crane", "pull", f"{name}:v1", "hello.tar"),
+            ("crane", "delete", f"{name}@{image.digest}"),
+        )
+    copy = ("skopeo", "--insecure-policy", "copy", "-q")
+    return (
+        (*copy, "--dest-tls-verify=false", "oci:hello:v1", f"docker://{name}:v1"),
+        (*copy, "--src-tls-verify=false", f"docker://{name}:v1", "dir:pulled"),
+        ("skopeo", "--insecure-policy", "delete", "--tls-verify=false", f"docker://{name}:v1"),
+    )
+
+
+def _play_chart(stage: Stage) -> None:
+    chart = build_chart("hello-chart", "1.0.0", appVersion="2.1", description="made for the demo")
+    chart.write(stage.folder)
+    api = f"http://{stage.host}/api/prj/charts"
+    upload = ("curl", "-sS", "--fail", "-o", "saved.json", "--data-binary", f"@{chart.file_name}", api)
+    pull = ("helm", "pull", chart.name, "--repo", f"http://{stage.host}/prj", "--destination", "pulled-chart")
+    delete = (
+        "curl",
+        "-sS",
+        "--fail",
+        "-o",
+        "deleted.json",
+        "-X",
+        "DELETE",
+        f"{api}/{chart.name}/{chart.version}",
+    )
+    (stage.folder / "pulled-chart").mkdir()
+    _act(stage, zip((upload, pull, delete), CHART_EVENTS, strict=True))
+
+
+def _act(stage: Stage, scenes: Iterable[tuple[Sequence[str], str]]) -> None:
+    for words, event_type in scenes:
+        stage.run(*words)
+        stage.expect(event_type)
