@@ -1,0 +1,144 @@
+"""What an exchange with the registry says on its own: pushes, pulls and deletes of artifacts.
+
+One event per manifest request, exactly as Harbor itself would raise them; joining what belongs
+together is `grouping`'s. Source: Harbor src/server/registry/manifest.go and
+src/controller/event/handler/webhook/artifact/artifact.go.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from uuid import uuid5
+
+from sidecar.errors import ManifestInvalid
+from sidecar.event import Event, EventType
+from sidecar.exchange import Body, Exchange, Facts, Outcome
+from sidecar.manifest import Manifest, parse_manifest
+from sidecar.names import Digest, Reference, Repository
+from sidecar.operation import DeleteManifest, GetManifest, PutManifest
+
+
+def artifact_events(exchange: Exchange) -> tuple[Event, ...]:
+    """The events of one exchange; none when it failed or was only a look."""
+    match exchange.operation:
+        case PutManifest() as put if exchange.succeeded:
+            return _pushes(exchange, put)
+        case GetManifest() as get if exchange.status == 200 and exchange.outcome is Outcome.COMPLETED:
+            return (_event(exchange, EventType.IMAGE_PULL, get.repository, get.reference),)
+        case DeleteManifest() as delete if exchange.succeeded:
+            return (_delete(exchange, delete),)
+        case _:
+            return ()
+
+
+def manifest_of(exchange: Exchange) -> Manifest | None:
+    """The manifest that an exchange is about, None when it is not known or unreadable."""
+    return read_manifest(exchange.request_body or exchange.response_body or exchange.facts.manifest)
+
+
+def read_manifest(body: Body | None) -> Manifest | None:
+    """A manifest read from a kept body; None for nothing and for what cannot be read."""
+    if body is None:
+        return None
+    try:
+        return parse_manifest(body.content, body.content_type)
+    except ManifestInvalid:
+        return None
+
+
+def digest_of(exchange: Exchange, reference: Reference) -> Digest | None:
+    """The digest that an exchange is about.
+
+    A digest in the URL is what the client meant. Else the registry's own word; else the bytes, hashed
+    as they were sent.
+    """
+    if reference.digest or exchange.content_digest or exchange.facts.digest:
+        return reference.digest or exchange.content_digest or exchange.facts.digest
+    body = exchange.request_body or exchange.response_body
+    return Digest(f"sha256:{sha256(body.content).hexdigest()}") if body else None
+
+
+def platforms_of(manifest: Manifest, facts: Facts) -> tuple[str, ...]:
+    """Platforms of an index, nested indexes and look-ups included; attestations are none."""
+    found: dict[str, None] = {}
+    for child in manifest.children:
+        if child.is_attestation:
+            continue
+        if child.platform:
+            found[child.platform] = None
+            continue
+        nested = read_manifest(facts.children.get(child.digest))
+        if nested is not None and nested.is_index:
+            found |= dict.fromkeys(platforms_of(nested, _without(facts, child.digest)))
+        elif platform := facts.platforms.get(child.digest):
+            found[platform] = None
+    return tuple(found)
+
+
+def size_of(manifest: Manifest, children: Mapping[Digest, Body]) -> int:
+    """Image size in bytes as Harbor adds it up: an index is its own bytes and its children's.
+
+    Layers that children share count for each. Source: Harbor src/controller/artifact/manifest/index.go.
+    """
+    total = manifest.content_bytes
+    for descriptor in manifest.children:
+        child = read_manifest(children.get(descriptor.digest))
+        total += size_of(child, {}) if child else 0
+    return total
+
+
+def _without(facts: Facts, digest: Digest) -> Facts:
+    # An index cannot contain itself, digests see to that; hostile look-up answers can pretend so.
+    children = {known: body for known, body in facts.children.items() if known != digest}
+    return Facts(children=children, platforms=facts.platforms)
+
+
+def _pushes(exchange: Exchange, put: PutManifest) -> tuple[Event, ...]:
+    # Tags asked for in the query exist only if the registry lists them in OCI-Tag: stock registries
+    # ignore the query silently (distribution-spec end-7b).
+    if put.reference.digest and exchange.oci_tags:
+        return tuple(
+            _event(exchange, EventType.IMAGE_PUSH, put.repository, put.reference, tag=tag)
+            for tag in dict.fromkeys(exchange.oci_tags)
+        )
+    return (_event(exchange, EventType.IMAGE_PUSH, put.repository, put.reference),)
+
+
+def _delete(exchange: Exchange, delete: DeleteManifest) -> Event:
+    facts = exchange.facts
+    if delete.reference.tag:
+        # Only the tag goes; the manifest and its other tags stay.
+        return _event(exchange, EventType.IMAGE_DELETE, delete.repository, delete.reference)
+    first = facts.tags[0] if facts.tags else ""
+    return _event(
+        exchange, EventType.IMAGE_DELETE, delete.repository, delete.reference, tag=first, tags=facts.tags
+    )
+
+
+def _event(
+    exchange: Exchange,
+    kind: EventType,
+    repository: Repository,
+    reference: Reference,
+    *,
+    tag: str = "",
+    tags: tuple[str, ...] = (),
+) -> Event:
+    manifest = manifest_of(exchange)
+    tag = tag or reference.tag or ""
+    digest = digest_of(exchange, reference) or ""
+    return Event(
+        id=uuid5(exchange.id, f"{kind}:{tag or digest}"),
+        type=kind,
+        occurred_at=exchange.answered_at,
+        operator=exchange.client.operator,
+        repository=repository,
+        digest=digest,
+        tag=tag,
+        tags=tags or ((tag,) if tag else ()),
+        media_type=manifest.media_type if manifest else "",
+        platforms=platforms_of(manifest, exchange.facts) if manifest else (),
+        size_bytes=size_of(manifest, exchange.facts.children) if manifest else None,
+        chart=exchange.facts.chart if manifest is None or manifest.is_chart else None,
+        user_agent=exchange.client.user_agent,
+        request_id=exchange.request_id,
+    )

@@ -1,0 +1,312 @@
+"""One event for one thing done.
+
+Clients need many requests for one action: children before an index, a GET before a delete, a HEAD
+that resolves the tag and a GET of the digest. This module decides, with what is remembered, which
+event is raised now, which is held for a while and which is none. DESIGN decision: a push by tag and a
+delete never wait; a push by digest and a pull may. Sequences of real clients: docs/events.md.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sidecar.detectors.artifacts import (
+    artifact_events,
+    digest_of,
+    manifest_of,
+    platforms_of,
+    read_manifest,
+    size_of,
+)
+from sidecar.event import Event
+from sidecar.exchange import Client, Exchange
+from sidecar.manifest import Manifest
+from sidecar.memory import HeldPull, HeldPush, KnownManifest, Memory
+from sidecar.names import Digest, Reference, Repository, fallback_subject
+from sidecar.operation import DeleteManifest, GetManifest, HeadManifest, PutManifest
+
+#: docker and containerd fetch right after resolving; a slow client gets a minute.
+RESOLUTION_KEPT = timedelta(seconds=60)
+#: Between two children of one pull there may be minutes of layers.
+CHILDREN_KEPT = timedelta(minutes=5)
+#: oras and BuildKit read back what they pushed within seconds.
+READ_BACK = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holds:
+    """How long an event may wait for what it belongs to."""
+
+    pull: timedelta = timedelta(seconds=3)
+    push: timedelta = timedelta(seconds=30)
+
+
+def exact(exchange: Exchange, memory: Memory) -> tuple[Event, ...]:
+    """What Harbor itself would raise, one event for one manifest request."""
+    events = tuple(_enriched(event, exchange, memory) for event in artifact_events(exchange))
+    _learn(exchange, memory)
+    return events
+
+
+def group(exchange: Exchange, memory: Memory, holds: Holds) -> tuple[Event, ...]:
+    """The events to raise now; what has to wait is left in memory."""
+    events = tuple(_enriched(event, exchange, memory) for event in artifact_events(exchange))
+    raised = _grouped(exchange, events, memory, holds)
+    _learn(exchange, memory)
+    return raised
+
+
+def _grouped(
+    exchange: Exchange, events: tuple[Event, ...], memory: Memory, holds: Holds
+) -> tuple[Event, ...]:
+    match exchange.operation:
+        case PutManifest() as put if exchange.succeeded:
+            return _group_push(exchange, put, events, memory, holds)
+        case GetManifest() as get if events:
+            _group_pull(exchange, get, events[0], memory, holds)
+            return ()
+        case DeleteManifest() as delete:
+            return _group_delete(exchange, delete, events, memory)
+        case HeadManifest() as head if exchange.status == 200 and head.reference.tag:
+            _remember_resolution(exchange, head, memory)
+            return ()
+        case _:
+            return ()
+
+
+def ripe(memory: Memory, holds: Holds, now: datetime) -> tuple[Event, ...]:
+    """Held events whose time has come; what turned out to be none is dropped."""
+    return (*_ripe_pushes(memory, holds, now), *_ripe_pulls(memory, now))
+
+
+# Pushes
+
+
+def _group_push(
+    exchange: Exchange, put: PutManifest, events: tuple[Event, ...], memory: Memory, holds: Holds
+) -> tuple[Event, ...]:
+    manifest = manifest_of(exchange)
+    digest = digest_of(exchange, put.reference)
+    if digest:
+        _absorb(exchange.client, put.repository, digest, manifest, memory)
+    if _is_attached(manifest, put.reference):
+        return ()
+    if put.reference.tag or exchange.oci_tags:
+        return events
+    for event in events:
+        memory.hold_push(HeldPush(event=event, due_at=exchange.answered_at + holds.push))
+    return ()
+
+
+def _absorb(
+    client: Client, repository: Repository, digest: Digest, manifest: Manifest | None, memory: Memory
+) -> None:
+    """A manifest that is pushed makes its children, and itself pushed by digest before, part of it."""
+    children = _descendants(repository, manifest, memory) if manifest else ()
+    memory.drop_held_pushes(repository, (digest, *children))
+    # `crane tag` and `oras tag` read what they are about to tag.
+    for held in memory.held_pulls(client, repository, digest):
+        if not held.blob_fetched:
+            memory.release(held.event.id)
+
+
+def _descendants(
+    repository: Repository, manifest: Manifest, memory: Memory, *, levels: int = 3
+) -> tuple[Digest, ...]:
+    found = [child.digest for child in manifest.children]
+    level = found
+    for _ in range(levels - 1):
+        known = (memory.manifest(repository, digest) for digest in level)
+        level = [child for manifest_known in known if manifest_known for child in manifest_known.children]
+        found += level
+    return tuple(dict.fromkeys(found))
+
+
+def _is_attached(manifest: Manifest | None, reference: Reference) -> bool:
+    """Whether a manifest is a signature, an attestation or another referrer, not an image."""
+    if manifest and manifest.subject:
+        return True
+    return bool(reference.tag and fallback_subject(reference.tag))
+
+
+def _ripe_pushes(memory: Memory, holds: Holds, now: datetime) -> tuple[Event, ...]:
+    events = []
+    for held in memory.due_pushes(now):
+        uploaded_at = memory.last_upload(held.event.repository)
+        if uploaded_at and uploaded_at + holds.push > now:
+            # The other children of its index are still being uploaded.
+            memory.extend_push(held.event.id, uploaded_at + holds.push)
+            continue
+        memory.release(held.event.id)
+        events.append(held.event)
+    return tuple(events)
+
+
+# Pulls
+
+
+def _group_pull(exchange: Exchange, get: GetManifest, event: Event, memory: Memory, holds: Holds) -> None:
+    client, repository, at = exchange.client, get.repository, exchange.answered_at
+    manifest = manifest_of(exchange)
+    digest = Digest(event.digest)
+    children = tuple(child.digest for child in manifest.children) if manifest else ()
+    is_child = bool(get.reference.digest) and memory.take_pulled_child(
+        client, repository, digest, at=at, since=at - CHILDREN_KEPT
+    )
+    if children:
+        memory.learn_pulled_children(client, repository, children, at=at)
+    if is_child or _is_attached(manifest, get.reference):
+        return
+    if _repeats_held_pull(client, repository, event, memory):
+        return
+    read_back = bool(get.reference.digest) and memory.pushed_since(client, repository, digest, at - READ_BACK)
+    memory.hold_pull(HeldPull(event=event, client=client, due_at=at + holds.pull, needs_blob=read_back))
+
+
+def _repeats_held_pull(client: Client, repository: Repository, event: Event, memory: Memory) -> bool:
+    """Whether this is the same pull again: docker asks up to three times before it fetches a blob."""
+    return any(
+        not held.blob_fetched and (not event.tag or event.tag == held.event.tag)
+        for held in memory.held_pulls(client, repository, Digest(event.digest))
+    )
+
+
+def _ripe_pulls(memory: Memory, now: datetime) -> tuple[Event, ...]:
+    events = []
+    for held in memory.due_pulls(now):
+        memory.release(held.event.id)
+        if held.blob_fetched or not held.needs_blob:
+            events.append(_with_tag_meant(held.event, held.client, memory))
+    return tuple(events)
+
+
+def _with_tag_meant(event: Event, client: Client, memory: Memory) -> Event:
+    if event.tag:
+        return event
+    at = event.occurred_at
+    tag = memory.resolved_tag(client, event.repository, event.digest, since=at - RESOLUTION_KEPT, until=at)
+    return _with_tags(event, tag=tag, tags=event.tags)
+
+
+# Deletes
+
+
+def _group_delete(
+    exchange: Exchange, delete: DeleteManifest, events: tuple[Event, ...], memory: Memory
+) -> tuple[Event, ...]:
+    digest = digest_of(exchange, delete.reference)
+    meant = _dropped_preparation(exchange, delete, digest, memory) if digest else ""
+    known = memory.manifest(delete.repository, digest) if digest else None
+    attached = _is_attached(manifest_of(exchange), delete.reference) or bool(known and known.is_attached)
+    if not exchange.succeeded or attached:
+        return ()
+    return tuple(_with_tags(event, tag=meant or event.tag, tags=event.tags) for event in events)
+
+
+def _dropped_preparation(exchange: Exchange, delete: DeleteManifest, digest: Digest, memory: Memory) -> str:
+    """Drop the pulls that only prepared this delete; answers the tag that they named, or ""."""
+    client, repository, at = exchange.client, delete.repository, exchange.answered_at
+    meant = ""
+    for held in memory.held_pulls(client, repository, digest):
+        if not held.blob_fetched:
+            memory.release(held.event.id)
+            meant = held.event.tag or meant
+    return meant or memory.resolved_tag(client, repository, digest, since=at - RESOLUTION_KEPT, until=at)
+
+
+# What every mode remembers
+
+
+def _enriched(event: Event, exchange: Exchange, memory: Memory) -> Event:
+    """An event with every tag known to name its digest, and the size as far as memory completes it."""
+    event = replace(
+        event,
+        size_bytes=_size(event, exchange, memory),
+        platforms=_platforms(event, exchange, memory),
+    )
+    if isinstance(exchange.operation, DeleteManifest):
+        if exchange.operation.reference.tag:
+            return event  # only this tag went
+        tags = exchange.facts.tags or memory.tags_of(event.repository, event.digest)
+        return _with_tags(event, tag=tags[0] if tags else "", tags=tags)
+    return _with_tags(event, tag=event.tag, tags=memory.tags_of(event.repository, event.digest))
+
+
+def _with_tags(event: Event, *, tag: str, tags: tuple[str, ...]) -> Event:
+    first = (tag,) if tag else ()
+    return replace(event, tag=tag, tags=tuple(dict.fromkeys((*first, *tags))))
+
+
+def _platforms(event: Event, exchange: Exchange, memory: Memory) -> tuple[str, ...]:
+    """Platforms of an index; those of a nested index may have been learnt when it was pushed."""
+    manifest = manifest_of(exchange)
+    nested = (c.digest for c in manifest.children if not c.platform) if manifest else ()
+    known = (memory.manifest(event.repository, digest) for digest in nested)
+    more = (platform for child in known if child for platform in child.platforms)
+    return tuple(dict.fromkeys((*event.platforms, *more)))
+
+
+def _size(event: Event, exchange: Exchange, memory: Memory) -> int | None:
+    manifest = manifest_of(exchange)
+    if manifest is None:
+        return _known_size(event.repository, Digest(event.digest), memory, levels=3)
+    if not manifest.children:
+        return event.size_bytes
+    total = manifest.content_bytes
+    for child in manifest.children:
+        body = read_manifest(exchange.facts.children.get(child.digest))
+        known = size_of(body, exchange.facts.children) if body else None
+        total += known or _known_size(event.repository, child.digest, memory, levels=2) or 0
+    return total
+
+
+def _known_size(repository: Repository, digest: Digest, memory: Memory, *, levels: int) -> int | None:
+    known = memory.manifest(repository, digest)
+    if known is None or levels == 0:
+        return None
+    children = (_known_size(repository, child, memory, levels=levels - 1) for child in known.children)
+    return known.content_bytes + sum(size or 0 for size in children)
+
+
+def _learn(exchange: Exchange, memory: Memory) -> None:
+    match exchange.operation:
+        case PutManifest(repository, reference) if exchange.succeeded:
+            _learn_manifest(exchange, repository, reference, memory)
+            if digest := digest_of(exchange, reference):
+                memory.learn_push(exchange.client, repository, digest, at=exchange.answered_at)
+        case GetManifest(repository, reference) | HeadManifest(repository, reference) if (
+            exchange.status == 200
+        ):
+            _learn_manifest(exchange, repository, reference, memory)
+        case DeleteManifest(repository, reference) if exchange.succeeded:
+            if reference.tag:
+                memory.forget_tag(repository, reference.tag)
+            elif reference.digest:
+                memory.forget_digest(repository, reference.digest)
+        case _:
+            return
+
+
+def _learn_manifest(exchange: Exchange, repository: Repository, reference: Reference, memory: Memory) -> None:
+    digest, at = digest_of(exchange, reference), exchange.answered_at
+    if digest is None:
+        return
+    for tag in (reference.tag, *exchange.oci_tags):
+        if tag:
+            memory.learn_tag(repository, tag, digest, at=at)
+    if manifest := manifest_of(exchange):
+        known = KnownManifest(
+            media_type=manifest.media_type,
+            content_bytes=manifest.content_bytes,
+            children=tuple(child.digest for child in manifest.children),
+            platforms=platforms_of(manifest, exchange.facts),
+            is_attached=_is_attached(manifest, reference),
+        )
+        memory.learn_manifest(repository, digest, known, at=at)
+
+
+def _remember_resolution(exchange: Exchange, head: HeadManifest, memory: Memory) -> None:
+    digest = digest_of(exchange, head.reference)
+    if digest and head.reference.tag:
+        memory.learn_resolution(
+            exchange.client, head.repository, head.reference.tag, digest, at=exchange.answered_at
+        )

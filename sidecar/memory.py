@@ -1,0 +1,114 @@
+"""What is remembered between exchanges, so that one thing done becomes one event.
+
+The store keeps it (in the same transaction as the events that follow from it); detectors decide with
+it. Times are UTC. Everything but held events may be forgotten without an event being lost: it only
+makes events poorer (a tag not known) or more numerous.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from sidecar.event import Event
+from sidecar.exchange import Client
+from sidecar.names import Digest, Repository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownManifest:
+    """What is remembered of a manifest that was seen."""
+
+    media_type: str
+    content_bytes: int  #: manifest, config and layers; children not included
+    children: tuple[Digest, ...]
+    platforms: tuple[str, ...]  #: of an index; those of nested indexes included as far as known
+    is_attached: bool  #: a referrer, signature or attestation: no image of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPush:
+    """A push by digest that waits for the index or tag that it may belong to."""
+
+    event: Event
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPull:
+    """A pull that waits for what it may belong to: a delete, a re-tag, a repetition."""
+
+    event: Event
+    client: Client
+    due_at: datetime
+    needs_blob: bool  #: a read-back of something just pushed: a pull only if blobs are fetched
+    blob_fetched: bool = False
+
+
+class Memory(Protocol):
+    """One transaction's view of what is remembered; implemented by the store."""
+
+    def learn_tag(self, repository: Repository, tag: str, digest: Digest, *, at: datetime) -> None: ...
+
+    def forget_tag(self, repository: Repository, tag: str) -> None: ...
+
+    def forget_digest(self, repository: Repository, digest: Digest) -> None:
+        """Drop the manifest and every tag that names it."""
+
+    def tags_of(self, repository: Repository, digest: str) -> tuple[str, ...]:
+        """Tags last seen to name the digest, the newest first."""
+
+    def learn_manifest(
+        self, repository: Repository, digest: Digest, known: KnownManifest, *, at: datetime
+    ) -> None: ...
+
+    def manifest(self, repository: Repository, digest: Digest) -> KnownManifest | None: ...
+
+    def learn_push(self, client: Client, repository: Repository, digest: Digest, *, at: datetime) -> None:
+        """Note who pushed a manifest, to tell a read-back from a pull."""
+
+    def pushed_since(
+        self, client: Client, repository: Repository, digest: Digest, since: datetime
+    ) -> bool: ...
+
+    def learn_resolution(
+        self, client: Client, repository: Repository, tag: str, digest: Digest, *, at: datetime
+    ) -> None:
+        """Note that a client asked what a tag names, without fetching it."""
+
+    def resolved_tag(
+        self, client: Client, repository: Repository, digest: str, *, since: datetime, until: datetime
+    ) -> str:
+        """The tag that a client last resolved to this digest in that time, "" for none."""
+
+    def learn_pulled_children(
+        self, client: Client, repository: Repository, children: tuple[Digest, ...], *, at: datetime
+    ) -> None: ...
+
+    def take_pulled_child(
+        self, client: Client, repository: Repository, digest: Digest, *, at: datetime, since: datetime
+    ) -> bool:
+        """Whether the digest is a child of an index that the client fetched since then.
+
+        A child is taken once; the same client fetching it again long after is a pull of its own.
+        """
+
+    def hold_push(self, held: HeldPush) -> None: ...
+
+    def drop_held_pushes(self, repository: Repository, digests: tuple[Digest, ...]) -> None: ...
+
+    def due_pushes(self, now: datetime) -> tuple[HeldPush, ...]: ...
+
+    def extend_push(self, event_id: UUID, due_at: datetime) -> None: ...
+
+    def last_upload(self, repository: Repository) -> datetime | None:
+        """When an upload to the repository was last seen to go on."""
+
+    def hold_pull(self, held: HeldPull) -> None: ...
+
+    def held_pulls(self, client: Client, repository: Repository, digest: Digest) -> tuple[HeldPull, ...]: ...
+
+    def due_pulls(self, now: datetime) -> tuple[HeldPull, ...]: ...
+
+    def release(self, event_id: UUID) -> None:
+        """Forget a held event that is being stored or dropped."""

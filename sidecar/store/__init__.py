@@ -1,0 +1,1 @@
+"""Deliveries kept until they are delivered; the only stage that knows SQL."""

@@ -1,0 +1,313 @@
+"""One transaction's view of the store: what is remembered, what is held, what is owed.
+
+A Ledger lives inside one unit of work on the writer's connection. It implements `memory.Memory` for
+the detectors and keeps intents, events and deliveries. Nothing here decides anything.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sidecar.delivery import Delivery, DeliveryState
+from sidecar.event import Event
+from sidecar.exchange import Client, Intent
+from sidecar.memory import HeldPull, HeldPush, KnownManifest
+from sidecar.names import Digest, Repository
+from sidecar.store.records import (
+    client_from_key,
+    client_key,
+    event_from_json,
+    event_to_json,
+    intent_to_json,
+    known_from_json,
+    known_to_json,
+    moment,
+    seconds,
+)
+
+_MOST_TAGS: Final = 1000
+_MOST_DUE: Final = 500
+
+# Kinds of traces: what a client did a moment ago.
+_PUSHED: Final = "pushed"
+_RESOLVED: Final = "resolved"
+_CHILD: Final = "child"
+
+_PULL: Final = "pull"
+_PUSH: Final = "push"
+
+
+class Ledger:
+    """Reads and writes of one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._sql = connection
+
+    # Intents
+
+    def open_intent(self, intent: Intent, *, run: str) -> None:
+        """Note a write operation; the same id again replaces what is noted."""
+        self._sql.execute(
+            "INSERT OR REPLACE INTO intents (id, run, opened_at, document) VALUES (?, ?, ?, ?)",
+            (str(intent.id), run, seconds(intent.opened_at), intent_to_json(intent)),
+        )
+
+    def close_intent(self, intent_id: UUID) -> None:
+        self._sql.execute("DELETE FROM intents WHERE id = ?", (str(intent_id),))
+
+    def disown_intent(self, intent_id: UUID) -> None:
+        """Leave an intent to reconciliation: its exchange ended without an answer."""
+        self._sql.execute("UPDATE intents SET run = '' WHERE id = ?", (str(intent_id),))
+
+    # Events and deliveries
+
+    def store_event(self, event: Event, deliveries: Iterable[Delivery], *, next_attempt_at: datetime) -> None:
+        """Keep an event with its deliveries; storing the same twice stores once."""
+        occurred_at = seconds(event.occurred_at)
+        self._sql.execute(
+            "INSERT INTO events (id, type, repository, occurred_at, document) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (id) DO NOTHING",
+            (str(event.id), event.type, event.repository.full_name, occurred_at, event_to_json(event)),
+        )
+        for delivery in deliveries:
+            self._store_delivery(delivery, next_attempt_at)
+            self._sql.execute(
+                "INSERT INTO last_triggered (policy_id, event_type, at) VALUES (?, ?, ?) "
+                "ON CONFLICT (policy_id, event_type) DO UPDATE SET at = max(at, excluded.at)",
+                (delivery.target.policy_id, event.type, occurred_at),
+            )
+
+    def _store_delivery(self, delivery: Delivery, next_attempt_at: datetime) -> None:
+        self._sql.execute(
+            "INSERT INTO deliveries (id, event_id, event_type, policy_id, target_index, repository, "
+            "content_type, body, state, created_at, next_attempt_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            (
+                str(delivery.id),
+                str(delivery.event_id),
+                delivery.event_type,
+                delivery.target.policy_id,
+                delivery.target.index,
+                delivery.repository,
+                delivery.content_type,
+                delivery.body,
+                DeliveryState.WAITING,
+                seconds(delivery.created_at),
+                seconds(next_attempt_at),
+            ),
+        )
+
+    # Repositories
+
+    def created_at(self, repository: Repository, *, at: datetime | None = None) -> int | None:
+        """Unix seconds when the repository was first seen pushed; notes `at` when it is the first."""
+        if at is not None:
+            self._sql.execute(
+                "INSERT INTO repositories (repository, created_at) VALUES (?, ?) "
+                "ON CONFLICT (repository) DO UPDATE SET created_at = coalesce(created_at, excluded.created_at)",
+                (repository.full_name, seconds(at)),
+            )
+        row = self._sql.execute(
+            "SELECT created_at FROM repositories WHERE repository = ?", (repository.full_name,)
+        ).fetchone()
+        return int(row[0]) if row and row[0] is not None else None
+
+    def note_upload(self, repository: Repository, *, at: datetime) -> None:
+        self._sql.execute(
+            "INSERT INTO repositories (repository, uploaded_at) VALUES (?, ?) "
+            "ON CONFLICT (repository) DO UPDATE SET uploaded_at = excluded.uploaded_at",
+            (repository.full_name, seconds(at)),
+        )
+
+    def last_upload(self, repository: Repository) -> datetime | None:
+        row = self._sql.execute(
+            "SELECT uploaded_at FROM repositories WHERE repository = ?", (repository.full_name,)
+        ).fetchone()
+        return moment(row[0]) if row and row[0] is not None else None
+
+    # Tags and manifests
+
+    def learn_tag(self, repository: Repository, tag: str, digest: Digest, *, at: datetime) -> None:
+        self._sql.execute(
+            "INSERT INTO tags (repository, tag, digest, seen_at) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (repository, tag) DO UPDATE SET digest = excluded.digest, seen_at = excluded.seen_at",
+            (repository.full_name, tag, digest, seconds(at)),
+        )
+
+    def forget_tag(self, repository: Repository, tag: str) -> None:
+        self._sql.execute("DELETE FROM tags WHERE repository = ? AND tag = ?", (repository.full_name, tag))
+
+    def forget_digest(self, repository: Repository, digest: Digest) -> None:
+        for table in ("tags", "manifests"):
+            self._sql.execute(
+                f"DELETE FROM {table} WHERE repository = ? AND digest = ?",  # noqa: S608  # two constants
+                (repository.full_name, digest),
+            )
+
+    def tags_of(self, repository: Repository, digest: str) -> tuple[str, ...]:
+        rows = self._sql.execute(
+            "SELECT tag FROM tags WHERE repository = ? AND digest = ? ORDER BY seen_at DESC, tag LIMIT ?",
+            (repository.full_name, digest, _MOST_TAGS),
+        )
+        return tuple(tag for (tag,) in rows)
+
+    def learn_manifest(
+        self, repository: Repository, digest: Digest, known: KnownManifest, *, at: datetime
+    ) -> None:
+        self._sql.execute(
+            "INSERT OR REPLACE INTO manifests (repository, digest, seen_at, document) VALUES (?, ?, ?, ?)",
+            (repository.full_name, digest, seconds(at), known_to_json(known)),
+        )
+
+    def manifest(self, repository: Repository, digest: Digest) -> KnownManifest | None:
+        row = self._sql.execute(
+            "SELECT document FROM manifests WHERE repository = ? AND digest = ?",
+            (repository.full_name, digest),
+        ).fetchone()
+        return known_from_json(row[0]) if row else None
+
+    # Traces of clients
+
+    def learn_push(self, client: Client, repository: Repository, digest: Digest, *, at: datetime) -> None:
+        self._trace(_PUSHED, client, repository, digest, tag="", at=at)
+
+    def pushed_since(self, client: Client, repository: Repository, digest: Digest, since: datetime) -> bool:
+        found = self._sql.execute(
+            "SELECT 1 FROM traces WHERE kind = ? AND client = ? AND repository = ? AND digest = ? "
+            "AND seen_at >= ?",
+            (_PUSHED, client_key(client), repository.full_name, digest, seconds(since)),
+        )
+        return found.fetchone() is not None
+
+    def learn_resolution(
+        self, client: Client, repository: Repository, tag: str, digest: Digest, *, at: datetime
+    ) -> None:
+        self._trace(_RESOLVED, client, repository, digest, tag=tag, at=at)
+
+    def resolved_tag(
+        self, client: Client, repository: Repository, digest: str, *, since: datetime, until: datetime
+    ) -> str:
+        row = self._sql.execute(
+            "SELECT tag FROM traces WHERE kind = ? AND client = ? AND repository = ? AND digest = ? "
+            "AND seen_at BETWEEN ? AND ? ORDER BY seen_at DESC LIMIT 1",
+            (_RESOLVED, client_key(client), repository.full_name, digest, seconds(since), seconds(until)),
+        ).fetchone()
+        return str(row[0]) if row else ""
+
+    def learn_pulled_children(
+        self, client: Client, repository: Repository, children: tuple[Digest, ...], *, at: datetime
+    ) -> None:
+        for child in children:
+            self._trace(_CHILD, client, repository, child, tag="", at=at)
+
+    def take_pulled_child(
+        self, client: Client, repository: Repository, digest: Digest, *, at: datetime, since: datetime
+    ) -> bool:
+        taken = self._sql.execute(
+            "UPDATE traces SET taken_at = coalesce(taken_at, ?1) "
+            "WHERE kind = ?2 AND client = ?3 AND repository = ?4 AND digest = ?5 AND tag = '' "
+            "AND seen_at >= ?6 AND coalesce(taken_at, ?1) >= ?1 - ?7",
+            (
+                seconds(at),
+                _CHILD,
+                client_key(client),
+                repository.full_name,
+                digest,
+                seconds(since),
+                _TAKEN_AGAIN_S,
+            ),
+        )
+        return taken.rowcount > 0
+
+    def _trace(
+        self, kind: str, client: Client, repository: Repository, digest: str, *, tag: str, at: datetime
+    ) -> None:
+        self._sql.execute(
+            "INSERT OR REPLACE INTO traces (kind, client, repository, digest, tag, seen_at) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (kind, client_key(client), repository.full_name, digest, tag, seconds(at)),
+        )
+
+    # Held events
+
+    def hold_push(self, held: HeldPush) -> None:
+        self._hold(_PUSH, held.event, "", held.due_at, needs_blob=False)
+
+    def hold_pull(self, held: HeldPull) -> None:
+        self._hold(_PULL, held.event, client_key(held.client), held.due_at, needs_blob=held.needs_blob)
+
+    def _hold(self, kind: str, event: Event, client: str, due_at: datetime, *, needs_blob: bool) -> None:
+        self._sql.execute(
+            "INSERT INTO held (event_id, kind, repository, digest, client, due_at, needs_blob, event) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",
+            (
+                str(event.id),
+                kind,
+                event.repository.full_name,
+                event.digest,
+                client,
+                seconds(due_at),
+                needs_blob,
+                event_to_json(event),
+            ),
+        )
+
+    def drop_held_pushes(self, repository: Repository, digests: tuple[Digest, ...]) -> None:
+        self._sql.executemany(
+            "DELETE FROM held WHERE kind = ? AND repository = ? AND digest = ?",
+            ((_PUSH, repository.full_name, digest) for digest in digests),
+        )
+
+    def due_pushes(self, now: datetime) -> tuple[HeldPush, ...]:
+        rows = self._sql.execute(
+            "SELECT event, due_at FROM held WHERE kind = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
+            (_PUSH, seconds(now), _MOST_DUE),
+        )
+        return tuple(
+            HeldPush(event=event_from_json(event), due_at=moment(due_at)) for event, due_at in rows.fetchall()
+        )
+
+    def extend_push(self, event_id: UUID, due_at: datetime) -> None:
+        self._sql.execute("UPDATE held SET due_at = ? WHERE event_id = ?", (seconds(due_at), str(event_id)))
+
+    def held_pulls(self, client: Client, repository: Repository, digest: Digest) -> tuple[HeldPull, ...]:
+        rows = self._sql.execute(
+            "SELECT event, client, due_at, needs_blob, blob_fetched FROM held "
+            "WHERE kind = ? AND repository = ? AND digest = ? AND client = ?",
+            (_PULL, repository.full_name, digest, client_key(client)),
+        )
+        return tuple(_held_pull(row) for row in rows.fetchall())
+
+    def due_pulls(self, now: datetime) -> tuple[HeldPull, ...]:
+        rows = self._sql.execute(
+            "SELECT event, client, due_at, needs_blob, blob_fetched FROM held "
+            "WHERE kind = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
+            (_PULL, seconds(now), _MOST_DUE),
+        )
+        return tuple(_held_pull(row) for row in rows.fetchall())
+
+    def note_blob_fetched(self, client: Client, repository: Repository) -> None:
+        self._sql.execute(
+            "UPDATE held SET blob_fetched = 1 WHERE kind = ? AND repository = ? AND client = ?",
+            (_PULL, repository.full_name, client_key(client)),
+        )
+
+    def release(self, event_id: UUID) -> None:
+        self._sql.execute("DELETE FROM held WHERE event_id = ?", (str(event_id),))
+
+
+#: The same child fetched again by the same client within this time is the same pull.
+_TAKEN_AGAIN_S: Final = 10.0
+
+
+def _held_pull(row: tuple[str, str, float, int, int]) -> HeldPull:
+    event, client, due_at, needs_blob, blob_fetched = row
+    return HeldPull(
+        event=event_from_json(event),
+        client=client_from_key(client),
+        due_at=moment(due_at),
+        needs_blob=bool(needs_blob),
+        blob_fetched=bool(blob_fetched),
+    )

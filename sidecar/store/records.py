@@ -1,0 +1,146 @@
+"""Events, intents and what is remembered of manifests, as JSON documents and back.
+
+Documents outlive a version of this program: readers use defaults for keys that are missing and ignore
+keys that they do not know.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sidecar.event import Chart, Event, EventType
+from sidecar.exchange import Body, Client, Facts, Intent
+from sidecar.memory import KnownManifest
+from sidecar.names import Digest, Reference, Repository, Tag
+from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart, WriteOperation
+
+
+def seconds(moment: datetime) -> float:
+    """Unix seconds of an aware datetime."""
+    return moment.timestamp()
+
+
+def moment(unix_s: float) -> datetime:
+    return datetime.fromtimestamp(unix_s, UTC)
+
+
+def client_key(client: Client) -> str:
+    """One text for one client, for comparison only."""
+    return json.dumps([client.address, client.operator, client.user_agent])
+
+
+def client_from_key(key: str) -> Client:
+    address, operator, user_agent = json.loads(key)
+    return Client(address=address, operator=operator, user_agent=user_agent)
+
+
+def event_to_json(event: Event) -> str:
+    document = asdict(event)
+    document |= {"id": str(event.id), "occurred_at": seconds(event.occurred_at)}
+    return json.dumps(document, separators=(",", ":"))
+
+
+def event_from_json(text: str) -> Event:
+    document = json.loads(text)
+    known = {name: document[name] for name in Event.__slots__ if name in document}
+    known |= {
+        "id": UUID(document["id"]),
+        "type": EventType(document["type"]),
+        "occurred_at": moment(document["occurred_at"]),
+        "repository": Repository(**document["repository"]),
+        "tags": tuple(document.get("tags", ())),
+        "platforms": tuple(document.get("platforms", ())),
+        "chart": _chart(document.get("chart")),
+    }
+    return Event(**known)
+
+
+def known_to_json(known: KnownManifest) -> str:
+    return json.dumps(asdict(known), separators=(",", ":"))
+
+
+def known_from_json(text: str) -> KnownManifest:
+    document = json.loads(text)
+    return KnownManifest(
+        media_type=document["media_type"],
+        content_bytes=document["content_bytes"],
+        children=tuple(document["children"]),
+        platforms=tuple(document["platforms"]),
+        is_attached=document["is_attached"],
+    )
+
+
+_OPERATIONS: Final = {kind.__name__: kind for kind in (PutManifest, DeleteManifest, UploadChart, DeleteChart)}
+
+
+def intent_to_json(intent: Intent) -> str:
+    facts = intent.facts
+    document = {
+        "operation": {"kind": type(intent.operation).__name__, **asdict(intent.operation)},
+        "client": asdict(intent.client),
+        "request_body": _body_out(intent.request_body),
+        "facts": {
+            "existed": facts.existed,
+            "digest": facts.digest,
+            "tags": facts.tags,
+            "manifest": _body_out(facts.manifest),
+            "children": {digest: _body_out(body) for digest, body in facts.children.items()},
+            "platforms": dict(facts.platforms),
+            "chart": asdict(facts.chart) if facts.chart else None,
+        },
+        "chart": asdict(intent.chart) if intent.chart else None,
+        "chart_digest": intent.chart_digest,
+        "request_id": intent.request_id,
+    }
+    return json.dumps(document, separators=(",", ":"))
+
+
+def intent_from_json(identity: str, opened_at: float, text: str) -> Intent:
+    document = json.loads(text)
+    facts = document["facts"]
+    children = {Digest(digest): _body_in(body) for digest, body in facts["children"].items()}
+    return Intent(
+        id=UUID(identity),
+        operation=_operation(document["operation"]),
+        client=Client(**document["client"]),
+        opened_at=moment(opened_at),
+        request_body=_body_in(document["request_body"]),
+        facts=Facts(
+            existed=facts["existed"],
+            digest=facts["digest"],
+            tags=tuple(facts["tags"]),
+            manifest=_body_in(facts["manifest"]),
+            children={digest: body for digest, body in children.items() if body},
+            platforms=facts["platforms"],
+            chart=_chart(facts["chart"]),
+        ),
+        chart=_chart(document["chart"]),
+        chart_digest=document["chart_digest"],
+        request_id=document["request_id"],
+    )
+
+
+def _operation(document: dict[str, Any]) -> WriteOperation:
+    kind = _OPERATIONS[document.pop("kind")]
+    if "repository" in document:
+        document["repository"] = Repository(**document["repository"])
+        tag, digest = document["reference"]["tag"], document["reference"]["digest"]
+        document["reference"] = Reference(
+            tag=Tag(tag) if tag else None, digest=Digest(digest) if digest else None
+        )
+    return kind(**document)
+
+
+def _chart(document: dict[str, Any] | None) -> Chart | None:
+    return Chart(**document) if document else None
+
+
+def _body_out(body: Body | None) -> list[str] | None:
+    return [b64encode(body.content).decode(), body.content_type] if body else None
+
+
+def _body_in(document: list[str] | None) -> Body | None:
+    return Body(b64decode(document[0]), document[1]) if document else None

@@ -1,0 +1,120 @@
+"""The tables. Forward only: a released script is never changed, a new one is added below.
+
+Times are Unix seconds (REAL, UTC). Repositories are full names. Events travel as JSON (`records`).
+"""
+
+from typing import Final
+
+_FIRST: Final = """
+CREATE TABLE intents (
+    id TEXT PRIMARY KEY,
+    run TEXT NOT NULL,
+    opened_at REAL NOT NULL,
+    document TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE held (
+    event_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    client TEXT NOT NULL,
+    due_at REAL NOT NULL,
+    needs_blob INTEGER NOT NULL DEFAULT 0,
+    blob_fetched INTEGER NOT NULL DEFAULT 0,
+    event TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX held_due ON held (due_at);
+CREATE INDEX held_digest ON held (repository, digest);
+
+CREATE TABLE tags (
+    repository TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    seen_at REAL NOT NULL,
+    PRIMARY KEY (repository, tag)
+) WITHOUT ROWID;
+CREATE INDEX tags_digest ON tags (repository, digest);
+
+CREATE TABLE manifests (
+    repository TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    seen_at REAL NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (repository, digest)
+) WITHOUT ROWID;
+CREATE INDEX manifests_seen ON manifests (seen_at);
+
+CREATE TABLE traces (
+    kind TEXT NOT NULL,
+    client TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    seen_at REAL NOT NULL,
+    taken_at REAL,
+    PRIMARY KEY (kind, client, repository, digest, tag)
+) WITHOUT ROWID;
+CREATE INDEX traces_seen ON traces (seen_at);
+
+CREATE TABLE repositories (
+    repository TEXT PRIMARY KEY,
+    created_at REAL,
+    uploaded_at REAL
+) WITHOUT ROWID;
+
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    occurred_at REAL NOT NULL,
+    document TEXT NOT NULL
+);
+CREATE INDEX events_occurred ON events (occurred_at);
+
+CREATE TABLE deliveries (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    event_id TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    policy_id TEXT NOT NULL,
+    target_index INTEGER NOT NULL,
+    repository TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    body BLOB NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    created_at REAL NOT NULL,
+    finished_at REAL,
+    next_attempt_at REAL,
+    failures INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX deliveries_waiting ON deliveries (policy_id, target_index, next_attempt_at, seq)
+    WHERE state = 'waiting';
+CREATE INDEX deliveries_sending ON deliveries (seq) WHERE state = 'sending';
+CREATE INDEX deliveries_event ON deliveries (event_id);
+CREATE INDEX deliveries_finished ON deliveries (finished_at) WHERE finished_at IS NOT NULL;
+
+CREATE TABLE attempts (
+    delivery_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    duration_ms REAL NOT NULL,
+    status INTEGER,
+    error TEXT NOT NULL DEFAULT '',
+    address TEXT NOT NULL DEFAULT '',
+    excerpt TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (delivery_id, number, started_at)
+) WITHOUT ROWID;
+
+CREATE TABLE last_triggered (
+    policy_id TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (policy_id, event_type)
+) WITHOUT ROWID
+"""
+
+MIGRATIONS: Final = (_FIRST,)
