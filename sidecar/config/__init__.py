@@ -1,0 +1,37 @@
+"""harbor.yml and the environment, turned into frozen settings.
+
+    document      bytes of the file        => plain values, or mistakes with their line
+    environment   SIDECAR_ names           => laid over those values
+    secret_files  *_file keys              => read, and put where the secret itself may stand
+    model         the shape of harbor.yml  (pydantic; nothing of it leaves this package)
+    rules         what one key alone cannot say
+    load          all of these in order    => Settings, or ConfigError with every mistake at once
+    changes       what of new settings needs a restart
+
+Only app, cli and reload may import this package; every other stage is handed plain values.
+"""
+
+from sidecar.config.changes import Changes, compare
+from sidecar.config.load import load
+from sidecar.config.settings import (
+    ChartUpstream,
+    Egress,
+    Events,
+    Network,
+    Notification,
+    Settings,
+    Upstream,
+)
+
+__all__ = [
+    "Changes",
+    "ChartUpstream",
+    "Egress",
+    "Events",
+    "Network",
+    "Notification",
+    "Settings",
+    "Upstream",
+    "compare",
+    "load",
+]

@@ -1,0 +1,149 @@
+"""A checked harbor.yml => Settings: from here on there are only our own values."""
+
+from pathlib import Path
+
+from sidecar.config import model
+from sidecar.config.checks import as_network, split_address
+from sidecar.config.settings import ChartUpstream, Egress, Events, Network, Notification, Settings, Upstream
+from sidecar.event import EventType, parse_event_type
+from sidecar.policy import (
+    ALL_PROJECTS,
+    EventNames,
+    PayloadFormat,
+    Project,
+    Secret,
+    Target,
+    TargetType,
+    WebhookPolicy,
+)
+
+_LEVELS = {"fatal": "critical"}  # Harbor's word for the highest level
+
+
+def settings_of(
+    checked: model.HarborYml, *, folder: Path, notices: tuple[str, ...], files: tuple[Path, ...]
+) -> Settings:
+    return Settings(
+        hostname=checked.hostname,
+        external_url=checked.external_url or f"https://{checked.hostname}",
+        listen_proxy=split_address(checked.listen.proxy),
+        listen_admin=split_address(checked.listen.admin),
+        workers=checked.workers,
+        registry=_registry(checked.registry, folder),
+        chart_repository=_chart_repository(checked.chart_repository, folder),
+        data_volume=Path(checked.data_volume),
+        log_level=_LEVELS.get(checked.log.level, checked.log.level),
+        notification=_notification(checked.notification),
+        events=_events(checked.events),
+        strict=checked.strict,
+        trusted_proxies=_networks(checked.trusted_proxies),
+        egress=_egress(checked.egress),
+        projects=tuple(_project(project) for project in checked.projects if project.name != ALL_PROJECTS),
+        policies=tuple(
+            _policy(policy, project.name)
+            for project in checked.projects
+            for policy in project.webhook_policies
+        ),
+        look_up_timeout_s=checked.look_up_timeout_s,
+        notices=notices,
+        files=files,
+    )
+
+
+def _registry(section: model.UpstreamSection, folder: Path) -> Upstream:
+    return Upstream(
+        url=section.url,
+        username=section.username or "",
+        password=Secret(section.password or ""),
+        ca_file=folder / section.ca_file if section.ca_file else None,
+        skip_cert_verify=section.skip_cert_verify,
+        connect_timeout_s=section.connect_timeout_s,
+        read_timeout_s=section.read_timeout_s,
+    )
+
+
+def _chart_repository(section: model.ChartRepository | None, folder: Path) -> ChartUpstream | None:
+    if section is None:
+        return None
+    common = _registry(section, folder)
+    return ChartUpstream(
+        url=common.url,
+        username=common.username,
+        password=common.password,
+        ca_file=common.ca_file,
+        skip_cert_verify=common.skip_cert_verify,
+        connect_timeout_s=common.connect_timeout_s,
+        read_timeout_s=common.read_timeout_s,
+        depth=section.depth,
+        context_path=section.context_path,
+        form_field=section.form_field,
+    )
+
+
+def _notification(section: model.NotificationSection) -> Notification:
+    waits = section.retry_waits_s
+    return Notification(
+        enabled=section.enabled,
+        max_retry=section.webhook_job_max_retry,
+        timeout_s=section.webhook_job_http_client_timeout,
+        retry_waits_s=None if waits is None else tuple(waits),
+        target_concurrency=section.target_concurrency,
+        retention_days=section.retention_days,
+    )
+
+
+def _events(section: model.EventsSection) -> Events:
+    return Events(
+        mode=section.mode,
+        pull_hold_s=section.pull_hold_s,
+        push_hold_s=section.push_hold_s,
+        ignore_user_agents=tuple(section.ignore_user_agents),
+        default_project=section.default_project,
+    )
+
+
+def _egress(section: model.EgressSection) -> Egress:
+    return Egress(
+        allow_cidrs=_networks(section.allow_cidrs),
+        deny_cidrs=_networks(section.deny_cidrs),
+        allow_hosts=tuple(section.allow_hosts),
+    )
+
+
+def _networks(texts: list[str]) -> tuple[Network, ...]:
+    return tuple(as_network(text) for text in texts)
+
+
+def _project(section: model.ProjectSection) -> Project:
+    return Project(name=section.name, public=section.public, oci_chart_events=section.oci_chart_events)
+
+
+def _policy(section: model.PolicySection, project: str) -> WebhookPolicy:
+    return WebhookPolicy(
+        id=f"{project}/{section.name}",
+        project=project,
+        name=section.name,
+        enabled=section.enabled,
+        event_types=_event_types(section.event_types),
+        repositories=tuple(section.repositories),
+        tags=tuple(section.tags),
+        targets=tuple(_target(target) for target in section.targets),
+    )
+
+
+def _event_types(names: list[str] | None) -> frozenset[EventType]:
+    if names is None:
+        return frozenset(EventType)
+    return frozenset(kind for name in names if (kind := parse_event_type(name)))
+
+
+def _target(section: model.TargetSection) -> Target:
+    return Target(
+        address=section.address,
+        type=TargetType(section.type),
+        auth_header=Secret(section.auth_header or ""),
+        skip_cert_verify=section.skip_cert_verify,
+        payload_format=PayloadFormat(section.payload_format),
+        event_names=EventNames(section.event_names),
+        secret=Secret(section.secret or ""),
+    )

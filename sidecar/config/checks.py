@@ -1,0 +1,172 @@
+"""What one value must look like; each check answers with the value, or raises ValueError saying why.
+
+The texts never repeat the value: an address may hold a password.
+"""
+
+import base64
+import binascii
+import re
+from ipaddress import ip_network
+from urllib.parse import SplitResult, urlsplit
+
+from sidecar.config.mistakes import did_you_mean
+from sidecar.config.settings import Network
+from sidecar.event import EventType, parse_event_type
+from sidecar.operation import DYNAMIC
+from sidecar.policy import ALL_PROJECTS
+
+_HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?)(?::[0-9]{1,5})?")
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_CONTEXT_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]i?B|B)?")
+_POWERS = "BKMGTP"
+_SIGNING_KEY_BYTES = range(24, 65)
+_UNLIMITED = -1
+
+
+def plain_text(text: str) -> str:
+    """One line without control characters."""
+    if not text.strip() or not text.isprintable():
+        raise ValueError("must be one line of visible text")
+    return text
+
+
+def host_name(text: str) -> str:
+    if "://" in text:
+        raise ValueError("must be a host without a scheme; a scheme belongs into external_url")
+    if not _HOST.fullmatch(text) or not _is_port(text.rpartition("]")[2].partition(":")[2] or "1"):
+        raise ValueError("must be host or host:port, as registry.example.com")
+    return text
+
+
+def listen_address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon or not _is_port(port) or not _HOST.fullmatch(host or "0"):
+        raise ValueError("must be host:port, as 0.0.0.0:5000")
+    return text
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Host and port of a checked listen address; no host means every interface."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - what an empty host means
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65536
+
+
+def base_url(text: str) -> str:
+    """Where an upstream is: scheme and host only, as everything behind comes from the client."""
+    parts = _http_url(text)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name; use the keys username and password")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must end after host and port; a chart repository's path goes into context_path")
+    return text.rstrip("/?#")
+
+
+def external_url(text: str) -> str:
+    parts = _http_url(text)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("must be a plain URL, as https://registry.example.com")
+    return text.rstrip("/")
+
+
+def target_address(text: str) -> str:
+    _http_url(text)
+    return text
+
+
+def _http_url(text: str) -> SplitResult:
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        raise ValueError("must be an absolute URL of ASCII characters without spaces")
+    try:
+        parts = urlsplit(text)
+        known_port = parts.port != 0
+    except ValueError:
+        raise ValueError("must be an absolute URL; its host or port cannot be read") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not known_port:
+        raise ValueError("must be an absolute URL beginning with http:// or https://")
+    return parts
+
+
+def header_value(text: str) -> str:
+    """A value that may follow `Authorization:`. Source: RFC 9110 5.5, without obs-text."""
+    if not text.isascii() or not text.replace("\t", " ").isprintable():
+        raise ValueError("must be one line of ASCII text; remove line breaks and control characters")
+    if text != text.strip():
+        raise ValueError("must not begin or end with a space")
+    return text
+
+
+def signing_secret(text: str) -> str:
+    """whsec_ and base64 as Standard Webhooks has it; any other text is used as it is."""
+    if not text.startswith("whsec_"):
+        return header_value(text)
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("must be base64 behind whsec_") from None
+    if len(key) not in _SIGNING_KEY_BYTES:
+        raise ValueError("must be 24 to 64 bytes in base64 behind whsec_")
+    return text
+
+
+def event_type(text: str) -> str:
+    if parse_event_type(text) is None:
+        known = [*EventType, *(kind.harbor2 for kind in EventType)]
+        raise ValueError(f"no such event type{did_you_mean(text, known)}; known are {', '.join(EventType)}")
+    return text
+
+
+def project_name(text: str) -> str:
+    if text != ALL_PROJECTS and not _PROJECT.fullmatch(text):
+        raise ValueError("must be the first part of repository names, without a slash, or *")
+    return text
+
+
+def glob(text: str) -> str:
+    if not text or not text.isprintable() or text != text.strip():
+        raise ValueError("must be a glob, as prj/app-*")
+    return text
+
+
+def cidr(text: str) -> str:
+    as_network(text)
+    return text
+
+
+def as_network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ValueError("must be an address or a network, as 10.0.0.0/8 (host bits zero)") from None
+
+
+def context_path(text: str) -> str:
+    stripped = text.rstrip("/")
+    if stripped and not _CONTEXT_PATH.fullmatch(stripped):
+        raise ValueError("must begin with a slash, as /charts")
+    return stripped
+
+
+def chart_depth(value: object) -> object:
+    """A whole number, or `dynamic`; the type is checked by the caller."""
+    if value == "dynamic":
+        return DYNAMIC
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("must be a whole number from 0 up, or dynamic")
+    return value
+
+
+def storage_limit(value: object) -> object:
+    """Bytes; -1 means no limit."""
+    if value == _UNLIMITED and not isinstance(value, bool | float):
+        return value
+    found = _SIZE.fullmatch(str(value)) if isinstance(value, int | str) else None
+    if found is None or isinstance(value, bool):
+        raise ValueError("must be a size, as 10GiB, 500MB or a number of bytes, or -1 for no limit")
+    number, unit = found.groups()
+    base = 1024 if unit and "i" in unit else 1000
+    return int(float(number) * base ** _POWERS.index((unit or "B")[0]))

@@ -1,0 +1,163 @@
+"""Reads a YAML file into plain values: mappings with text keys, lists, text, numbers, booleans, None.
+
+Stricter than PyYAML where a slip would go unnoticed (a key twice) and safer where a file could hurt
+(nesting, aliases that multiply). Messages never quote the file: it may hold secrets.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from sidecar.config.mistakes import Mistakes
+
+_TAG: Final = "tag:yaml.org,2002:"
+_LARGEST_FILE_BYTES: Final = 4 * 1024 * 1024
+_MOST_NODES: Final = 200_000
+_DEEPEST: Final = 40
+_QUOTED = re.compile(r"'(?!<)[^']{2,}'|\"(?!<)[^\"]{2,}\"")
+
+
+class _Unusable(Exception):
+    """The rest of the document cannot be read; the message is a mistake."""
+
+
+def read_document(path: Path, mistakes: Mistakes) -> dict[str, Any] | None:
+    """The values of the file, or None when there is nothing to go on with."""
+    try:
+        value = parse_yaml(_text_of(path), mistakes)
+    except _Unusable as exc:
+        mistakes.add_in_file(str(exc))
+        return None
+    if value is None:
+        mistakes.add_in_file("is empty; start from harbor.yml.example")
+    elif not isinstance(value, dict):
+        mistakes.add_in_file("must hold keys and values, as `hostname: registry.example.com`")
+    return value if isinstance(value, dict) else None
+
+
+def parse_value(text: str) -> Any:
+    """One value given outside the file, as YAML; raises ValueError with what is wrong."""
+    mistakes = Mistakes("value")
+    try:
+        value = parse_yaml(text, mistakes)
+    except _Unusable as exc:
+        raise ValueError(str(exc)) from None
+    if mistakes:
+        raise ValueError(mistakes.lines[0].removeprefix("value: "))
+    return value
+
+
+def parse_yaml(text: str, mistakes: Mistakes) -> Any:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return _Values(mistakes).of(node) if node is not None else None
+    except yaml.MarkedYAMLError as exc:
+        raise _Unusable(_syntax_mistake(exc)) from None
+    except yaml.reader.ReaderError as exc:
+        line = text.count("\n", 0, exc.position) + 1
+        raise _Unusable(f"line {line}: holds a character that YAML does not allow; remove it") from None
+    except RecursionError:
+        raise _Unusable("is nested too deeply") from None
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise _Unusable(f"no such file: {path}; name it with --config or SIDECAR_CONFIG") from None
+    except (OSError, ValueError) as exc:
+        raise _Unusable(
+            f"cannot be read: {getattr(exc, 'strerror', None) or 'not a path'} ({path})"
+        ) from None
+    if len(content) > _LARGEST_FILE_BYTES:
+        raise _Unusable(f"is larger than {_LARGEST_FILE_BYTES} bytes")
+    return _decoded(content)
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = content.count(b"\n", 0, exc.start) + 1
+        raise _Unusable(f"line {line}: is not UTF-8; save the file as UTF-8") from None
+
+
+def _syntax_mistake(error: yaml.MarkedYAMLError) -> str:
+    problem = str(error.problem or error.context or "cannot be read as YAML")
+    mark = error.problem_mark or error.context_mark
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    if "'\\t'" in problem:
+        return f"{where}a tab where spaces are needed; indent with spaces"
+    return (
+        f"{where}{_QUOTED.sub('this', problem)}; mend the YAML (values with special characters need quotes)"
+    )
+
+
+class _Values:
+    """Turns nodes into values, and counts them: aliases may multiply."""
+
+    def __init__(self, mistakes: Mistakes) -> None:
+        self._mistakes = mistakes
+        self._constructor = yaml.constructor.SafeConstructor()
+        self._nodes = 0
+
+    def of(self, node: yaml.Node, depth: int = 0) -> Any:
+        self._nodes += 1
+        if depth > _DEEPEST or self._nodes > _MOST_NODES:
+            raise _Unusable(f"line {_line(node)}: is nested too deeply, or its aliases multiply")
+        match node:
+            case yaml.MappingNode():
+                return self._mapping(node, depth)
+            case yaml.SequenceNode():
+                return [self.of(element, depth + 1) for element in node.value]
+            case _:
+                return self._scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        lines: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            if key is None:
+                continue
+            if key in values:
+                self._say(
+                    key_node, f"key {key[:80]} stands already in line {lines[key]}; remove one of the two"
+                )
+            values[key], lines[key] = self.of(value_node, depth + 1), _line(key_node)
+        return values
+
+    def _key(self, node: yaml.Node) -> str | None:
+        if isinstance(node, yaml.ScalarNode) and node.tag != f"{_TAG}merge":
+            return str(node.value)
+        self._say(node, "a key must be plain text (merging with << is not offered)")
+        return None
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        match node.tag.removeprefix(_TAG):
+            case "str" | "timestamp" | "value" | "merge":
+                return node.value
+            case "null":
+                return None
+            case "bool" | "int" | "float":
+                return self._converted(node)
+            case _:
+                self._say(node, "a YAML tag is not allowed here; put the value in quotes")
+                return None
+
+    def _converted(self, node: yaml.Node) -> Any:
+        try:
+            return self._constructor.yaml_constructors[node.tag](self._constructor, node)
+        except (ValueError, KeyError, OverflowError):
+            self._say(node, "is not a number that can be used; put text in quotes")
+            return None
+
+    def _say(self, node: yaml.Node, what: str) -> None:
+        self._mistakes.add_in_file(f"line {_line(node)}: {what}")
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1

@@ -1,0 +1,78 @@
+"""harbor.yml and the environment => Settings, or a ConfigError that names every mistake."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from sidecar.config.build import settings_of
+from sidecar.config.document import read_document
+from sidecar.config.environment import lay_over
+from sidecar.config.mistakes import Mistakes, sections
+from sidecar.config.model import HarborYml
+from sidecar.config.rules import check_rules
+from sidecar.config.secret_files import check_ca_files, read_secret_files
+from sidecar.config.settings import Settings
+from sidecar.errors import ConfigError
+from sidecar.event import EventType, parse_event_type
+
+#: Keys that this version only checks.
+NOT_IN_EFFECT: Final = frozenset(
+    {
+        ("database", "url"),
+        ("harbor_admin_password",),
+        ("users_file",),
+        ("scanners",),
+        ("projects", "admins"),
+        ("projects", "storage_limit"),
+        ("projects", "scan_on_push"),
+    }
+)
+_SCAN_EVENTS: Final = {EventType.SCAN_COMPLETED, EventType.SCAN_FAILED}
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings; raises ConfigError with every mistake, one line each.
+
+    Relative paths of files are below the folder of harbor.yml.
+    """
+    mistakes = Mistakes(path.name)
+    values = read_document(path, mistakes)
+    if values is None:
+        raise ConfigError(mistakes.lines)
+    lay_over(values, environ, HarborYml, mistakes)
+    _leave_out_nulls(values)
+    files = read_secret_files(values, HarborYml, mistakes, folder=path.parent)
+    files += check_ca_files(values, HarborYml, mistakes, folder=path.parent)
+    check_rules(values, mistakes)
+    checked = _validated(values, mistakes)
+    if checked is None or mistakes:
+        raise ConfigError(mistakes.lines)
+    notices = tuple(_notices(values, mistakes))
+    return settings_of(checked, folder=path.parent, notices=notices, files=tuple(files))
+
+
+def _leave_out_nulls(values: dict[str, Any]) -> None:
+    """`key:` with nothing behind it is a key left out; an unknown one stays unknown."""
+    for _, mapping, kind in sections(values, HarborYml):
+        for name in kind.model_fields:
+            if name in mapping and mapping[name] is None:
+                del mapping[name]
+
+
+def _validated(values: dict[str, Any], mistakes: Mistakes) -> HarborYml | None:
+    try:
+        return HarborYml.model_validate(values)
+    except ValidationError as exc:
+        mistakes.add_validation(exc, HarborYml)
+        return None
+
+
+def _notices(values: dict[str, Any], mistakes: Mistakes) -> Iterator[str]:
+    for at, mapping, _ in sections(values, HarborYml):
+        for name in mapping:
+            if tuple(part for part in (*at, name) if isinstance(part, str)) in NOT_IN_EFFECT:
+                yield f"{mistakes.label((*at, name))}: accepted, but not in effect in this version"
+        if {parse_event_type(kind) for kind in mapping.get("event_types", ())} & _SCAN_EVENTS:
+            yield f"{mistakes.label((*at, 'event_types'))}: scan events do not happen in this version"

@@ -1,0 +1,156 @@
+"""The shape of harbor.yml: names, types, defaults and bounds of every key.
+
+Where YAML enters; nothing of it leaves this package. A description is the meaning of the key in few
+words: it is what a message about a missing key says.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from sidecar.config import checks
+
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(checks.plain_text)]
+SecretText = Annotated[str, Field(min_length=1)]
+FilePath = Annotated[str, AfterValidator(checks.plain_text)]
+Glob = Annotated[str, AfterValidator(checks.glob)]
+Cidr = Annotated[str, AfterValidator(checks.cidr)]
+EventTypeName = Annotated[str, AfterValidator(checks.event_type)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+HoldSeconds = Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)]
+RetryWait = Annotated[float, Field(ge=0, le=604_800, allow_inf_nan=False)]
+BaseUrl = Annotated[str, AfterValidator(checks.base_url)]
+
+
+def section(kind: type[BaseModel]) -> Any:
+    """A section that may be left out: then its keys have their defaults."""
+    return Field(default_factory=kind)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Listen(Section):
+    proxy: Annotated[str, AfterValidator(checks.listen_address)] = "0.0.0.0:5000"
+    admin: Annotated[str, AfterValidator(checks.listen_address)] = "127.0.0.1:8080"
+
+
+class UpstreamSection(Section):
+    url: BaseUrl = Field(description="where it listens, as http://127.0.0.1:5001")
+    username: Name | None = None
+    password: SecretText | None = None
+    password_file: FilePath | None = None
+    ca_file: FilePath | None = None
+    skip_cert_verify: bool = False
+    connect_timeout_s: Seconds = 5.0
+    read_timeout_s: Seconds = 300.0
+
+
+class ChartRepository(UpstreamSection):
+    depth: Annotated[int, BeforeValidator(checks.chart_depth)] = 0
+    context_path: Annotated[str, AfterValidator(checks.context_path)] = ""
+    form_field: Name = "chart"
+
+
+class Log(Section):
+    level: Literal["debug", "info", "warning", "error", "fatal"] = "info"
+
+
+class Database(Section):
+    url: SecretText | None = None
+    url_file: FilePath | None = None
+
+
+class NotificationSection(Section):
+    enabled: bool = True
+    webhook_job_max_retry: Annotated[int, Field(ge=1, le=1000)] = 10
+    webhook_job_http_client_timeout: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 10.0
+    retry_waits_s: Annotated[list[RetryWait], Field(min_length=1)] | None = None
+    target_concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
+    retention_days: Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False)] = 7.0
+
+
+class EventsSection(Section):
+    mode: Literal["grouped", "exact"] = "grouped"
+    pull_hold_s: HoldSeconds = 3.0
+    push_hold_s: HoldSeconds = 30.0
+    ignore_user_agents: list[Glob] = []
+    default_project: Annotated[str, AfterValidator(checks.project_name)] = "library"
+
+
+class EgressSection(Section):
+    allow_cidrs: list[Cidr] = []
+    deny_cidrs: list[Cidr] = []
+    allow_hosts: list[Glob] = []
+
+
+class TargetSection(Section):
+    type: Literal["http", "slack", "teams"] = "http"
+    address: Annotated[str, AfterValidator(checks.target_address)] = Field(
+        description="where deliveries are sent, as https://ci.example.com/hook"
+    )
+    auth_header: Annotated[SecretText, AfterValidator(checks.header_value)] | None = None
+    auth_header_file: FilePath | None = None
+    skip_cert_verify: bool = False
+    payload_format: Literal["Documented", "Default", "CloudEvents"] = "Documented"
+    event_names: Literal["2.x", "1.x"] = "2.x"
+    secret: Annotated[SecretText, AfterValidator(checks.signing_secret)] | None = None
+    secret_file: FilePath | None = None
+
+
+class PolicySection(Section):
+    name: Name = Field(description="unique within its project")
+    enabled: bool = True
+    event_types: Annotated[list[EventTypeName], Field(min_length=1)] | None = None
+    repositories: list[Glob] = []
+    tags: list[Glob] = []
+    targets: Annotated[list[TargetSection], Field(min_length=1)] = Field(
+        description="at least one address that deliveries are sent to"
+    )
+
+
+class ProjectSection(Section):
+    name: Annotated[str, AfterValidator(checks.project_name)] = Field(
+        description="the first part of its repositories' names, or * for all projects"
+    )
+    public: bool = False
+    oci_chart_events: bool = False
+    admins: list[Name] = []
+    storage_limit: Annotated[int, BeforeValidator(checks.storage_limit)] | None = None
+    scan_on_push: bool = False
+    webhook_policies: list[PolicySection] = []
+
+
+class ScannerSection(Section):
+    name: Name = Field(description="how the scanner is called")
+    url: Annotated[str, AfterValidator(checks.external_url)] = Field(description="where its adapter listens")
+    auth: Literal["", "Basic", "Bearer", "X-ScannerAdapter-API-Key"] = ""
+    access_credential: str | None = None
+    access_credential_file: FilePath | None = None
+    skip_cert_verify: bool = False
+
+
+class HarborYml(Section):
+    hostname: Annotated[str, AfterValidator(checks.host_name)] = Field(
+        description="what users write before a repository, as registry.example.com"
+    )
+    external_url: Annotated[str, AfterValidator(checks.external_url)] | None = None
+    listen: Listen = section(Listen)
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    registry: UpstreamSection = Field(description="the registry behind the proxy; it needs the key url")
+    chart_repository: ChartRepository | None = None
+    data_volume: FilePath = "/var/lib/sidecar"
+    log: Log = section(Log)
+    database: Database = section(Database)
+    harbor_admin_password: SecretText | None = None
+    harbor_admin_password_file: FilePath | None = None
+    users_file: FilePath | None = None
+    notification: NotificationSection = section(NotificationSection)
+    events: EventsSection = section(EventsSection)
+    strict: bool = False
+    trusted_proxies: list[Cidr] = []
+    look_up_timeout_s: Seconds = 5.0
+    egress: EgressSection = section(EgressSection)
+    projects: list[ProjectSection] = []
+    scanners: list[ScannerSection] = []

@@ -1,0 +1,131 @@
+"""What one key alone cannot say: pairs that exclude each other, names that must differ.
+
+Works on plain values beside the model, so that these mistakes are named together with all others;
+whatever has the wrong shape is passed over, the model names it.
+"""
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import urlsplit
+
+from sidecar.config.checks import listen_address, split_address
+from sidecar.config.mistakes import Location, Mistakes
+from sidecar.policy import ALL_PROJECTS
+
+_EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104 - an address to recognise
+_LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
+_Element = tuple[Location, dict[str, Any]]
+
+
+def check_rules(values: dict[str, Any], mistakes: Mistakes) -> None:
+    _check_listeners(values, mistakes)
+    for key in ("registry", "chart_repository"):
+        _check_credentials((key,), _section(values, key), mistakes)
+    _check_names(_elements(values, ("projects",)), mistakes)
+    default_project = _section(values, "events").get("default_project", "library")
+    for at, project in _elements(values, ("projects",)):
+        policies = list(_elements(project, (*at, "webhook_policies")))
+        _check_names(policies, mistakes)
+        for policy_at, policy in policies:
+            _check_globs(policy_at, policy, project.get("name"), default_project, mistakes)
+            for target_at, target in _elements(policy, (*policy_at, "targets")):
+                _check_target(target_at, target, mistakes)
+
+
+def _section(values: dict[str, Any], key: str) -> dict[str, Any]:
+    value = values.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _elements(values: dict[str, Any], at: Location) -> Iterator[_Element]:
+    """The mappings in the list that the last part of `at` names."""
+    elements = values.get(str(at[-1]))
+    for index, element in enumerate(elements if isinstance(elements, list) else ()):
+        if isinstance(element, dict):
+            yield (*at, index), element
+
+
+def _check_names(elements: Iterator[_Element] | list[_Element], mistakes: Mistakes) -> None:
+    seen: dict[str, Location] = {}
+    for at, element in elements:
+        name = element.get("name")
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            mistakes.add(
+                (*at, "name"), f"is the name of entry {seen[name][-1]} of this list too; choose another"
+            )
+        seen.setdefault(name, at)
+
+
+def _check_credentials(at: Location, upstream: dict[str, Any], mistakes: Mistakes) -> None:
+    if upstream.get("password") and not upstream.get("username"):
+        mistakes.add((*at, "password"), "needs a username beside it")
+    if upstream.get("username") and not upstream.get("password"):
+        mistakes.add((*at, "username"), "needs a password or password_file beside it")
+
+
+def _check_target(at: Location, target: dict[str, Any], mistakes: Mistakes) -> None:
+    if target.get("type") in {"slack", "teams"}:
+        mistakes.add((*at, "type"), f"{target['type']} is not offered in this version; use http")
+        for key in ("auth_header", "payload_format"):
+            if key in target:
+                mistakes.add((*at, key), f"has no meaning for {target['type']}; remove it")
+    elif "event_names" in target and target.get("payload_format") != "Default":
+        mistakes.add((*at, "event_names"), "is a choice of payload_format Default only; remove it")
+
+
+def _check_globs(
+    at: Location, policy: dict[str, Any], project: object, default: object, mistakes: Mistakes
+) -> None:
+    globs = policy.get("repositories")
+    for index, glob in enumerate(globs if isinstance(globs, list) else ()):
+        if isinstance(glob, str) and isinstance(project, str) and _matches_nothing(glob, project, default):
+            mistakes.add(
+                (*at, "repositories", index),
+                f"matches nothing in project {project}; full names begin with {project}/",
+            )
+
+
+def _matches_nothing(glob: str, project: str, default: object) -> bool:
+    """Whether a filter is a slip: filters are over full names, project included."""
+    if project == ALL_PROJECTS or "**" in glob:
+        return False
+    head, slash, _ = glob.partition("/")
+    return not fnmatchcase(project, head) if slash else project != default
+
+
+def _check_listeners(values: dict[str, Any], mistakes: Mistakes) -> None:
+    listen = _section(values, "listen")
+    proxy = _address(listen.get("proxy", "0.0.0.0:5000"))
+    admin = _address(listen.get("admin", "127.0.0.1:8080"))
+    if proxy and admin and proxy[1] == admin[1] and _overlap(proxy[0], admin[0]):
+        mistakes.add(("listen", "admin"), "is the same port as listen.proxy; choose another")
+    for key in ("registry", "chart_repository"):
+        for name, own in (("proxy", proxy), ("admin", admin)):
+            if own and _is_own(_section(values, key).get("url"), own):
+                mistakes.add((key, "url"), f"is listen.{name} itself; name the address behind the sidecar")
+
+
+def _address(text: object) -> tuple[str, int] | None:
+    try:
+        return split_address(listen_address(text)) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or bool({one, other} & _EVERY_INTERFACE)
+
+
+def _is_own(url: object, own: tuple[str, int]) -> bool:
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    return port == own[1] and (
+        host == own[0] or (host in _LOCAL_HOSTS and own[0] in _LOCAL_HOSTS | _EVERY_INTERFACE)
+    )

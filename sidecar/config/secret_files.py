@@ -1,0 +1,89 @@
+"""Secrets that stand in files of their own: `x_file` instead of `x`.
+
+What a file holds is put where the secret itself may stand, and is checked there.
+"""
+
+import ssl
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from sidecar.config.mistakes import Location, Mistakes, sections
+
+_SUFFIX: Final = "_file"
+_LARGEST_SECRET_BYTES: Final = 64 * 1024
+
+
+def read_secret_files(
+    values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes, *, folder: Path
+) -> list[Path]:
+    """Puts the contents in place and answers which files were named."""
+    paths = []
+    for at, mapping, kind in sections(values, model):
+        for key in secret_keys(kind):
+            name = mapping.get(key + _SUFFIX)
+            if isinstance(name, str) and name.isprintable():
+                paths.append(folder / name)
+                _put(mapping, (*at, key), paths[-1], mistakes)
+    return paths
+
+
+def secret_keys(model: type[BaseModel]) -> list[str]:
+    """Keys of a section that are secrets: those that a file may hold."""
+    return [name for name in model.model_fields if name + _SUFFIX in model.model_fields]
+
+
+def _put(mapping: dict[str, Any], location: Location, path: Path, mistakes: Mistakes) -> None:
+    key = str(location[-1])
+    file_location = (*location[:-1], key + _SUFFIX)
+    if mapping.get(key) is not None:
+        mistakes.add(file_location, f"stands beside {key}; remove one of the two")
+        return
+    try:
+        mapping[key] = _contents(path)
+    except ValueError as exc:
+        mistakes.add(file_location, str(exc))
+    else:
+        mistakes.read_from[location] = file_location
+
+
+def _contents(path: Path) -> str:
+    """What the file holds, without one newline at its end."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_SECRET_BYTES + 1)
+    except OSError as exc:
+        raise ValueError(f"{path} cannot be read: {exc.strerror}") from None
+    if len(content) > _LARGEST_SECRET_BYTES:
+        raise ValueError(f"{path} is too large for a secret")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text") from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise ValueError(f"{path} is empty")
+    return text
+
+
+def check_ca_files(
+    values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes, *, folder: Path
+) -> list[Path]:
+    """Whether every `ca_file` holds certificates; answers which files were named."""
+    paths = []
+    for at, mapping, kind in sections(values, model):
+        name = mapping.get("ca_file") if "ca_file" in kind.model_fields else None
+        if isinstance(name, str) and name.isprintable():
+            paths.append(folder / name)
+            _check_certificates(paths[-1], (*at, "ca_file"), mistakes)
+    return paths
+
+
+def _check_certificates(path: Path, location: Location, mistakes: Mistakes) -> None:
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        mistakes.add(location, f"{path} holds no certificates in PEM form")
+    except OSError as exc:
+        mistakes.add(location, f"{path} cannot be read: {exc.strerror}")

@@ -1,0 +1,90 @@
+"""What the rest of the program is built from: values only, checked and complete."""
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Literal
+
+from sidecar.policy import Project, Secret, WebhookPolicy
+
+Network = IPv4Network | IPv6Network
+EventsMode = Literal["grouped", "exact"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """The registry, or what it has in common with a chart repository."""
+
+    url: str  #: scheme://host[:port], nothing behind it
+    username: str = ""  #: "" = the sidecar's own look-ups are anonymous
+    password: Secret = field(default_factory=lambda: Secret(""))
+    ca_file: Path | None = None  #: PEM bundle instead of the system's
+    skip_cert_verify: bool = False
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 300.0  #: silence of the upstream, not the length of a transfer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartUpstream(Upstream):
+    """ChartMuseum."""
+
+    depth: int = 0  #: tenant segments, or operation.DYNAMIC
+    context_path: str = ""  #: "" or "/x"
+    form_field: str = "chart"  #: of an upload that is a form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """How webhooks are delivered."""
+
+    enabled: bool = True  #: the global switch
+    max_retry: int = 10  #: attempts that may fail before a delivery is given up
+    timeout_s: float = 10.0  #: one whole attempt
+    retry_waits_s: tuple[float, ...] | None = None  #: None = the schedule of the dispatcher
+    target_concurrency: int = 8  #: attempts under way to one target
+    retention_days: float = 7.0  #: how long finished deliveries are kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """Which traffic is which event."""
+
+    mode: EventsMode = "grouped"
+    pull_hold_s: float = 3.0
+    push_hold_s: float = 30.0
+    ignore_user_agents: tuple[str, ...] = ()  #: globs
+    default_project: str = "library"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Egress:
+    """Where webhooks may go; what is always refused is not configurable."""
+
+    allow_cidrs: tuple[Network, ...] = ()  #: empty = every network that is not refused
+    deny_cidrs: tuple[Network, ...] = ()
+    allow_hosts: tuple[str, ...] = ()  #: globs over host names; empty = every host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that harbor.yml and the environment say."""
+
+    hostname: str
+    external_url: str
+    listen_proxy: tuple[str, int]
+    listen_admin: tuple[str, int]
+    workers: int
+    registry: Upstream
+    chart_repository: ChartUpstream | None
+    data_volume: Path
+    log_level: str  #: debug, info, warning, error or critical
+    notification: Notification
+    events: Events
+    strict: bool
+    trusted_proxies: tuple[Network, ...]
+    egress: Egress
+    projects: tuple[Project, ...]  #: `*` is not among them
+    policies: tuple[WebhookPolicy, ...]
+    look_up_timeout_s: float
+    notices: tuple[str, ...] = field(default=(), compare=False)  #: accepted, but not in effect
+    files: tuple[Path, ...] = field(default=(), compare=False)  #: read besides harbor.yml: watch these too
