@@ -8,6 +8,7 @@ delete never wait; a push by digest and a pull may. Sequences of real clients: d
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import uuid5
 
 from sidecar.detectors.artifacts import (
     artifact_events,
@@ -17,7 +18,7 @@ from sidecar.detectors.artifacts import (
     read_manifest,
     size_of,
 )
-from sidecar.event import Event
+from sidecar.event import Event, EventType
 from sidecar.exchange import Client, Exchange
 from sidecar.manifest import Manifest
 from sidecar.memory import HeldPull, HeldPush, KnownManifest, Memory
@@ -310,3 +311,21 @@ def _remember_resolution(exchange: Exchange, head: HeadManifest, memory: Memory)
         memory.learn_resolution(
             exchange.client, head.repository, head.reference.tag, digest, at=exchange.answered_at
         )
+
+
+# Charts kept as OCI artifacts
+
+_AS_CHART_EVENT = {
+    EventType.IMAGE_PUSH: EventType.CHART_PUSH,
+    EventType.IMAGE_PULL: EventType.CHART_PULL,
+    EventType.IMAGE_DELETE: EventType.CHART_DELETE,
+}
+
+
+def with_chart_events(event: Event, *, wanted: bool) -> tuple[Event, ...]:
+    """An image event, followed by the chart event that it also is where the project asks for it."""
+    kind = _AS_CHART_EVENT.get(event.type)
+    if not wanted or event.chart is None or kind is None:
+        return (event,)
+    version = event.chart.version
+    return event, replace(event, id=uuid5(event.id, kind), type=kind, tag=version, tags=(version,))

@@ -132,9 +132,18 @@ class Ledger:
     def learn_tag(self, repository: Repository, tag: str, digest: Digest, *, at: datetime) -> None:
         self._sql.execute(
             "INSERT INTO tags (repository, tag, digest, seen_at) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (repository, tag) DO UPDATE SET digest = excluded.digest, seen_at = excluded.seen_at",
+            "ON CONFLICT (repository, tag) DO UPDATE SET digest = excluded.digest, seen_at = excluded.seen_at "
+            "WHERE excluded.seen_at >= seen_at",
             (repository.full_name, tag, digest, seconds(at)),
         )
+
+    def tag_seen_since(self, repository: Repository, tag: str, digest: str, since: datetime) -> bool:
+        """Whether the tag was seen to name the digest at or after that time."""
+        found = self._sql.execute(
+            "SELECT 1 FROM tags WHERE repository = ? AND tag = ? AND digest = ? AND seen_at >= ?",
+            (repository.full_name, tag, digest, seconds(since)),
+        )
+        return found.fetchone() is not None
 
     def forget_tag(self, repository: Repository, tag: str) -> None:
         self._sql.execute("DELETE FROM tags WHERE repository = ? AND tag = ?", (repository.full_name, tag))
@@ -229,6 +238,9 @@ class Ledger:
             "VALUES (?, ?, ?, ?, ?, ?)",
             (kind, client_key(client), repository.full_name, digest, tag, seconds(at)),
         )
+
+    def forget_traces(self, *, before: datetime) -> None:
+        self._sql.execute("DELETE FROM traces WHERE seen_at < ?", (seconds(before),))
 
     # Held events
 

@@ -36,10 +36,10 @@ _BUSY_TIMEOUT_MS: Final = 5000
 @dataclass(slots=True, kw_only=True)
 class _Unit(Generic[T]):
     work: Callable[[sqlite3.Connection], T]
-    loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[T]"
-    keep: bool
-    weight: int
+    loop: asyncio.AbstractEventLoop | None = None
+    future: "asyncio.Future[T] | None" = None
+    keep: bool = False
+    weight: int = 0
     result: T | None = None
     error: Exception | None = None
 
@@ -101,18 +101,22 @@ class SqliteDatabase:
         weight   bytes that keeping the unit costs, roughly
         """
         loop = asyncio.get_running_loop()
-        unit = _Unit(work=work, loop=loop, future=loop.create_future(), keep=keep, weight=weight)
-        self._inbox.put(unit)
-        return await unit.future
+        future: asyncio.Future[T] = loop.create_future()
+        self._inbox.put(_Unit(work=work, loop=loop, future=future, keep=keep, weight=weight))
+        return await future
+
+    def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Run a unit of work that nobody waits for and that may be lost."""
+        self._inbox.put(_Unit(work=work))
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on a connection that cannot write."""
         loop = asyncio.get_running_loop()
         try:
             result: T = await loop.run_in_executor(self._readers, lambda: work(self._reader()))
-            return result
         except sqlite3.OperationalError as exc:
             raise StoreUnavailable(str(exc)) from exc
+        return result
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -237,7 +241,7 @@ def _run(unit: _Unit[Any], connection: sqlite3.Connection) -> None:
 
 def _resolve(group: list[_Unit[Any]]) -> None:
     """Answer the callers, one wake-up for each event loop."""
-    loops = {unit.loop for unit in group}
+    loops = {unit.loop for unit in group if unit.loop}
     for loop in loops:
         units = [unit for unit in group if unit.loop is loop]
         try:
@@ -248,7 +252,7 @@ def _resolve(group: list[_Unit[Any]]) -> None:
 
 def _answer(units: list[_Unit[Any]]) -> None:
     for unit in units:
-        if unit.future.done():
+        if unit.future is None or unit.future.done():
             continue
         if unit.error is not None:
             unit.future.set_exception(unit.error)

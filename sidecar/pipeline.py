@@ -1,0 +1,279 @@
+"""The whole flow: what the proxy hands over becomes events, events become stored deliveries.
+
+    Exchange ──detectors──► Event ──formats──► Delivery ──► store        (one transaction)
+
+A write operation is noted before it is forwarded (`open_intent`) and closed in the transaction that
+stores its deliveries (`record`), before the client sees the end of its answer. Trouble in here never
+reaches the client: what the store refuses is kept in memory and written when it is back.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Final, TypeVar
+
+import structlog
+
+from sidecar.delivery import TargetKey
+from sidecar.detectors import detect
+from sidecar.detectors.grouping import Holds, ripe, with_chart_events
+from sidecar.errors import StoreUnavailable
+from sidecar.event import Event, EventType
+from sidecar.exchange import Client, Exchange, Intent, Outcome
+from sidecar.formats import FormatContext
+from sidecar.formats.fanout import deliveries_for
+from sidecar.names import Repository
+from sidecar.operation import (
+    DeleteChart,
+    DeleteManifest,
+    DownloadChart,
+    GetBlob,
+    GetManifest,
+    HeadManifest,
+    Operation,
+    Other,
+    PutManifest,
+    Routes,
+    UploadChart,
+    WriteBlob,
+    WriteOperation,
+    chart_repository_of,
+)
+from sidecar.policy import ALL_PROJECTS, Project, WebhookPolicy
+from sidecar.store.ledger import Ledger
+from sidecar.store.outbox import Outbox
+from sidecar.store.store import Store
+
+log = structlog.get_logger()
+
+#: A store that takes longer than this does not hold a client any longer.
+_PATIENCE_S: Final = 5.0
+_UPLOAD_NOTED_EVERY: Final = timedelta(seconds=5)
+_BLOB_NOTED_EVERY: Final = timedelta(seconds=1)
+_MOST_NOTED: Final = 10_000
+
+_PULLS: Final = frozenset({EventType.IMAGE_PULL, EventType.CHART_PULL})
+_ARTIFACTS: Final = frozenset(
+    {EventType.IMAGE_PUSH, EventType.IMAGE_DELETE, EventType.CHART_PUSH, EventType.CHART_DELETE} | _PULLS
+)
+
+
+_Key = TypeVar("_Key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSettings:
+    """What of the configuration the pipeline needs; replaced as a whole on reload."""
+
+    hostname: str
+    external_url: str
+    routes: Routes = field(default_factory=Routes)
+    grouped: bool = True
+    holds: Holds = field(default_factory=Holds)
+    enabled: bool = True  #: the global switch
+    strict: bool = False  #: refuse writes while the store cannot keep their events
+    ignore_user_agents: tuple[str, ...] = ()  #: globs; their pulls raise nothing
+    projects: tuple[Project, ...] = ()
+    policies: tuple[WebhookPolicy, ...] = ()
+    several_workers: bool = False
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Pipeline:
+    """Joins the stages; the proxy is handed its methods."""
+
+    def __init__(
+        self,
+        store: Store,
+        outbox: Outbox,
+        settings: PipelineSettings,
+        *,
+        run: str,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._run = run
+        self._now = now
+        self._pulls_open: dict[tuple[Client, str], datetime] = {}
+        self._noted: dict[tuple[Client | None, str], datetime] = {}
+        self.apply(settings)
+
+    def apply(self, settings: PipelineSettings) -> None:
+        """Use these settings from now on."""
+        self._settings = settings
+        self._projects = {project.name: project for project in settings.projects}
+        self._wanted_by_all = _wanted(settings, ALL_PROJECTS)
+        self._wanted: dict[str, frozenset[EventType]] = {}
+
+    # What the proxy is handed
+
+    def is_observed(self, operation: Operation) -> bool:
+        """Whether any policy cares; nothing is copied, noted or detected otherwise."""
+        match operation:
+            case PutManifest(repository) | DeleteManifest(repository):
+                return bool(self._wanted_in(repository.project) & _ARTIFACTS)
+            case GetManifest(repository) | HeadManifest(repository) | GetBlob(repository):
+                return bool(self._wanted_in(repository.project) & _PULLS)
+            case WriteBlob(repository):
+                return EventType.IMAGE_PUSH in self._wanted_in(repository.project)
+            case UploadChart(tenant):
+                return EventType.CHART_PUSH in self._wanted_in(self._project_of(tenant))
+            case DownloadChart(tenant):
+                return EventType.CHART_PULL in self._wanted_in(self._project_of(tenant))
+            case DeleteChart(tenant):
+                return EventType.CHART_DELETE in self._wanted_in(self._project_of(tenant))
+            case Other():
+                return False
+
+    def wants_oci_chart(self, repository: Repository) -> bool:
+        """Whether a chart kept as an OCI artifact raises CHART events in this repository's project."""
+        project = self._projects.get(repository.project)
+        return project is not None and project.oci_chart_events
+
+    async def open_intent(self, intent: Intent) -> None:
+        """Note a write operation durably. Raises StoreUnavailable only where `strict` is set."""
+        run = self._run
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._store.transact(lambda ledger: ledger.open_intent(intent, run=run))
+        except (StoreUnavailable, TimeoutError) as exc:
+            log.warning("intent.not_noted", request_id=intent.request_id, error=str(exc) or "timed out")
+            if self._settings.strict:
+                raise StoreUnavailable("events cannot be kept right now; try again later") from exc
+
+    async def record(self, exchange: Exchange) -> None:
+        """Turn one finished exchange into stored deliveries; never raises."""
+        if self._is_ignored(exchange):
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                targets = await self._store.transact(
+                    lambda ledger: self._conclude(ledger, exchange), keep=True, weight=_weight(exchange)
+                )
+        except (StoreUnavailable, TimeoutError) as exc:
+            log.warning("exchange.kept_in_memory", request_id=exchange.request_id, error=str(exc) or "slow")
+        except Exception:
+            # Our own bug, or input that nobody thought of: the client's push must not suffer from it.
+            log.exception("exchange.record_failed", operation=type(exchange.operation).__name__)
+        else:
+            self._outbox.stored(targets)
+
+    def saw_blob(self, client: Client, repository: Repository) -> None:
+        """A client fetches a blob: its pull is a real one, and the next GET a new one."""
+        opened = self._pulls_open.pop((client, repository.full_name), None)
+        if opened is not None or (
+            self._settings.several_workers and self._is_due(client, repository, _BLOB_NOTED_EVERY)
+        ):
+            self._store.post(lambda ledger: ledger.note_blob_fetched(client, repository))
+
+    def saw_upload(self, client: Client, repository: Repository) -> None:  # noqa: ARG002  # one signature
+        """An upload goes on: pushes by digest in this repository wait for its index."""
+        if self._settings.grouped and self._is_due(None, repository, _UPLOAD_NOTED_EVERY):
+            at = self._now()
+            self._store.post(lambda ledger: ledger.note_upload(repository, at=at))
+
+    # What time brings
+
+    async def ripen(self) -> None:
+        """Raise the held events whose time has come."""
+        now = self._now()
+        if not await self._store.has_due_holds(now):
+            return
+        holds = self._settings.holds
+        targets = await self._store.transact(lambda ledger: self._keep(ledger, ripe(ledger, holds, now)))
+        self._outbox.stored(targets)
+
+    # Inside the transaction
+
+    def _conclude(self, ledger: Ledger, exchange: Exchange) -> frozenset[TargetKey]:
+        settings = self._settings
+        if exchange.outcome is Outcome.UPSTREAM_FAILED and not exchange.status:
+            ledger.disown_intent(exchange.id)
+            return frozenset()
+        holds = settings.holds if settings.grouped else None
+        events = detect(exchange, ledger, holds=holds, routes=settings.routes)
+        if isinstance(exchange.operation, WriteOperation):
+            ledger.close_intent(exchange.id)
+        if isinstance(exchange.operation, GetManifest):
+            self._note(self._pulls_open, (exchange.client, exchange.operation.repository.full_name))
+        return self._keep(ledger, events)
+
+    def _keep(self, ledger: Ledger, events: tuple[Event, ...]) -> frozenset[TargetKey]:
+        targets: set[TargetKey] = set()
+        for event in events:
+            for raised in with_chart_events(event, wanted=self.wants_oci_chart(event.repository)):
+                targets |= self._keep_event(ledger, raised)
+        return frozenset(targets)
+
+    def _keep_event(self, ledger: Ledger, event: Event) -> set[TargetKey]:
+        if not self._settings.enabled:
+            return set()
+        now = self._now()
+        pushed_at = event.occurred_at if event.type is EventType.IMAGE_PUSH else None
+        created_at = ledger.created_at(event.repository, at=pushed_at)
+        deliveries = deliveries_for(
+            event, self._settings.policies, lambda raised: self._context(raised, created_at), at=now
+        )
+        if deliveries:
+            ledger.store_event(event, deliveries, next_attempt_at=now)
+        return {delivery.target for delivery in deliveries}
+
+    def _context(self, event: Event, created_at: int | None) -> FormatContext:
+        project = self._projects.get(event.repository.project)
+        return FormatContext(
+            hostname=self._settings.hostname,
+            external_url=self._settings.external_url,
+            public=project is not None and project.public,
+            repository_created_at=created_at,
+        )
+
+    # Small things
+
+    def _is_ignored(self, exchange: Exchange) -> bool:
+        reads = isinstance(exchange.operation, GetManifest | HeadManifest | DownloadChart)
+        agent = exchange.client.user_agent
+        return reads and any(fnmatchcase(agent, glob) for glob in self._settings.ignore_user_agents)
+
+    def _wanted_in(self, project: str) -> frozenset[EventType]:
+        wanted = self._wanted.get(project)
+        if wanted is None:
+            wanted = self._wanted_by_all | _wanted(self._settings, project)
+            if len(self._wanted) < _MOST_NOTED:
+                self._wanted[project] = wanted
+        return wanted
+
+    def _project_of(self, tenant: str) -> str:
+        return chart_repository_of(tenant, "chart", self._settings.routes).project
+
+    def _is_due(self, client: Client | None, repository: Repository, every: timedelta) -> bool:
+        """Whether something about this client and repository was not noted for that long; notes it."""
+        key = (client, repository.full_name)
+        noted = self._noted.get(key)
+        if noted is not None and self._now() - noted < every:
+            return False
+        self._note(self._noted, key)
+        return True
+
+    def _note(self, notes: dict[_Key, datetime], key: _Key) -> None:
+        if len(notes) >= _MOST_NOTED:
+            notes.clear()  # forgetting costs a row more, not an event
+        notes[key] = self._now()
+
+
+def _wanted(settings: PipelineSettings, project: str) -> frozenset[EventType]:
+    if not settings.enabled:
+        return frozenset()
+    policies = (policy for policy in settings.policies if policy.project == project and policy.enabled)
+    return frozenset(kind for policy in policies for kind in policy.event_types)
+
+
+def _weight(exchange: Exchange) -> int:
+    bodies = (exchange.request_body, exchange.response_body, exchange.facts.manifest)
+    children = sum(len(body.content) for body in exchange.facts.children.values())
+    return 500 + children + sum(len(body.content) for body in bodies if body)

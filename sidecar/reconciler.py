@@ -1,0 +1,223 @@
+"""What became of write operations whose answer was never recorded.
+
+After a crash, or when the upstream vanished before it answered, an intent is left open. The upstream's
+state tells whether it accepted the operation: a tag that names the manifest's digest, a digest that is
+gone, a chart whose bytes have the uploaded hash. What was accepted is recorded under the intent's id,
+so it does not matter how often this is done. The client's credentials are never kept; the upstream is
+asked with those of the configuration, or with none.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final
+from urllib.parse import quote
+
+import httpx
+import structlog
+
+from sidecar.exchange import Exchange, Intent, Outcome
+from sidecar.manifest import MANIFEST_TYPES
+from sidecar.names import Digest, Repository
+from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, Routes, UploadChart
+from sidecar.pipeline import Pipeline
+from sidecar.policy import Secret
+from sidecar.registry_auth import RegistryAuth
+from sidecar.store.store import Store
+
+log = structlog.get_logger()
+
+#: An upstream may still be working on what a dead process forwarded; "not there" is believed after this.
+_SETTLED_S: Final = 10.0
+_LARGEST_CHART_BYTES: Final = 64 << 20
+
+
+class Verdict(StrEnum):
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"  #: the upstream cannot be asked, or will not tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An upstream and how to log in to it."""
+
+    url: str
+    username: str = ""
+    password: Secret = Secret("")  # noqa: RUF009  # immutable
+
+
+class Reconciler:
+    """Asks the upstreams about intents that were left open."""
+
+    def __init__(
+        self,
+        store: Store,
+        pipeline: Pipeline,
+        *,
+        registry: Place,
+        charts: Place | None,
+        routes: Routes,
+        live_runs: Callable[[], Collection[str]],
+    ) -> None:
+        self._store = store
+        self._pipeline = pipeline
+        self._registry = registry
+        self._charts = charts
+        self._routes = routes
+        self._live_runs = live_runs
+        self._complained: set[str] = set()
+        self._first_asked: dict[str, datetime] = {}
+
+    async def reconcile(self) -> int:
+        """Settle what can be settled; answers how many intents are still open."""
+        intents = await self._store.intents_left_open(live_runs=self._live_runs())
+        remaining = 0
+        async with httpx.AsyncClient(timeout=10.0, follow_redirects=False, trust_env=False) as http:
+            for intent in intents:
+                remaining += not await self._settle(intent, http)
+        return remaining
+
+    async def _settle(self, intent: Intent, http: httpx.AsyncClient) -> bool:
+        try:
+            verdict = await self._ask(intent, http)
+        except httpx.HTTPError as exc:
+            verdict = Verdict.UNKNOWN
+            self._complain(intent, repr(exc))
+        if verdict is Verdict.ACCEPTED:
+            await self._pipeline.record(_concluded(intent, datetime.now(UTC)))
+        elif verdict is Verdict.REFUSED and self._has_settled(intent):
+            await self._store.transact(lambda ledger: ledger.close_intent(intent.id))
+        else:
+            return False
+        log.info("intent.reconciled", request_id=intent.request_id, verdict=verdict, operation=_name(intent))
+        return True
+
+    def _has_settled(self, intent: Intent) -> bool:
+        now = datetime.now(UTC)
+        first = self._first_asked.setdefault(str(intent.id), now)
+        return (now - first).total_seconds() >= _SETTLED_S
+
+    def _complain(self, intent: Intent, error: str) -> None:
+        """Say once for each intent why it stays open."""
+        if str(intent.id) not in self._complained:
+            self._complained.add(str(intent.id))
+            log.warning(
+                "intent.left_open", operation=_name(intent), request_id=intent.request_id, error=error
+            )
+
+    async def _ask(self, intent: Intent, http: httpx.AsyncClient) -> Verdict:
+        match intent.operation:
+            case PutManifest() as put:
+                return await self._ask_put(intent, put, http)
+            case DeleteManifest() as delete:
+                return await self._ask_delete(intent, delete, http)
+            case UploadChart(tenant):
+                if intent.chart is None:
+                    return Verdict.REFUSED  # its last bytes were never forwarded
+                found = await self._chart_digest(tenant, intent.chart.name, intent.chart.version, http)
+                return _verdict(found, accepted=found == intent.chart_digest)
+            case DeleteChart(tenant, name, version):
+                found = await self._chart_digest(tenant, name, version, http)
+                return _verdict(found, accepted=found == "" and intent.facts.existed is not False)
+
+    async def _ask_put(self, intent: Intent, put: PutManifest, http: httpx.AsyncClient) -> Verdict:
+        body = intent.request_body
+        expected = put.reference.digest or (f"sha256:{sha256(body.content).hexdigest()}" if body else "")
+        found = await self._manifest_digest(intent, put.repository, str(put.reference), http)
+        if found and expected and found != expected:
+            return await self._ask_overtaken(intent, put, http, expected=expected, found=found)
+        return _verdict(found, accepted=bool(found))
+
+    async def _ask_overtaken(
+        self, intent: Intent, put: PutManifest, http: httpx.AsyncClient, *, expected: str, found: str
+    ) -> Verdict:
+        """The tag names something else: another push may have come after this one.
+
+        Accepted when the manifest is there and a later push is what moved the tag; else the upstream
+        never saw it.
+        """
+        later = await self._store.transact(
+            lambda ledger: ledger.tag_seen_since(put.repository, str(put.reference), found, intent.opened_at)
+        )
+        if not later:
+            return Verdict.REFUSED
+        kept = await self._manifest_digest(intent, put.repository, expected, http)
+        return _verdict(kept, accepted=bool(kept))
+
+    async def _ask_delete(self, intent: Intent, delete: DeleteManifest, http: httpx.AsyncClient) -> Verdict:
+        found = await self._manifest_digest(intent, delete.repository, str(delete.reference), http)
+        return _verdict(found, accepted=found == "" and intent.facts.existed is not False)
+
+    async def _manifest_digest(
+        self, intent: Intent, repository: Repository, reference: str, http: httpx.AsyncClient
+    ) -> str | None:
+        """The digest that a reference names, "" when it names nothing, None when it cannot be known."""
+        place = self._registry
+        auth = RegistryAuth(place.username, place.password)
+        url = f"{place.url}/v2/{repository.full_name}/manifests/{quote(reference, safe=':')}"
+        response = await http.head(url, headers={"Accept": ", ".join(MANIFEST_TYPES)}, auth=auth)
+        if response.status_code == 404:
+            return ""
+        if response.status_code == 200:
+            return response.headers.get("Docker-Content-Digest") or reference
+        self._complain(intent, f"the registry answered {response.status_code} to the question; {_ADVICE}")
+        return None
+
+    async def _chart_digest(
+        self, tenant: str, name: str, version: str, http: httpx.AsyncClient
+    ) -> str | None:
+        """sha256 of a stored chart, "" when there is none, None when it cannot be known."""
+        place = self._charts
+        if place is None:
+            return None
+        prefix = f"{self._routes.chart_context_path}{'/' + tenant if tenant else ''}"
+        url = f"{place.url}{quote(prefix)}/charts/{quote(f'{name}-{version}.tgz')}"
+        auth = httpx.BasicAuth(place.username, place.password.reveal()) if place.username else None
+        async with http.stream("GET", url, auth=auth) as response:
+            if response.status_code == 404:
+                return ""
+            if response.status_code != 200:
+                return None
+            return await _digest_of_body(response)
+
+
+_ADVICE: Final = "set registry.username and registry.password so that it may be asked"
+
+
+async def _digest_of_body(response: httpx.Response) -> Digest | None:
+    seen, hashed = 0, sha256()
+    async for chunk in response.aiter_raw():
+        seen += len(chunk)
+        if seen > _LARGEST_CHART_BYTES:
+            return None
+        hashed.update(chunk)
+    return Digest(f"sha256:{hashed.hexdigest()}")
+
+
+def _verdict(found: str | None, *, accepted: bool) -> Verdict:
+    if found is None:
+        return Verdict.UNKNOWN
+    return Verdict.ACCEPTED if accepted else Verdict.REFUSED
+
+
+def _concluded(intent: Intent, at: datetime) -> Exchange:
+    """The exchange as it must have been; dated when it was begun, which is all that is known."""
+    return Exchange(
+        id=intent.id,
+        operation=intent.operation,
+        client=intent.client,
+        answered_at=min(intent.opened_at, at),
+        status=201 if isinstance(intent.operation, PutManifest | UploadChart) else 200,
+        outcome=Outcome.CLIENT_GONE,
+        request_body=intent.request_body,
+        chart=intent.chart,
+        facts=intent.facts,
+        request_id=intent.request_id,
+    )
+
+
+def _name(intent: Intent) -> str:
+    return type(intent.operation).__name__

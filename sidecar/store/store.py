@@ -1,0 +1,62 @@
+"""The store as the pipeline sees it: transactions over a Ledger, and the few questions beside them."""
+
+import sqlite3
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import TypeVar
+
+from sidecar.exchange import Intent
+from sidecar.store.ledger import Ledger
+from sidecar.store.records import intent_from_json, seconds
+from sidecar.store.sqlite import Health, SqliteDatabase
+
+T = TypeVar("T")
+
+
+class Store:
+    """Transactions on the embedded database."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    @property
+    def health(self) -> Health:
+        return self._database.health
+
+    async def transact(self, work: Callable[[Ledger], T], *, keep: bool = False, weight: int = 0) -> T:
+        """Run work in one transaction; see SqliteDatabase.write."""
+        return await self._database.write(lambda sql: work(Ledger(sql)), keep=keep, weight=weight)
+
+    def post(self, work: Callable[[Ledger], object]) -> None:
+        """Run work that nobody waits for and that may be lost."""
+        self._database.post(lambda sql: work(Ledger(sql)))
+
+    async def has_due_holds(self, now: datetime) -> bool:
+        """Whether a held event's time has come."""
+
+        def work(sql: sqlite3.Connection) -> bool:
+            due = sql.execute("SELECT 1 FROM held WHERE due_at <= ? LIMIT 1", (seconds(now),))
+            return due.fetchone() is not None
+
+        return await self._database.read(work)
+
+    async def intents_left_open(self, *, live_runs: Collection[str]) -> list[Intent]:
+        """Intents whose exchange no living process will finish, the oldest first."""
+
+        def work(sql: sqlite3.Connection) -> list[Intent]:
+            rows = sql.execute(
+                "SELECT id, opened_at, document FROM intents "
+                f"WHERE run NOT IN ({', '.join('?' * len(live_runs))}) ORDER BY opened_at LIMIT 1000",
+                tuple(live_runs),
+            ).fetchall()
+            return [intent_from_json(*row) for row in rows]
+
+        return await self._database.read(work)
+
+    async def forget_traces(self, *, before: datetime) -> None:
+        """Drop what clients did before then; only recent traces decide anything."""
+        await self.transact(lambda ledger: ledger.forget_traces(before=before))
+
+    async def data_version(self) -> int:
+        """A number that changes when another process commits."""
+        return await self._database.read(lambda sql: int(sql.execute("PRAGMA data_version").fetchone()[0]))
