@@ -1,0 +1,128 @@
+"""Log lines: one JSON object each on standard error, with nothing secret in it.
+
+Modules say `log = structlog.get_logger()` and `log.info("noun.past_verb", key=value)`. What the
+standard library's logging carries (aiohttp, asyncio) comes out in the same form. The level can be
+changed while running: filtered methods are swapped for empty ones on the class that every logger
+shares, so a debug line that is off costs one call of an empty function.
+"""
+
+import logging
+import math
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+
+_SECRET_KEY = re.compile(
+    r"authorization|auth_header|cookie|passw|secret|token|credential|api_?key|signature", re.IGNORECASE
+)
+#: Basic and Bearer credentials, signing keys, and userinfo and query of URLs, wherever they stand.
+_CREDENTIALS = re.compile(r"\b(Basic|Bearer)(\s+|%20|\+)[^\s\"',;]+", re.IGNORECASE)
+_SIGNING_KEY = re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]+")
+_URL = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s\"'<>]*)", re.IGNORECASE)
+_MASK: Final = "***"
+_DEEPEST: Final = 6
+_FIRST: Final = ("timestamp", "level", "event")  #: what people read first
+
+
+class Logger(structlog.BoundLoggerBase):
+    """The one class of all loggers; `set_level` gives it its methods."""
+
+
+def configure(level: str = "info", stream: TextIO | None = None) -> None:
+    """Sets up both logging systems; to be called once, before the first line."""
+    stream = stream or sys.stderr
+    set_level(level)
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, *_common(), _render],
+        wrapper_class=Logger,
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_common(), _render],
+        )
+    )
+    logging.getLogger().handlers = [handler]
+    logging.captureWarnings(capture=True)
+    # Its lines hold paths and queries as clients sent them; the proxy says what there is to say.
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def set_level(level: str) -> None:
+    """Takes effect at once, for loggers that exist already too."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    filtering = structlog.make_filtering_bound_logger(number)
+    for name in dir(filtering):
+        if not name.startswith("_") and name not in dir(structlog.BoundLoggerBase):
+            setattr(Logger, name, getattr(filtering, name))
+    logging.getLogger().setLevel(number)
+
+
+def _common() -> list[Processor]:
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,  # the traceback as text, without local variables
+        mask,
+    ]
+
+
+_render: Final = structlog.processors.JSONRenderer(sort_keys=False)
+
+
+def mask(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+    """A processor: what is secret becomes ***, and every value one that JSON knows."""
+    first = {key: event_dict.pop(key) for key in _FIRST if key in event_dict}
+    return {key: _masked(key, value, 0) for key, value in (first | event_dict).items()}
+
+
+def mask_text(text: str) -> str:
+    """Text without credentials; userinfo and query of URLs are credentials often enough."""
+    if "://" in text:
+        text = _URL.sub(_url_without_secrets, text)
+    text = _CREDENTIALS.sub(rf"\1\2{_MASK}", text)
+    return _SIGNING_KEY.sub(_MASK, text) if "whsec_" in text else text
+
+
+def _url_without_secrets(found: re.Match[str]) -> str:
+    scheme, rest = found.groups()
+    rest, question, _ = rest.partition("?")
+    authority, slash, path = rest.partition("/")
+    _, at, host = authority.rpartition("@")
+    return f"{scheme}{f'{_MASK}@' if at else ''}{host}{slash}{path}{f'?{_MASK}' if question else ''}"
+
+
+def _masked(key: str, value: object, depth: int) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if _SECRET_KEY.search(key):
+        return _MASK
+    match value:
+        case int():
+            return value
+        case str():
+            return mask_text(value)
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case Mapping() if depth < _DEEPEST:
+            return {str(name): _masked(str(name), inner, depth + 1) for name, inner in value.items()}
+        case list() | tuple() | set() | frozenset() if depth < _DEEPEST:
+            return [_masked(key, element, depth + 1) for element in value]
+        case BaseException():
+            return mask_text(f"{type(value).__name__}: {value}")
+        case _:
+            return mask_text(_as_text(value))
+
+
+def _as_text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
