@@ -83,7 +83,7 @@ _render: Final = structlog.processors.JSONRenderer(sort_keys=False)
 def mask(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
     """A processor: what is secret becomes ***, and every value one that JSON knows."""
     first = {key: event_dict.pop(key) for key in _FIRST if key in event_dict}
-    return {key: _masked(key, value, 0) for key, value in (first | event_dict).items()}
+    return {key: _masked(key, value, 0) for key, value in (first | dict(event_dict)).items()}
 
 
 def mask_text(text: str) -> str:
