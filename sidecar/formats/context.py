@@ -1,0 +1,14 @@
+"""What the formats need to know beside the event."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatContext:
+    """How the registry is known to the outside, and what is known of the event's project."""
+
+    hostname: str  #: what users write before the repository
+    external_url: str  #: with scheme; charts are downloaded below it
+    public: bool = False  #: the project
+    repository_created_at: int | None = None  #: Unix seconds; None when not known
+    source: str = ""  #: of a CloudEvent; names project and policy, set by `fanout`

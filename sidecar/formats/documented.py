@@ -1,0 +1,63 @@
+"""The form printed on Harbor's webhook page, with all contents that the page's table lists.
+
+Source: goharbor.io, docs 1.10, "Configure Webhook Notifications". Harbor itself never sent it.
+What could not be learnt is null (sizes) or "" (a chart's type), never a guess.
+"""
+
+from sidecar.event import Chart, Event, EventType
+from sidecar.formats.context import FormatContext
+from sidecar.formats.payload import Payload, encode_json
+from sidecar.formats.resource import CHART_EVENTS, resource_url_of, tag_of, unix_milliseconds
+from sidecar.names import encoded_part
+
+
+def encode(event: Event, context: FormatContext) -> Payload:
+    if event.type in CHART_EVENTS and event.chart:
+        contents = _chart_contents(event, event.chart, context)
+    else:
+        contents = _image_contents(event, context)
+    return Payload(encode_json({"event_type": str(event.type), "events": [contents]}))
+
+
+def _image_contents(event: Event, context: FormatContext) -> dict[str, object]:
+    contents: dict[str, object] = {
+        "project": event.repository.project,
+        "repo_name": event.repository.name,
+        "tag": tag_of(event),
+        "full_name": event.repository.full_name,
+        "trigger_time": unix_milliseconds(event.occurred_at),
+        "image_id": encoded_part(event.digest),
+        "project_type": _project_type(context),
+        "tags": list(event.tags),
+        "digest": event.digest,
+        "resource_url": resource_url_of(event, context),
+        "username": event.operator,
+    }
+    if event.platforms:
+        contents["platforms"] = list(event.platforms)
+    if event.type is EventType.IMAGE_DELETE:
+        contents["image_size"] = event.size_bytes
+    if event.type is EventType.QUOTA_EXCEED:
+        contents["details"] = event.details
+    return contents
+
+
+def _chart_contents(event: Event, chart: Chart, context: FormatContext) -> dict[str, object]:
+    return {
+        "project": event.repository.project,
+        "repo_name": event.repository.name,
+        "full_name": event.repository.full_name,
+        "chart_name": chart.name,
+        "chart_type": chart.type,
+        "version": chart.version,
+        "chart_size": chart.size_bytes,
+        "tag": event.tag,
+        "trigger_time": unix_milliseconds(event.occurred_at),
+        "project_type": _project_type(context),
+        "username": event.operator,
+        "resource_url": resource_url_of(event, context),
+    }
+
+
+def _project_type(context: FormatContext) -> str:
+    return "Public" if context.public else "Private"

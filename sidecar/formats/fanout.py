@@ -1,0 +1,67 @@
+"""One event ⇒ a delivery for each target of each policy that wants it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from urllib.parse import quote
+
+from sidecar.delivery import Delivery, TargetKey, delivery_id
+from sidecar.event import Event
+from sidecar.formats import FormatContext, Payload, encode
+from sidecar.policy import PayloadFormat, Target, WebhookPolicy, matches
+
+
+def deliveries_for(
+    event: Event,
+    policies: Sequence[WebhookPolicy],
+    context: Callable[[Event], FormatContext],
+    at: datetime,
+) -> tuple[Delivery, ...]:
+    """The deliveries of an event; `context` is asked only when somebody wants the event."""
+    wanted = [
+        (TargetKey(policy_id=policy.id, index=index), target)
+        for policy in policies
+        if matches(policy, event)
+        for index, target in enumerate(policy.targets)
+    ]
+    if not wanted:
+        return ()
+    payloads = _Payloads(event, context(event))
+    return tuple(_delivery(event, key, payloads.payload_for(key, target), at=at) for key, target in wanted)
+
+
+class _Payloads:
+    """The payloads of one event; targets that receive the same bytes share them."""
+
+    def __init__(self, event: Event, context: FormatContext) -> None:
+        self._event = event
+        self._context = context
+        self._made: dict[tuple[object, ...], Payload] = {}
+
+    def payload_for(self, key: TargetKey, target: Target) -> Payload:
+        context = self._context
+        if target.payload_format is PayloadFormat.CLOUDEVENTS:
+            context = replace(context, source=_source(self._event, key))
+        differs_by = (target.type, target.payload_format, target.event_names, context.source)
+        if differs_by not in self._made:
+            self._made[differs_by] = encode(self._event, context, target)
+        return self._made[differs_by]
+
+
+def _source(event: Event, key: TargetKey) -> str:
+    """Harbor's /projects/<id>/webhook/policies/<id>, with names where we have no numbers."""
+    project, policy = quote(event.repository.project, safe=""), quote(key.policy_id, safe="")
+    return f"/projects/{project}/webhook/policies/{policy}"
+
+
+def _delivery(event: Event, key: TargetKey, payload: Payload, *, at: datetime) -> Delivery:
+    return Delivery(
+        id=delivery_id(event, key),
+        event_id=event.id,
+        event_type=event.type,
+        target=key,
+        repository=event.repository.full_name,
+        body=payload.body,
+        content_type=payload.content_type,
+        created_at=at,
+    )

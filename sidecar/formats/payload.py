@@ -1,0 +1,36 @@
+"""Bytes for a target, and JSON as Harbor writes it."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Final
+
+JSON_TYPE: Final = "application/json"  #: exactly what Harbor sends, without charset
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The body of a request to a target."""
+
+    body: bytes
+    content_type: str = JSON_TYPE
+
+
+# Go's encoding/json writes these as escapes; a lone surrogate is no UTF-8, for which it writes \ufffd.
+_ESCAPED = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+
+
+def encode_json(document: object) -> bytes:
+    """Compact JSON, byte for byte as Go's encoding/json; keys keep their order."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return _ESCAPED.sub(_escape, text).encode()
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return "\\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
+
+
+def without_empty(**entries: object) -> dict[str, object]:
+    """The entries that Go's omitempty keeps: not "", 0, nil, nor an empty list or object."""
+    return {key: value for key, value in entries.items() if value}

@@ -1,0 +1,43 @@
+"""What an event is about, as targets name it: the tag, and where to get it.
+
+Source: Harbor src/controller/event/handler/util/util.go (BuildImageResourceURL).
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sidecar.event import Event, EventType
+from sidecar.formats.context import FormatContext
+
+CHART_EVENTS: Final = frozenset({EventType.CHART_PUSH, EventType.CHART_PULL, EventType.CHART_DELETE})
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def tag_of(event: Event) -> str:
+    """The tag that the user meant, "" when a digest was named.
+
+    Deleting by digest takes all tags along: the first of them stands for the artifact, as in Harbor.
+    """
+    if not event.tag and event.type is EventType.IMAGE_DELETE and event.tags:
+        return event.tags[0]
+    return event.tag
+
+
+def resource_url_of(event: Event, context: FormatContext) -> str:
+    """Where to get it: an image or OCI chart without scheme as clients write it, a chart's download."""
+    if event.chart and event.chart.path:
+        return context.external_url.rstrip("/") + event.chart.path
+    name = f"{context.hostname}/{event.repository.full_name}"
+    tag = tag_of(event)
+    if tag or not event.digest:
+        return f"{name}:{tag}" if tag else name
+    return f"{name}@{event.digest}"
+
+
+def unix_seconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(seconds=1)
+
+
+def unix_milliseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)
