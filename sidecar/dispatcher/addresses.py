@@ -1,0 +1,195 @@
+"""The egress guard: which addresses webhooks may be sent to.
+
+Checked on the address actually dialled, after names are resolved, when the socket is made: no spelling
+of an address and no changing DNS answer gets round it. Link-local and metadata services, unspecified
+and multicast addresses and the sidecar's own listeners are refused whatever the rules say.
+
+Sources: OWASP SSRF prevention cheat sheet; GHSA-33p6-fx42-7rf5 (Harbor's test endpoint).
+"""
+
+import re
+import socket
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, Final
+
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+
+_METADATA: Final = frozenset(
+    ip_address(text)
+    for text in (
+        "169.254.169.254",  # link-local as well; most clouds
+        "fd00:ec2::254",  # AWS
+        "fd20:ce::254",  # Google
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure
+    )
+)
+_NAT64: Final = ip_network("64:ff9b::/96")
+_COMPATIBLE: Final = ip_network("::/96")
+_THIS_NETWORK: Final = ip_network("0.0.0.0/8")
+_BROADCAST: Final = ip_address("255.255.255.255")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressRules:
+    """Where webhooks may go, beyond what is always refused.
+
+    With an allow list set, what no list names is refused. Of several networks that hold an address the
+    longest prefix decides, as in a routing table; a host on `allow_hosts` passes whatever the networks.
+    """
+
+    allow_cidrs: tuple[IPNetwork, ...] = ()
+    deny_cidrs: tuple[IPNetwork, ...] = ()
+    allow_hosts: tuple[str, ...] = ()  #: globs over the host of the target's address
+    own_listeners: tuple[tuple[str, int], ...] = ()  #: address and port; "0.0.0.0" or "::" for all
+
+
+@dataclass(slots=True)
+class Dial:
+    """What happened while one attempt connected."""
+
+    host: str  #: of the target, as its address names it
+    address: str = ""  #: last address dialled, or the other end of the connection that was reused
+    refused: str = ""  #: why the guard refused an address
+
+
+DIAL: ContextVar[Dial] = ContextVar("dial")
+
+
+class AddressRefused(OSError):
+    """The guard does not allow this address."""
+
+
+@dataclass(slots=True)
+class Guard:
+    """Makes the sockets that webhooks are sent through; `rules` may be replaced at any time."""
+
+    rules: EgressRules = field(default_factory=EgressRules)
+
+    def open_socket(
+        self, address_info: tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, Any]
+    ) -> socket.socket:
+        """The socket for one address; raises AddressRefused. What aiohttp calls a socket factory."""
+        family, kind, protocol, _, (ip, port, *_) = address_info
+        dial = DIAL.get()
+        dial.address = format_address(ip, port)
+        if reason := refusal(ip_address(ip), port, host=dial.host, rules=self.rules):
+            dial.refused = f"address {dial.address} is not allowed: {reason}"
+            raise AddressRefused(dial.refused)
+        return socket.socket(family, kind, protocol)
+
+
+def format_address(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def refusal(address: IPAddress, port: int, *, host: str, rules: EgressRules) -> str:
+    """Why an address is not dialled; empty when it may be."""
+    forms = tuple(_forms(address))
+    for form in forms:
+        if reason := always_refused(form) or _own_listener(form, port, rules.own_listeners):
+            return reason
+    if _is_allowed_host(host, rules.allow_hosts):
+        return ""
+    return next((reason for form in forms if (reason := _refused_by_lists(form, rules))), "")
+
+
+def always_refused(address: IPAddress) -> str:
+    if address in _METADATA:
+        return "cloud metadata service"
+    if address.is_link_local:
+        return "link-local"
+    if address.is_unspecified or address in _THIS_NETWORK:
+        return "unspecified"
+    if address.is_multicast or address == _BROADCAST:
+        return "multicast"
+    return ""
+
+
+def _forms(address: IPAddress) -> Iterable[IPAddress]:
+    """An address and the IPv4 address that it carries; for a mapped one that alone."""
+    if isinstance(address, IPv4Address):
+        yield address
+        return
+    address = IPv6Address(int(address))  # without its zone
+    if address.ipv4_mapped:
+        yield address.ipv4_mapped
+        return
+    yield address
+    if address.sixtofour:
+        yield address.sixtofour
+    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+        yield IPv4Address(int(address) & 0xFFFF_FFFF)
+
+
+def _own_listener(address: IPAddress, port: int, listeners: Iterable[tuple[str, int]]) -> str:
+    for ip, own_port in listeners:
+        if port == own_port and _reaches(address, ip):
+            return "the sidecar's own listener"
+    return ""
+
+
+def _reaches(address: IPAddress, listening_on: str) -> bool:
+    try:
+        own = ip_address(listening_on or "0.0.0.0")  # noqa: S104 - compared with, not bound to
+    except ValueError:  # a name: treated as every address of this machine
+        return is_local(address)
+    return is_local(address) if own.is_unspecified else address in _forms(own)
+
+
+def is_local(address: IPAddress) -> bool:
+    """Whether an address is this machine's: the kernel lets a socket be bound to it."""
+    if address.is_loopback:
+        return True
+    family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
+
+
+def _is_allowed_host(host: str, globs: Iterable[str]) -> bool:
+    name = host.rstrip(".").lower()
+    return any(fnmatchcase(name, glob.rstrip(".").lower()) for glob in globs)
+
+
+def _refused_by_lists(address: IPAddress, rules: EgressRules) -> str:
+    allowed = _longest_prefix(address, rules.allow_cidrs)
+    if _longest_prefix(address, rules.deny_cidrs) >= max(allowed, 0):
+        return "on the deny list"
+    if allowed < 0 and (rules.allow_cidrs or rules.allow_hosts):
+        return "not on the allow list"
+    return ""
+
+
+def _longest_prefix(address: IPAddress, networks: Iterable[IPNetwork]) -> int:
+    """The length of the longest prefix that holds an address, -1 when none does."""
+    return max((network.prefixlen for network in networks if address in network), default=-1)
+
+
+_Lookup = Callable[[str], IPAddress | None]
+_NUMERIC: Final = re.compile(r"[0-9a-fA-FxX.]+")
+
+
+@lru_cache(maxsize=4096)
+def literal_address(host: str) -> IPAddress | None:
+    """The address that a host part spells, in any form that resolvers take; None for a name.
+
+    Decimal, octal, hexadecimal and short forms: inet_aton(3).
+    """
+    try:
+        return ip_address(host.strip("[]"))
+    except ValueError:
+        pass
+    try:
+        return IPv4Address(socket.inet_aton(host)) if _NUMERIC.fullmatch(host) else None
+    except OSError:
+        return None

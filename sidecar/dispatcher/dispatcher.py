@@ -1,0 +1,166 @@
+"""Starts a loop for every target that has work, and stops them all.
+
+At start, and every few seconds, the store is asked which targets have deliveries waiting: that is how
+deliveries outlive a restart, and how those stored by another process are found.
+"""
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from sidecar.delivery import TargetKey
+from sidecar.dispatcher.addresses import EgressRules
+from sidecar.dispatcher.attempt import TargetClient
+from sidecar.dispatcher.book import AddressBook, Targets
+from sidecar.dispatcher.prepared import make_tls_contexts
+from sidecar.dispatcher.schedule import RetrySchedule
+from sidecar.dispatcher.target_loop import Means, Observer, TargetLoop
+from sidecar.dispatcher.window import SharedSlots
+from sidecar.errors import StoreUnavailable
+from sidecar.store.outbox import Outbox
+
+log = structlog.get_logger()
+
+_RECORDING_S: Final = 5.0  # after the grace, for what is only waiting for the store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatcherSettings:
+    """How deliveries are sent."""
+
+    schedule: RetrySchedule = field(default_factory=RetrySchedule)
+    timeout_s: float = 10.0  #: one whole attempt
+    egress: EgressRules = field(default_factory=EgressRules)
+    concurrency: int = 8  #: attempts under way to one target
+    shared_slots: int = 1000  #: attempts under way beyond the first of each target, all together
+    trust_env: bool = True  #: use HTTP_PROXY, HTTPS_PROXY and NO_PROXY
+    poll_s: float = 5.0  #: how often to look for deliveries stored by another process
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        targets: Callable[[], Targets],
+        is_enabled: Callable[[], bool],
+        settings: DispatcherSettings,
+        observer: Observer | None = None,
+        now: Callable[[], datetime] = _utc_now,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`targets` and `is_enabled` answer for the current configuration: see `policies_changed`."""
+        self._outbox = outbox
+        self._poll_s = settings.poll_s
+        self._loops: dict[TargetKey, TargetLoop] = {}
+        self._poll_now = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._is_running = self._is_stopping = False
+        self._means = Means(
+            outbox=outbox,
+            client=TargetClient(timeout_s=settings.timeout_s, rules=settings.egress, now=now),
+            book=AddressBook(
+                targets=targets,
+                is_enabled=is_enabled,
+                tls=make_tls_contexts(),
+                environment=dict(os.environ) if settings.trust_env else {},
+            ),
+            schedule=settings.schedule,
+            concurrency=settings.concurrency,
+            shared=SharedSlots(settings.shared_slots),
+            observer=observer,
+            now=now,
+            jitter=jitter,
+        )
+
+    async def run(self) -> None:
+        """Deliver until `stop` is called."""
+        self._is_running = True
+        self._means.book.refresh()
+        self._outbox.on_stored(self._wake)
+        try:
+            async with self._means.client, asyncio.TaskGroup() as self._group:
+                while not self._is_stopping:
+                    await self._poll()
+        finally:
+            self._is_running = False
+            self._ended.set()
+
+    async def stop(self, grace_s: float) -> None:
+        """Begin no attempt any more; what is not answered within the grace goes back to the store."""
+        self._is_stopping = True
+        self._poll_now.set()
+        if not self._is_running:
+            return
+        for loop in self._loops.values():
+            loop.stop()
+        if not await self._has_ended(grace_s):
+            for loop in self._loops.values():
+                loop.abandon()
+            await self._has_ended(_RECORDING_S)
+
+    def policies_changed(self) -> None:
+        """Policies, targets or the global switch have changed: take them as they are now."""
+        self._means.book.refresh()
+        for loop in self._loops.values():
+            loop.wake()
+        self._poll_now.set()
+
+    def reconfigure(self, settings: DispatcherSettings) -> None:
+        """Use another schedule, time limit and egress rules from the next attempt on."""
+        self._means.schedule = settings.schedule
+        self._means.client.reconfigure(timeout_s=settings.timeout_s, rules=settings.egress)
+        self._means.concurrency = settings.concurrency
+
+    async def _poll(self) -> None:
+        self._poll_now.clear()
+        try:
+            self._wake(await self._outbox.targets_waiting())
+        except StoreUnavailable as exc:
+            log.warning("store.unavailable", error=str(exc))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._poll_s):
+                await self._poll_now.wait()
+
+    def _wake(self, keys: Iterable[TargetKey]) -> None:
+        if self._is_stopping or not self._is_running:
+            return
+        for key in keys:
+            if loop := self._loops.get(key):
+                loop.wake()
+            else:
+                self._begin(key)
+
+    def _begin(self, key: TargetKey) -> None:
+        loop = TargetLoop(key, self._means, on_idle=lambda: self._forget(key, loop))
+        self._loops[key] = loop
+        self._group.create_task(self._run_loop(key, loop))
+
+    async def _run_loop(self, key: TargetKey, loop: TargetLoop) -> None:
+        try:
+            await loop.run()
+        except Exception:  # our bug, for this target alone; the next poll begins it again
+            log.exception("target.crashed", policy=key.policy_id)
+        finally:
+            self._forget(key, loop)
+
+    def _forget(self, key: TargetKey, loop: TargetLoop) -> None:
+        if self._loops.get(key) is loop:
+            del self._loops[key]
+
+    async def _has_ended(self, within_s: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._ended.wait()
+        return self._ended.is_set()

@@ -1,0 +1,140 @@
+"""What every attempt at one target has in common, worked out once."""
+
+import ssl
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from aiohttp import BasicAuth
+from yarl import URL
+
+from sidecar.delivery import Unreachable
+from sidecar.dispatcher.addresses import always_refused, literal_address
+from sidecar.dispatcher.excerpt import secret_spellings
+from sidecar.dispatcher.proxies import proxy_for
+from sidecar.dispatcher.signing import signing_keys
+from sidecar.policy import Target, TargetType
+
+USER_AGENT: Final = f"registry-webhook-sidecar/{version('registry-webhook-sidecar')}"
+_VISIBLE: Final = string.ascii_letters + string.digits + string.punctuation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedTarget:
+    """A target as the attempts need it."""
+
+    url: URL
+    host: str
+    headers: Mapping[str, str]  #: the same in every attempt
+    tls: ssl.SSLContext
+    keys: tuple[bytes, ...]  #: sign each attempt when there are any
+    proxy: URL | None
+    proxy_auth: BasicAuth | None
+    secrets: tuple[str, ...]  #: what an answer must not be seen to echo
+
+
+@dataclass(frozen=True, slots=True)
+class TlsContexts:
+    """One for targets whose certificate is verified, one for the others; no connection serves both."""
+
+    verified: ssl.SSLContext
+    unverified: ssl.SSLContext
+
+    def for_target(self, target: Target) -> ssl.SSLContext:
+        return self.unverified if target.skip_cert_verify else self.verified
+
+
+def make_tls_contexts() -> TlsContexts:
+    """With the system's certificate authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR."""
+    unverified = ssl.create_default_context()
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE
+    return TlsContexts(verified=ssl.create_default_context(), unverified=unverified)
+
+
+def prepare(
+    target: Target, *, tls: TlsContexts, environment: Mapping[str, str]
+) -> PreparedTarget | Unreachable:
+    """A target made ready, or why nothing can be sent to it.
+
+    environment    where proxies are named; empty when they are not to be used
+    """
+    try:
+        url = request_url(target.address)
+        proxy = proxy_for(url, environment)
+        keys = signing_keys(target.secret.reveal())
+        headers = _headers(target)
+    except ValueError as exc:
+        return Unreachable(str(exc))
+    return PreparedTarget(
+        url=url,
+        host=url.host or "",
+        headers=headers,
+        tls=tls.for_target(target),
+        keys=keys,
+        proxy=proxy.with_user(None) if proxy else None,
+        proxy_auth=_proxy_auth(proxy),
+        secrets=secret_spellings(_secrets(target, url)),
+    )
+
+
+def request_url(address: str) -> URL:
+    """The address to send to: byte for byte, but without user and fragment.
+
+    Receivers compare paths and read tokens from them, so nothing is normalised. Only what a request
+    line cannot carry (blanks, controls, letters beyond ASCII) is percent-encoded. Raises ValueError,
+    without the address, which may hold a token.
+    """
+    try:
+        parts = urlsplit(address)
+        port, host = parts.port, parts.hostname
+    except ValueError as exc:
+        raise ValueError("the address is not a URL") from exc
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ValueError("the address is no http or https URL")
+    literal = literal_address(host)
+    if literal and (reason := always_refused(literal)):  # a proxy would dial it for us
+        raise ValueError(f"address {literal} is not allowed: {reason}")
+    rest = address.partition("://")[2]
+    start = min((at for mark in "/?#" if (at := rest.find(mark)) >= 0), default=len(rest))
+    return URL(f"{parts.scheme}://{_authority(host, port)}{_sendable(rest[start:])}", encoded=True)
+
+
+def _authority(host: str, port: int | None) -> str:
+    if ":" in host:
+        host = f"[{host}]"
+    elif not host.isascii():
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError as exc:
+            raise ValueError("the address has an impossible host name") from exc
+    return host if port is None else f"{host}:{port}"
+
+
+def _sendable(path_and_query: str) -> str:
+    return quote(path_and_query.partition("#")[0], safe=_VISIBLE)
+
+
+def _headers(target: Target) -> dict[str, str]:
+    headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+    auth_header = target.auth_header.reveal()
+    if auth_header and target.type is TargetType.HTTP:
+        if any(character in auth_header for character in "\r\n\0"):
+            raise ValueError("auth_header has a line break, which no header can carry")
+        headers["Authorization"] = auth_header
+    return headers
+
+
+def _proxy_auth(proxy: URL | None) -> BasicAuth | None:
+    return BasicAuth(proxy.user, proxy.password or "") if proxy and proxy.user else None
+
+
+def _secrets(target: Target, url: URL) -> tuple[str, ...]:
+    # Tokens travel in the query (Zulip), and in the path of chat services.
+    path = url.raw_path if target.type is not TargetType.HTTP else ""
+    password = urlsplit(target.address).password or ""
+    query = url.raw_query_string
+    return (target.auth_header.reveal(), target.secret.reveal(), query, path.strip("/"), password)

@@ -1,0 +1,310 @@
+"""The deliveries of one target: claim, attempt, record.
+
+One small loop decides what to claim and when to sleep; a few workers, hired while there is something to
+send, each make an attempt and record it. A failed delivery goes back to the store with its next time
+and lets later ones pass. Ends when nothing waits for the target; the dispatcher begins a new one when
+something is stored.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+from uuid import UUID
+
+import structlog
+
+from sidecar.delivery import (
+    Accepted,
+    Attempt,
+    AttemptResult,
+    Delivery,
+    DeliveryState,
+    Rejected,
+    TargetKey,
+    Unreachable,
+)
+from sidecar.dispatcher.attempt import TargetClient
+from sidecar.dispatcher.book import AddressBook
+from sidecar.dispatcher.lanes import Lanes
+from sidecar.dispatcher.schedule import RetrySchedule, Verdict, judge
+from sidecar.dispatcher.window import SharedSlots, Window
+from sidecar.errors import StoreUnavailable
+from sidecar.store.outbox import Outbox
+
+log = structlog.get_logger()
+
+_LARGEST_BATCH: Final = 256
+_LONGEST_SLEEP_S: Final = 60.0  # the clock may be set meanwhile
+_STORE_PAUSE_S: Final = 1.0
+# Workers per attempt allowed: most of them wait for the store, which commits many records at once.
+_WORKERS_PER_SLOT: Final = 4
+
+
+class Observer(Protocol):
+    """Whoever counts; every method is called on the event loop and must not block."""
+
+    def attempt_finished(self, result: AttemptResult, duration_s: float) -> None: ...
+
+    def delivery_ended(self, state: DeliveryState, number: int = 1) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Means:
+    """What all loops share."""
+
+    outbox: Outbox
+    client: TargetClient
+    book: AddressBook
+    schedule: RetrySchedule
+    concurrency: int
+    shared: SharedSlots
+    observer: Observer | None
+    now: Callable[[], datetime]
+    jitter: Callable[[], float]
+
+
+class TargetLoop:
+    def __init__(self, key: TargetKey, means: Means, *, on_idle: Callable[[], None]) -> None:
+        """`on_idle` is called in the same step in which the loop decides to end."""
+        self._key = key
+        self._means = means
+        self._on_idle = on_idle
+        self._lanes = Lanes()
+        self._window = Window(means.concurrency, means.shared)
+        self._wakeup = asyncio.Event()
+        self._has_more = True  # the store may have something that can be claimed
+        self._passed_over: frozenset[str] = frozenset()  # repositories skipped by the last claim
+        self._workers = 0
+        self._sending: dict[UUID, tuple[Delivery, asyncio.Task[None] | None]] = {}
+        self._is_stopping = False
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                while await self._turn_or_pause():
+                    pass
+        finally:
+            # The workers have ended; what they were made to drop goes back.
+            left = [*(delivery for delivery, _ in self._sending.values()), *self._lanes.drain()]
+            await self._release(left)
+
+    def wake(self) -> None:
+        """Something was stored, or the configuration has changed."""
+        self._has_more = True
+        self._wakeup.set()
+
+    def stop(self) -> None:
+        """Begin nothing any more; `run` returns when the attempts under way are recorded."""
+        self._is_stopping = True
+        self._wakeup.set()
+
+    def abandon(self) -> None:
+        """Break off the attempts under way; those that are being recorded are left to finish."""
+        for _, task in self._sending.values():
+            if task:
+                task.cancel()
+
+    async def _turn_or_pause(self) -> bool:
+        try:
+            return await self._turn()
+        except StoreUnavailable as exc:
+            log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
+            self._has_more = True
+            await self._sleep(_STORE_PAUSE_S)
+            return not self._is_stopping
+
+    async def _turn(self) -> bool:
+        """Do what is to be done now, then sleep until there is more; False when this loop ends."""
+        self._wakeup.clear()
+        if self._is_stopping:
+            return False
+        if reason := self._means.book.hold_reason(self._key):
+            return await self._cancel(reason)
+        if self._lanes.unsent > 2 * self._batch():  # the target began to fail
+            await self._release(self._lanes.drain())
+            self._has_more = True
+        if self._wants_claim():
+            await self._claim()
+        self._hire()
+        return self._wants_claim() or await self._rest()
+
+    def _batch(self) -> int:
+        """How many deliveries to have in hand: few for a target that fails."""
+        return min(4 * self._window.size**2, _LARGEST_BATCH)
+
+    def _wants_claim(self) -> bool:
+        return self._has_more and self._lanes.unsent <= self._batch() // 2
+
+    async def _claim(self) -> None:
+        self._has_more = False
+        limit, self._passed_over = self._batch() - self._lanes.unsent, self._lanes.repositories
+        claimed = await self._means.outbox.claim(
+            self._key, limit=limit, now=self._means.now(), skip_repositories=self._passed_over
+        )
+        self._lanes.add(claimed)
+        self._has_more = self._has_more or len(claimed) == limit
+
+    async def _rest(self) -> bool:
+        """Sleep until something is due; False when nothing waits at all."""
+        if self._lanes.ready:
+            await self._wakeup.wait()  # a worker sets it
+            return True
+        due = await self._means.outbox.next_due(self._key)
+        if self._has_more:
+            return True
+        if due:
+            await self._sleep_until(due)
+        elif self._workers:
+            await self._wakeup.wait()
+        else:
+            self._on_idle()
+            return False
+        return True
+
+    async def _sleep_until(self, due: datetime) -> None:
+        wait_s = (due - self._means.now()).total_seconds()
+        if wait_s <= 0 and self._passed_over:
+            await self._wakeup.wait()  # due, but of a repository that has one on its way
+            return
+        self._has_more = not await self._sleep(min(max(wait_s, 0), _LONGEST_SLEEP_S)) or self._has_more
+
+    async def _sleep(self, wait_s: float) -> bool:
+        """Whether something woke this loop before the time was over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._wakeup.wait()
+        return self._wakeup.is_set()
+
+    async def _cancel(self, reason: str) -> bool:
+        await self._release(self._lanes.drain())
+        self._has_more = False
+        if cancelled := await self._means.outbox.cancel_waiting(self._key, reason=reason):
+            log.info("delivery.cancelled", policy=self._key.policy_id, count=cancelled, reason=reason)
+            if observer := self._means.observer:
+                observer.delivery_ended(DeliveryState.CANCELLED, cancelled)
+        if self._workers:
+            await self._wakeup.wait()
+        elif not self._has_more:
+            self._on_idle()
+            return False
+        return True
+
+    async def _release(self, deliveries: list[Delivery]) -> None:
+        if not deliveries:
+            return
+        try:
+            await self._means.outbox.release(deliveries)
+        except StoreUnavailable as exc:  # they are found as unfinished at the next start
+            log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
+
+    def _hire(self) -> None:
+        wanted = min(self._lanes.ready, self._window.size * _WORKERS_PER_SLOT)
+        while self._workers < wanted:
+            self._workers += 1
+            self._group.create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while await self._send_next():
+                pass
+        finally:
+            self._workers -= 1
+            self._wakeup.set()
+
+    async def _send_next(self) -> bool:
+        async with self._window:
+            delivery = self._next()
+            if delivery is None:
+                return False
+            attempt = await self._attempt(delivery)
+            self._window.judge(is_success=isinstance(attempt.result, Accepted))
+            del self._sending[delivery.id]
+            self._free(delivery.repository)
+        await self._record(delivery, attempt)
+        return True
+
+    def _next(self) -> Delivery | None:
+        if self._is_stopping or self._means.book.hold_reason(self._key):
+            return None
+        return self._lanes.next()
+
+    def _free(self, repository: str) -> None:
+        if self._lanes.free(repository) and repository in self._passed_over:
+            self._has_more = True
+        self._hire()
+        if self._wants_claim() or self._lanes.unsent > 2 * self._batch():
+            self._wakeup.set()
+
+    async def _attempt(self, delivery: Delivery) -> Attempt:
+        self._sending[delivery.id] = delivery, asyncio.current_task()
+        prepared = self._means.book.prepared(self._key)
+        if isinstance(prepared, Unreachable):
+            return self._failed_attempt(delivery, prepared)
+        try:
+            return await self._means.client.attempt(delivery, prepared)
+        except Exception as exc:  # our bug must not lose the delivery, nor stop those of others
+            log.exception("attempt.crashed", delivery_id=str(delivery.id))
+            return self._failed_attempt(delivery, Unreachable(f"internal error: {type(exc).__name__}"))
+
+    def _failed_attempt(self, delivery: Delivery, result: Unreachable) -> Attempt:
+        return Attempt(
+            delivery_id=delivery.id,
+            number=delivery.attempts + 1,
+            started_at=self._means.now(),
+            duration_ms=0.0,
+            result=result,
+        )
+
+    async def _record(self, delivery: Delivery, attempt: Attempt) -> None:
+        means = self._means
+        verdict = judge(
+            attempt.result,
+            failures=delivery.failures,
+            schedule=means.schedule,
+            now=means.now(),
+            jitter=means.jitter(),
+        )
+        if verdict.is_target_gone:
+            means.book.disable(self._key)
+        self._tell(delivery, attempt, verdict)
+        await self._finish(attempt, verdict)
+        if verdict.state is not DeliveryState.DELIVERED:
+            self._wakeup.set()
+
+    async def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
+        try:
+            await self._means.outbox.finish(
+                attempt, state=verdict.state, next_attempt_at=verdict.next_attempt_at
+            )
+        except StoreUnavailable as exc:  # the store keeps it in memory until it can be written
+            log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
+
+    def _tell(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
+        if observer := self._means.observer:
+            observer.attempt_finished(attempt.result, attempt.duration_ms / 1000)
+            if verdict.state is not DeliveryState.WAITING:
+                observer.delivery_ended(verdict.state)
+        bound = log.bind(
+            event_id=str(delivery.event_id),
+            event_type=str(delivery.event_type),
+            repository=delivery.repository,
+            policy=self._key.policy_id,
+            target_host=self._means.book.host_of(self._key),
+            delivery_id=str(delivery.id),
+            attempt=attempt.number,
+            duration_ms=round(attempt.duration_ms, 1),
+        )
+        match attempt.result:
+            case Accepted(status):
+                bound.debug("delivery.delivered", status=status)
+            case Rejected(status):
+                bound.warning("attempt.failed", status=status, error=f"answered {status}")
+            case Unreachable(reason):
+                bound.warning("attempt.failed", error=reason)
+        if verdict.state is DeliveryState.GIVEN_UP:
+            bound.error("delivery.given_up")
+        if verdict.is_target_gone:
+            bound.error("target.disabled", error="answered 410 Gone; change its policy to use it again")

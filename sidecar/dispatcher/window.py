@@ -1,0 +1,84 @@
+"""How many attempts one target may have under way.
+
+It begins with one, doubles with every success up to a limit and falls back to one with a failure, so a
+target that comes back is not overrun and one that hangs holds one place. The first place of a target is
+its own; further ones come from a stock that all targets share, which dead targets therefore cannot use
+up.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from types import TracebackType
+
+
+@dataclass(slots=True)
+class SharedSlots:
+    """The places that targets have beyond their first."""
+
+    free: int
+
+    def take(self) -> bool:
+        if self.free <= 0:
+            return False
+        self.free -= 1
+        return True
+
+    def give(self) -> None:
+        self.free += 1
+
+
+@dataclass(slots=True)
+class Window:
+    """An attempt enters it and leaves it; waits while it is full."""
+
+    limit: int
+    shared: SharedSlots
+    size: int = 1
+    in_flight: int = 0
+    _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+
+    def judge(self, *, is_success: bool) -> None:
+        self.size = min(self.size * 2, self.limit) if is_success else 1
+
+    async def __aenter__(self) -> None:
+        while not self._enter():
+            await self._wait()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.in_flight -= 1
+        if self.in_flight:
+            self.shared.give()
+        self._wake()
+
+    def _enter(self) -> bool:
+        if self.in_flight >= self.size or (self.in_flight and not self.shared.take()):
+            return False
+        self.in_flight += 1
+        return True
+
+    async def _wait(self) -> None:
+        # Only ever full while an attempt of this same target is in flight: leaving wakes.
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if not place.cancelled():
+                self._wake()  # it was woken for nothing: let another one have it
+            raise
+
+    def _wake(self) -> None:
+        for _ in range(self.size - self.in_flight):
+            if not self._wake_one():
+                return
+
+    def _wake_one(self) -> bool:
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return True
+        return False
