@@ -3,14 +3,13 @@
 The texts never repeat the value: an address may hold a password.
 """
 
-import base64
-import binascii
 import re
 from ipaddress import ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from sidecar.config.mistakes import did_you_mean
 from sidecar.config.settings import Network
+from sidecar.dispatcher.signing import signing_keys
 from sidecar.event import EventType, parse_event_type
 from sidecar.operation import DYNAMIC
 from sidecar.policy import ALL_PROJECTS
@@ -20,7 +19,6 @@ _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _CONTEXT_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]i?B|B)?")
 _POWERS = "BKMGTP"
-_SIGNING_KEY_BYTES = range(24, 65)
 _UNLIMITED = -1
 
 
@@ -101,15 +99,7 @@ def header_value(text: str) -> str:
 
 
 def signing_secret(text: str) -> str:
-    """whsec_ and base64 as Standard Webhooks has it; any other text is used as it is."""
-    if not text.startswith("whsec_"):
-        return header_value(text)
-    try:
-        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("must be base64 behind whsec_") from None
-    if len(key) not in _SIGNING_KEY_BYTES:
-        raise ValueError("must be 24 to 64 bytes in base64 behind whsec_")
+    signing_keys(text)
     return text
 
 

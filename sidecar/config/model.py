@@ -21,6 +21,9 @@ HoldSeconds = Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)]
 RetryWait = Annotated[float, Field(ge=0, le=604_800, allow_inf_nan=False)]
 BaseUrl = Annotated[str, AfterValidator(checks.base_url)]
 
+#: Where ingress controllers and load balancers of a cluster stand.
+PRIVATE_NETWORKS = ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
+
 
 def section(kind: type[BaseModel]) -> Any:
     """A section that may be left out: then its keys have their defaults."""
@@ -149,8 +152,8 @@ class HarborYml(Section):
     notification: NotificationSection = section(NotificationSection)
     events: EventsSection = section(EventsSection)
     strict: bool = False
-    trusted_proxies: list[Cidr] = []
-    look_up_timeout_s: Seconds = 5.0
+    trusted_proxies: list[Cidr] = PRIVATE_NETWORKS
+    look_up_timeout_s: Seconds = 2.0
     egress: EgressSection = section(EgressSection)
     projects: list[ProjectSection] = []
     scanners: list[ScannerSection] = []

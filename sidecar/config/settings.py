@@ -58,11 +58,14 @@ class Events:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Egress:
-    """Where webhooks may go; what is always refused is not configurable."""
+    """Where webhooks may go; what is always refused is not configurable.
 
-    allow_cidrs: tuple[Network, ...] = ()  #: empty = every network that is not refused
+    With an allow list set, what no list names is refused.
+    """
+
+    allow_cidrs: tuple[Network, ...] = ()
     deny_cidrs: tuple[Network, ...] = ()
-    allow_hosts: tuple[str, ...] = ()  #: globs over host names; empty = every host
+    allow_hosts: tuple[str, ...] = ()  #: globs over the host of a target's address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +84,10 @@ class Settings:
     notification: Notification
     events: Events
     strict: bool
-    trusted_proxies: tuple[Network, ...]
+    trusted_proxies: tuple[Network, ...]  #: peers whose X-Forwarded-* are believed
     egress: Egress
     projects: tuple[Project, ...]  #: `*` is not among them
     policies: tuple[WebhookPolicy, ...]
-    look_up_timeout_s: float
+    look_up_timeout_s: float  #: all look-ups of one exchange together
     notices: tuple[str, ...] = field(default=(), compare=False)  #: accepted, but not in effect
     files: tuple[Path, ...] = field(default=(), compare=False)  #: read besides harbor.yml: watch these too
