@@ -1,0 +1,44 @@
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients.engines import Containerd, Dockerd
+from tests.clients.stack import KINDS, Stack, running_stack
+from tests.support.process import require_program
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """With NO_SKIPS=1 a skipped test of this tier is a failed one."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and os.environ.get("NO_SKIPS") == "1" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and NO_SKIPS is set: {report.longrepr}"
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(request.param, tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def dockerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dockerd]:
+    _require_root("dockerd")
+    with Dockerd(tmp_path_factory.mktemp("dockerd")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containerd]:
+    _require_root("containerd")
+    with Containerd(tmp_path_factory.mktemp("containerd")) as engine:
+        yield engine
+
+
+def _require_root(program: str) -> None:
+    require_program(program)
+    if os.geteuid() != 0:
+        pytest.skip(f"{program} runs as root only")

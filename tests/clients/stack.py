@@ -1,0 +1,117 @@
+"""A registry with the sidecar in front of it, and a receiver for every event of project prj."""
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.process import require_program
+from tests.support.receiver import Receiver
+from tests.support.servers import ChartMuseum, Credentials, Registry, Sidecar, Version, policy
+from tests.support.token_server import TokenServer
+
+ALICE = Credentials("alice", "s3cret:with$signs")
+KINDS = ("v3-open", "2.8-open", "v3-htpasswd", "v3-token")
+#: Shorter than the defaults, so that a test does not wait for minutes; far longer than a client pauses.
+PULL_HOLD_S = 1.0
+PUSH_HOLD_S = 2.0
+EVENTS = {"mode": "grouped", "pull_hold_s": PULL_HOLD_S, "push_hold_s": PUSH_HOLD_S}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    kind: str
+    registry: Registry
+    sidecar: Sidecar
+    receiver: Receiver
+    user: Credentials | None
+    auth_file: Path  #: of docker's form, with the user for sidecar and registry; in a folder of its own
+
+    @property
+    def deletes_tags(self) -> bool:
+        """Whether the registry deletes by tag; 2.8 answers 400."""
+        return not self.kind.startswith("2.8")
+
+    def events_of(self, repository: str) -> list[Json]:
+        """What the receiver got about a repository, in order of arrival."""
+        return [
+            payload for payload in map(_payload, self.receiver.requests) if payload["full_name"] == repository
+        ]
+
+
+def _payload(received: Any) -> Json:
+    payload: Json = received.json()
+    (event,) = payload["events"]
+    return {"event_type": payload["event_type"], **event}
+
+
+@contextmanager
+def running_stack(kind: str, folder: Path) -> Iterator[Stack]:
+    version: Version = "2.8" if kind.startswith("2.8") else "3"
+    require_program("registry" if version == "3" else "docker-registry")
+    user = None if kind.endswith("open") else ALICE
+    with ExitStack() as servers:
+        tokens = None
+        if kind.endswith("token"):
+            tokens = servers.enter_context(TokenServer(folder / "tokens", {ALICE.user: ALICE.password}))
+        users = [ALICE] if kind.endswith("htpasswd") else []
+        registry = servers.enter_context(
+            Registry(folder / "registry", version=version, users=users, tokens=tokens)
+        )
+        receiver = servers.enter_context(Receiver())
+        sidecar = servers.enter_context(
+            Sidecar(
+                folder / "sidecar",
+                registry=registry.url,
+                projects=[
+                    {"name": "prj", "public": False, "webhook_policies": [policy(f"{receiver.url}/hook")]}
+                ],
+                settings={"events": EVENTS},
+            )
+        )
+        auth_file = write_auth_file(folder / "docker", user, registry.host, sidecar.host)
+        yield Stack(
+            kind=kind, registry=registry, sidecar=sidecar, receiver=receiver, user=user, auth_file=auth_file
+        )
+
+
+def write_auth_file(folder: Path, user: Credentials | None, *hosts: str) -> Path:
+    folder.mkdir()
+    encoded = base64.b64encode(":".join(user.pair).encode()).decode() if user else ""
+    path = folder / "config.json"
+    path.write_text(json.dumps({"auths": {host: {"auth": encoded} for host in hosts if user}}))
+    return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartStack:
+    charts: ChartMuseum
+    sidecar: Sidecar
+    receiver: Receiver
+    user: Credentials | None
+
+    def events_of_project(self, project: str) -> list[Json]:
+        return [payload for payload in map(_payload, self.receiver.requests) if payload["project"] == project]
+
+
+@contextmanager
+def running_chart_stack(folder: Path, user: Credentials | None) -> Iterator[ChartStack]:
+    require_program("chartmuseum")
+    with ExitStack() as servers:
+        charts = servers.enter_context(ChartMuseum(folder / "chartmuseum", user=user))
+        receiver = servers.enter_context(Receiver())
+        sidecar = servers.enter_context(
+            Sidecar(
+                folder / "sidecar",
+                registry="http://127.0.0.1:9",  # nobody there; charts must do without it
+                chart_repository=charts.url,
+                projects=[{"name": "*", "webhook_policies": [policy(f"{receiver.url}/hook")]}],
+                settings={"events": EVENTS},
+            )
+        )
+        yield ChartStack(charts=charts, sidecar=sidecar, receiver=receiver, user=user)

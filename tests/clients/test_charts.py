@@ -1,0 +1,216 @@
+"""Charts: helm with a registry (OCI), and helm, cm-push and curl with ChartMuseum."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.journey import ARRIVES_WITHIN_S, QUIET_S, Done, Journey, deleted, pulled, pushed
+from tests.clients.stack import ALICE, ChartStack, Stack, running_chart_stack
+from tests.clients.tools import Crane, Helm, run_program
+from tests.support.images import Chart, build_chart
+from tests.support.process import environment, require_program
+
+pytestmark = pytest.mark.clients
+
+_numbers = count()
+Json = dict[str, Any]
+
+
+def test_helm_pushes_and_pulls_through_a_registry(stack: Stack, tmp_path: Path) -> None:
+    helm = Helm(stack, tmp_path)
+    path = build_chart("web", "1.2.3+b4").write(tmp_path)
+    journey = Journey(stack, f"helm-{next(_numbers)}")
+    digest = journey.step("push", lambda at: helm.push(path, at), pushed("1.2.3_b4", beside="/web")).digest
+    journey.step("push again", lambda at: helm.push(path, at), pushed("1.2.3_b4", beside="/web"))
+    journey.step("pull", lambda at: helm.pull(at, "web", "1.2.3+b4"), pulled("1.2.3_b4", beside="/web"))
+    crane = Crane(stack, tmp_path)
+    journey.step(
+        "delete",
+        lambda at: crane.run("delete", at.beside("/web").at(digest)),
+        deleted("1.2.3_b4", beside="/web", digest=digest),
+    )
+    journey.finish()
+
+
+@pytest.fixture(scope="module", params=["open", "basic"])
+def charts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChartStack]:
+    user = ALICE if request.param == "basic" else None
+    with running_chart_stack(tmp_path_factory.mktemp("charts"), user) as running:
+        yield running
+
+
+class ChartJourney:
+    """As Journey, for one tenant of ChartMuseum."""
+
+    def __init__(self, stack: ChartStack, folder: Path) -> None:
+        number = next(_numbers)
+        self.stack, self.folder, self.project = stack, folder, f"charts-{number}"
+        self._places = (stack.sidecar.url, self.project), (stack.charts.url, f"direct-{number}")
+        self._expected: list[Json] = []
+
+    def step(self, what: str, action: Callable[[str, str], Done], *events: Json, fails: bool = False) -> None:
+        """`action` is given the address before the tenant, and the tenant."""
+        through, direct = (action(*place) for place in self._places)
+        assert through.status == direct.status, f"{what}: {through.output}\ndirectly: {direct.output}"
+        assert bool(through.status) is fails, f"{what}: {through.output}"
+        for event in events:
+            self._expect(what, event)
+
+    def _expect(self, what: str, event: Json) -> None:
+        self._expected.append(event)
+        deadline = time.monotonic() + ARRIVES_WITHIN_S
+        while len(arrived := self._arrived()) < len(self._expected) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(arrived) >= len(self._expected), f"{what}: {event['event_type']} did not come: {arrived}"
+        seen = {key: arrived[len(self._expected) - 1].get(key, "(not there)") for key in event}
+        assert seen == event, what
+
+    def _arrived(self) -> list[Json]:
+        return self.stack.events_of_project(self.project)
+
+    def finish(self) -> None:
+        time.sleep(QUIET_S)
+        assert [event["event_type"] for event in self._arrived()] == [
+            event["event_type"] for event in self._expected
+        ]
+
+    # The clients
+
+    def curl(self, url: str, *words: str, method: str = "POST") -> Done:
+        """Its status is curl's, its output the server's status and body."""
+        user = ["--user", ":".join(self.stack.user.pair)] if self.stack.user else []
+        shown = ["--silent", "--show-error", "--fail-with-body", "--write-out", " %{http_code}"]
+        return self._run("curl", *shown, *user, "--request", method, *words, url)
+
+    def helm(self, *words: str) -> Done:
+        user = self.stack.user
+        return self._run(
+            "helm", *words, *(["--username", user.user, "--password", user.password] if user else [])
+        )
+
+    def cm_push(self, *words: str) -> Done:
+        user = self.stack.user
+        flags = ["--username", user.user, "--password", user.password] if user else []
+        return self._run("helm-cm-push", *words, *flags)
+
+    def _run(self, *words: str) -> Done:
+        homes = {
+            f"HELM_{kind}_HOME": str(self.folder / f"helm-{kind}") for kind in ("CONFIG", "CACHE", "DATA")
+        }
+        return run_program([require_program(words[0]), *words[1:]], self.folder, environment(**homes))
+
+    def event(self, event_type: str, chart: Chart) -> Json:
+        user = {"username": self.stack.user.user} if self.stack.user else {}
+        return {
+            "event_type": event_type,
+            "project": self.project,
+            "chart_name": chart.name,
+            "chart_type": chart.type,
+            "version": chart.version,
+            "tag": chart.version,
+            "chart_size": len(chart.content),
+            "project_type": "Private",
+            **user,
+        }
+
+
+def test_cm_push_uploads_and_helm_pulls(charts: ChartStack, tmp_path: Path) -> None:
+    journey = ChartJourney(charts, tmp_path)
+    chart = build_chart("my-chart-2", "1.0.0-rc.1", size=50_000)
+    path = str(chart.write(tmp_path))
+    uploaded, downloaded = (journey.event(kind, chart) for kind in ("uploadChart", "downloadChart"))
+
+    def add(url: str, tenant: str) -> Done:
+        return journey.helm("repo", "add", tenant, f"{url}/{tenant}")
+
+    journey.step("cm-push", lambda url, tenant: journey.cm_push(path, f"{url}/{tenant}"), uploaded)
+    journey.step("cm-push again", lambda url, tenant: journey.cm_push(path, f"{url}/{tenant}"), fails=True)
+    journey.step(
+        "cm-push --force", lambda url, tenant: journey.cm_push("--force", path, f"{url}/{tenant}"), uploaded
+    )
+    journey.step("repo add", add)
+    journey.step("repo update", lambda _, tenant: run_helm(journey, "repo", "update", tenant))
+    journey.step(
+        "pull",
+        lambda _, tenant: run_helm(journey, "pull", f"{tenant}/{chart.name}", "--devel", "-d", str(tmp_path)),
+        downloaded,
+    )
+    journey.finish()
+
+
+def run_helm(journey: ChartJourney, *words: str) -> Done:
+    """helm with the credentials that `repo add` kept."""
+    return journey._run("helm", *words)
+
+
+@pytest.mark.parametrize("form", [False, True], ids=["raw", "form"])
+def test_curl_uploads_and_deletes(charts: ChartStack, tmp_path: Path, *, form: bool) -> None:
+    journey = ChartJourney(charts, tmp_path)
+    chart = build_chart("lib", "2.0.0", chart_type="library", size=2_000_000)
+    path = chart.write(tmp_path)
+    body = ("--form", f"chart=@{path}") if form else ("--data-binary", f"@{path}")
+
+    def upload(url: str, tenant: str, query: str = "") -> Done:
+        return journey.curl(f"{url}/api/{tenant}/charts{query}", *body)
+
+    def delete(url: str, tenant: str) -> Done:
+        return journey.curl(f"{url}/api/{tenant}/charts/lib/2.0.0", method="DELETE")
+
+    def download(url: str, tenant: str) -> Done:
+        target = str(tmp_path / "downloaded.tgz")
+        done = journey.curl(f"{url}/{tenant}/charts/{chart.file_name}", "--output", target, method="GET")
+        assert Path(target).read_bytes() == chart.content
+        return done
+
+    journey.step("upload", upload, journey.event("uploadChart", chart))
+    journey.step("upload again", upload, fails=True)
+    journey.step(
+        "upload by force",
+        lambda url, tenant: upload(url, tenant, "?force"),
+        journey.event("uploadChart", chart),
+    )
+    journey.step("download", download, journey.event("downloadChart", chart))
+    deleted_chart = journey.event("deleteChart", chart)
+    journey.step("delete", delete, deleted_chart)
+    journey.step("delete what is gone", delete, fails=True)
+    journey.step("index", lambda url, tenant: journey.curl(f"{url}/{tenant}/index.yaml", method="GET"))
+    journey.finish()
+
+
+def test_provenance_belongs_to_its_chart(charts: ChartStack, tmp_path: Path) -> None:
+    journey = ChartJourney(charts, tmp_path)
+    chart = build_chart("signed", "1.0.0")
+    path, prov = chart.write(tmp_path), tmp_path / f"{chart.file_name}.prov"
+    prov.write_bytes(chart.provenance)
+    both: Sequence[str] = ("--form", f"chart=@{path}", "--form", f"prov=@{prov}")
+    journey.step(
+        "upload both",
+        lambda url, tenant: journey.curl(f"{url}/api/{tenant}/charts", *both),
+        journey.event("uploadChart", chart),
+    )
+    journey.step(
+        "upload the provenance alone",
+        lambda url, tenant: journey.curl(f"{url}/api/{tenant}/prov?force", "--data-binary", f"@{prov}"),
+    )
+    journey.step(
+        "pull --prov",
+        lambda url, tenant: journey.helm(
+            "pull", chart.name, f"--repo={url}/{tenant}", "--prov", f"--destination={tmp_path}"
+        ),
+        journey.event("downloadChart", chart),
+    )
+    journey.finish()
+
+
+def test_a_wrong_password_raises_nothing(charts: ChartStack, tmp_path: Path) -> None:
+    if charts.user is None:
+        return
+    journey = ChartJourney(charts, tmp_path)
+    path = build_chart("refused").write(tmp_path)
+    wrong = ("--user", "alice:wrong", "--data-binary", f"@{path}")
+    journey.step("upload", lambda url, tenant: journey.curl(f"{url}/api/{tenant}/charts", *wrong), fails=True)
+    journey.finish()
