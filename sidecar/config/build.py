@@ -44,6 +44,7 @@ def settings_of(
             for project in checked.projects
             for policy in project.webhook_policies
         ),
+        connect_timeout_s=checked.connect_timeout_s,
         look_up_timeout_s=checked.look_up_timeout_s,
         notices=notices,
         files=files,
@@ -56,9 +57,6 @@ def _registry(section: model.UpstreamSection, folder: Path) -> Upstream:
         username=section.username or "",
         password=Secret(section.password or ""),
         ca_file=folder / section.ca_file if section.ca_file else None,
-        skip_cert_verify=section.skip_cert_verify,
-        connect_timeout_s=section.connect_timeout_s,
-        read_timeout_s=section.read_timeout_s,
     )
 
 
@@ -71,9 +69,6 @@ def _chart_repository(section: model.ChartRepository | None, folder: Path) -> Ch
         username=common.username,
         password=common.password,
         ca_file=common.ca_file,
-        skip_cert_verify=common.skip_cert_verify,
-        connect_timeout_s=common.connect_timeout_s,
-        read_timeout_s=common.read_timeout_s,
         depth=section.depth,
         context_path=section.context_path,
         form_field=section.form_field,

@@ -45,9 +45,6 @@ class UpstreamSection(Section):
     password: SecretText | None = None
     password_file: FilePath | None = None
     ca_file: FilePath | None = None
-    skip_cert_verify: bool = False
-    connect_timeout_s: Seconds = 5.0
-    read_timeout_s: Seconds = 300.0
 
 
 class ChartRepository(UpstreamSection):
@@ -153,6 +150,7 @@ class HarborYml(Section):
     events: EventsSection = section(EventsSection)
     strict: bool = False
     trusted_proxies: list[Cidr] = PRIVATE_NETWORKS
+    connect_timeout_s: Seconds = 5.0
     look_up_timeout_s: Seconds = 2.0
     egress: EgressSection = section(EgressSection)
     projects: list[ProjectSection] = []

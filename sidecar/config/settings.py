@@ -19,9 +19,6 @@ class Upstream:
     username: str = ""  #: "" = the sidecar's own look-ups are anonymous
     password: Secret = field(default_factory=lambda: Secret(""))
     ca_file: Path | None = None  #: PEM bundle instead of the system's
-    skip_cert_verify: bool = False
-    connect_timeout_s: float = 5.0
-    read_timeout_s: float = 300.0  #: silence of the upstream, not the length of a transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +85,7 @@ class Settings:
     egress: Egress
     projects: tuple[Project, ...]  #: `*` is not among them
     policies: tuple[WebhookPolicy, ...]
+    connect_timeout_s: float  #: to an upstream
     look_up_timeout_s: float  #: all look-ups of one exchange together
     notices: tuple[str, ...] = field(default=(), compare=False)  #: accepted, but not in effect
     files: tuple[Path, ...] = field(default=(), compare=False)  #: read besides harbor.yml: watch these too
