@@ -8,10 +8,11 @@ asked with those of the configuration, or with none.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -46,7 +47,9 @@ class Place:
 
     url: str
     username: str = ""
-    password: Secret = Secret("")  # noqa: RUF009  # immutable
+    password: Secret = field(default_factory=lambda: Secret(""))
+    ca_file: Path | None = None
+    skip_cert_verify: bool = False
 
 
 class Reconciler:
@@ -57,9 +60,9 @@ class Reconciler:
         store: Store,
         pipeline: Pipeline,
         *,
-        registry: Place,
-        charts: Place | None,
-        routes: Routes,
+        registry: Callable[[], Place],
+        charts: Callable[[], Place | None],
+        routes: Callable[[], Routes],
         live_runs: Callable[[], Collection[str]],
     ) -> None:
         self._store = store
@@ -155,7 +158,7 @@ class Reconciler:
         self, intent: Intent, repository: Repository, reference: str, http: httpx.AsyncClient
     ) -> str | None:
         """The digest that a reference names, "" when it names nothing, None when it cannot be known."""
-        place = self._registry
+        place = self._registry()
         auth = RegistryAuth(place.username, place.password)
         url = f"{place.url}/v2/{repository.full_name}/manifests/{quote(reference, safe=':')}"
         response = await http.head(url, headers={"Accept": ", ".join(MANIFEST_TYPES)}, auth=auth)
@@ -170,10 +173,10 @@ class Reconciler:
         self, tenant: str, name: str, version: str, http: httpx.AsyncClient
     ) -> str | None:
         """sha256 of a stored chart, "" when there is none, None when it cannot be known."""
-        place = self._charts
+        place = self._charts()
         if place is None:
             return None
-        prefix = f"{self._routes.chart_context_path}{'/' + tenant if tenant else ''}"
+        prefix = f"{self._routes().chart_context_path}{'/' + tenant if tenant else ''}"
         url = f"{place.url}{quote(prefix)}/charts/{quote(f'{name}-{version}.tgz')}"
         auth = httpx.BasicAuth(place.username, place.password.reveal()) if place.username else None
         async with http.stream("GET", url, auth=auth) as response:

@@ -5,6 +5,7 @@ until it is claimed, SENDING while a dispatcher has it, and final after that; wh
 is WAITING again at the next start.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Collection
 from datetime import datetime
@@ -25,10 +26,14 @@ from sidecar.store.sqlite import SqliteDatabase
 
 StoredCallback = Callable[[frozenset[TargetKey]], None]
 
-_COLUMNS: Final = (
-    "seq, id, event_id, event_type, policy_id, target_index, repository, body, content_type, created_at, "
-    "failures, attempts"
-)
+_CLAIM: Final = """
+SELECT seq, id, event_id, event_type, policy_id, target_index, repository, body, content_type, created_at,
+       failures, attempts
+FROM deliveries
+WHERE state = 'waiting' AND policy_id = ? AND target_index = ? AND next_attempt_at <= ?
+      AND repository NOT IN (SELECT value FROM json_each(?))
+ORDER BY next_attempt_at, seq LIMIT ?
+"""
 
 
 class Outbox:
@@ -62,11 +67,8 @@ class Outbox:
 
         def work(sql: sqlite3.Connection) -> list[Delivery]:
             rows = sql.execute(
-                f"SELECT {_COLUMNS} FROM deliveries WHERE state = 'waiting' AND policy_id = ? "  # noqa: S608
-                "AND target_index = ? AND next_attempt_at <= ? "
-                f"AND repository NOT IN ({', '.join('?' * len(skip_repositories))}) "
-                "ORDER BY next_attempt_at, seq LIMIT ?",
-                (target.policy_id, target.index, seconds(now), *skip_repositories, limit),
+                _CLAIM,
+                (target.policy_id, target.index, seconds(now), json.dumps(list(skip_repositories)), limit),
             ).fetchall()
             sql.executemany(
                 "UPDATE deliveries SET state = 'sending' WHERE seq = ?", ((row[0],) for row in rows)

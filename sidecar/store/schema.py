@@ -91,7 +91,7 @@ CREATE TABLE deliveries (
     failures INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX deliveries_waiting ON deliveries (policy_id, target_index, next_attempt_at, seq)
+CREATE INDEX deliveries_waiting ON deliveries (policy_id, target_index, next_attempt_at, seq, created_at)
     WHERE state = 'waiting';
 CREATE INDEX deliveries_sending ON deliveries (seq) WHERE state = 'sending';
 CREATE INDEX deliveries_event ON deliveries (event_id);

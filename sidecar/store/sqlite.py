@@ -217,11 +217,11 @@ class SqliteDatabase:
             elif unit.keep:
                 lost += 1
             unit.error = StoreUnavailable(str(exc))
-        _resolve(group)
         if lost > self._health.lost:
             log.error("store.events_lost", lost=lost)
         self._kept = kept
         self._fail(exc, kept_in_memory=len(kept), lost=lost)
+        _resolve(group)
         if not self._closing:
             time.sleep(_RETRY_S / 10)
 

@@ -1,16 +1,27 @@
 """The store as the pipeline sees it: transactions over a Ledger, and the few questions beside them."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from sidecar.exchange import Intent
 from sidecar.store.ledger import Ledger
-from sidecar.store.records import intent_from_json, seconds
+from sidecar.store.records import intent_from_json, moment, seconds
 from sidecar.store.sqlite import Health, SqliteDatabase
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What waits in the store."""
+
+    deliveries_waiting: int = 0
+    oldest_waiting_at: datetime | None = None
+    intents_open: int = 0
 
 
 class Store:
@@ -46,8 +57,8 @@ class Store:
         def work(sql: sqlite3.Connection) -> list[Intent]:
             rows = sql.execute(
                 "SELECT id, opened_at, document FROM intents "
-                f"WHERE run NOT IN ({', '.join('?' * len(live_runs))}) ORDER BY opened_at LIMIT 1000",
-                tuple(live_runs),
+                "WHERE run NOT IN (SELECT value FROM json_each(?)) ORDER BY opened_at LIMIT 1000",
+                (json.dumps(list(live_runs)),),
             ).fetchall()
             return [intent_from_json(*row) for row in rows]
 
@@ -56,6 +67,22 @@ class Store:
     async def forget_traces(self, *, before: datetime) -> None:
         """Drop what clients did before then; only recent traces decide anything."""
         await self.transact(lambda ledger: ledger.forget_traces(before=before))
+
+    async def figures(self) -> Figures:
+        """What waits, for whoever watches."""
+
+        def work(sql: sqlite3.Connection) -> Figures:
+            waiting, oldest = sql.execute(
+                "SELECT count(*), min(created_at) FROM deliveries WHERE state = 'waiting'"
+            ).fetchone()
+            (intents,) = sql.execute("SELECT count(*) FROM intents").fetchone()
+            return Figures(
+                deliveries_waiting=waiting,
+                oldest_waiting_at=moment(oldest) if oldest is not None else None,
+                intents_open=intents,
+            )
+
+        return await self._database.read(work)
 
     async def data_version(self) -> int:
         """A number that changes when another process commits."""

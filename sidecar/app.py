@@ -1,0 +1,342 @@
+"""Builds the objects, joins them, starts and stops them; the only place where everything meets.
+
+One process runs everything; `workers: N` adds N - 1 that only relay and record. Stopping: no new
+connections, requests under way end, the dispatcher gives back what it has not sent, the store writes
+what is queued.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+
+from sidecar import logs, wiring
+from sidecar.admin import Check, Readiness, admin_application
+from sidecar.config import Settings, compare, load
+from sidecar.delivery import AttemptResult, DeliveryState
+from sidecar.dispatcher.dispatcher import Dispatcher
+from sidecar.errors import ConfigError, StoreUnavailable
+from sidecar.metrics import Metrics
+from sidecar.pipeline import Pipeline
+from sidecar.proxy.handler import Proxy
+from sidecar.proxy.interface import Hooks
+from sidecar.reconciler import Reconciler
+from sidecar.reload import Watcher
+from sidecar.store.outbox import Outbox
+from sidecar.store.sqlite import SqliteDatabase
+from sidecar.store.store import Figures, Store
+from sidecar.workers import RUN_VARIABLE, Workers, main_process_ended
+
+log = structlog.get_logger()
+
+_DATABASE_FILE: Final = "sidecar.db"
+#: Less than Kubernetes' 30 s, so that the store is closed before SIGKILL.
+_GRACE_S: Final = 20.0
+_DISPATCHER_GRACE_S: Final = 5.0
+_RIPEN_EVERY_S: Final = 0.25
+_FIGURES_EVERY_S: Final = 5.0
+_OTHERS_EVERY_S: Final = 0.05
+_PRUNE_EVERY_S: Final = 60.0
+_TRACES_KEPT: Final = timedelta(minutes=15)
+_RECONCILE_EVERY_S: Final = 1.0
+_RECONCILE_RARELY_S: Final = 30.0
+
+
+def run(settings: Settings, config_path: Path) -> int:
+    """Serve until SIGTERM or SIGINT; answers the exit status."""
+    logs.configure(settings.log_level)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(settings, config_path))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415  # optional
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(settings: Settings, config_path: Path) -> int:
+    worker_run = os.environ.get(RUN_VARIABLE)
+    app = App(settings, config_path, run=worker_run or uuid4().hex)
+    await (app.serve_as_worker() if worker_run else app.serve())
+    return 0
+
+
+class App:
+    """Everything of one process."""
+
+    def __init__(self, settings: Settings, config_path: Path, *, run: str) -> None:
+        self._settings = settings
+        self._config_path = config_path
+        self._stopping = asyncio.Event()
+        self._figures = Figures()
+        self._metrics = Metrics()
+        self._workers = Workers(config_path, run)
+        self._database = SqliteDatabase(settings.data_volume / _DATABASE_FILE)
+        self._store = Store(self._database)
+        self._outbox = Outbox(self._database)
+        self._pipeline = Pipeline(self._store, self._outbox, wiring.pipeline_settings(settings), run=run)
+        self._proxy = Proxy(wiring.proxy_settings(settings), self._hooks())
+        self._dispatcher: Dispatcher | None = None
+
+    async def serve(self) -> None:
+        """The main process: relay, record, deliver, answer the admin listener."""
+        async with self._relaying() as proxy, asyncio.TaskGroup() as tasks:
+            with contextlib.suppress(StoreUnavailable):
+                await self._outbox.release_all()
+            self._dispatcher = self._make_dispatcher()
+            dispatching = tasks.create_task(self._dispatcher.run())
+            admin = await self._listen_admin()
+            workers = [tasks.create_task(self._workers.keep_one()) for _ in range(1, self._settings.workers)]
+            background = [tasks.create_task(work) for work in self._background()]
+            log.info(
+                "sidecar.started",
+                proxy=_text(self._settings.listen_proxy),
+                admin=_text(self._settings.listen_admin),
+            )
+            await self._stopping.wait()
+            log.info("sidecar.stopping")
+            self._workers.stop()
+            await self._drain(proxy)
+            await asyncio.gather(*workers)
+            _cancel(background)
+            await self._dispatcher.stop(_DISPATCHER_GRACE_S)
+            await dispatching
+            await admin.cleanup()
+        log.info("sidecar.stopped")
+
+    async def serve_as_worker(self) -> None:
+        """A process that only relays and records."""
+        async with self._relaying() as proxy, asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(self._watch_config()), tasks.create_task(self._follow_main())]
+            await self._stopping.wait()
+            await self._drain(proxy)
+            _cancel(background)
+
+    # Starting and stopping
+
+    @contextlib.asynccontextmanager
+    async def _relaying(self) -> AsyncIterator[web.ServerRunner]:
+        self._handle_signals()
+        self._database.open()
+        try:
+            await self._proxy.start()
+            runner = web.ServerRunner(self._proxy.server(), shutdown_timeout=_GRACE_S)
+            await self._listen(runner, self._settings.listen_proxy, share=self._settings.workers > 1)
+            yield runner
+        finally:
+            await asyncio.to_thread(self._database.close)
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+
+    async def _drain(self, proxy: web.ServerRunner) -> None:
+        """No new connections; requests under way end, and what they record."""
+        await proxy.cleanup()
+        await self._proxy.close()
+
+    async def _listen_admin(self) -> web.AppRunner:
+        application = admin_application(readiness=self._readiness(), exposition=self._metrics.exposition)
+        runner = web.AppRunner(application, access_log=None)
+        await self._listen(runner, self._settings.listen_admin, share=False)
+        return runner
+
+    async def _listen(self, runner: web.BaseRunner[Any], address: tuple[str, int], *, share: bool) -> None:
+        await runner.setup()
+        host, port = address
+        await web.TCPSite(runner, host, port, reuse_port=share or None, backlog=1024).start()
+
+    async def _follow_main(self) -> None:
+        await main_process_ended()
+        self._stopping.set()
+
+    # Joining
+
+    def _hooks(self) -> Hooks:
+        pipeline = self._pipeline
+        return Hooks(
+            is_observed=pipeline.is_observed,
+            wants_oci_chart=pipeline.wants_oci_chart,
+            open_intent=pipeline.open_intent,
+            record=pipeline.record,
+            saw_blob=pipeline.saw_blob,
+            saw_upload=pipeline.saw_upload,
+        )
+
+    def _make_dispatcher(self) -> Dispatcher:
+        self._watch_figures()
+        return Dispatcher(
+            outbox=self._outbox,
+            targets=lambda: wiring.targets_of(self._settings),
+            is_enabled=lambda: self._settings.notification.enabled,
+            settings=wiring.dispatcher_settings(self._settings),
+            observer=_Observer(self._metrics),
+        )
+
+    def _watch_figures(self) -> None:
+        self._metrics.watch(
+            deliveries_waiting=lambda: self._figures.deliveries_waiting,
+            oldest_delivery_age_s=lambda: _age_s(self._figures.oldest_waiting_at),
+            intents_open=lambda: self._figures.intents_open,
+            events_held=lambda: self._store.health.kept_in_memory,
+            store_up=lambda: float(not self._store.health.error),
+        )
+
+    def _reconciler(self) -> Reconciler:
+        return Reconciler(
+            self._store,
+            self._pipeline,
+            registry=lambda: wiring.registry_place(self._settings),
+            charts=lambda: wiring.charts_place(self._settings),
+            routes=lambda: wiring.routes_of(self._settings),
+            live_runs=self._workers.live_runs,
+        )
+
+    def _readiness(self) -> Readiness:
+        checks = {
+            "registry": Check(self._proxy.probe_registry),
+            "store": Check(self._probe_store, is_required=self._settings.strict),
+        }
+        if self._settings.chart_repository:
+            checks["chart_repository"] = Check(self._proxy.probe_chart_repository, is_required=False)
+        return Readiness(checks, is_draining=self._stopping.is_set)
+
+    async def _probe_store(self) -> str:
+        return self._store.health.error
+
+    # What goes on beside requests
+
+    def _background(self) -> list[Coroutine[Any, Any, None]]:
+        work = [
+            self._watch_config(),
+            _every(_RIPEN_EVERY_S, self._pipeline.ripen),
+            _every(_FIGURES_EVERY_S, self._look_at_figures),
+            _every(_PRUNE_EVERY_S, self._prune),
+            self._reconcile(self._reconciler()),
+        ]
+        if self._settings.workers > 1:
+            work.append(self._watch_other_workers())
+        return work
+
+    async def _reconcile(self, reconciler: Reconciler) -> None:
+        """Settle open intents; rarely once asking has not helped for a while."""
+        wait_s = _RECONCILE_EVERY_S
+        while True:
+            remaining = 0
+            with _trouble_is_logged("reconcile"):
+                remaining = await reconciler.reconcile()
+            wait_s = min(wait_s * 1.2, _RECONCILE_RARELY_S) if remaining else _RECONCILE_EVERY_S
+            await asyncio.sleep(wait_s)
+
+    async def _look_at_figures(self) -> None:
+        self._figures = await self._store.figures()
+
+    async def _prune(self) -> None:
+        now = datetime.now(UTC)
+        await self._store.forget_traces(before=now - _TRACES_KEPT)
+        kept = timedelta(days=self._settings.notification.retention_days)
+        while await self._outbox.prune(before=now - kept):
+            await asyncio.sleep(0.05)
+
+    async def _watch_other_workers(self) -> None:
+        """Wake the dispatcher for what other processes have stored."""
+        seen = 0
+
+        async def look() -> None:
+            nonlocal seen
+            version = await self._store.data_version()
+            if version != seen:
+                seen = version
+                self._outbox.stored(frozenset(await self._outbox.targets_waiting()))
+
+        await _every(_OTHERS_EVERY_S, look)
+
+    # Reload
+
+    async def _watch_config(self) -> None:
+        self._watcher = Watcher(self._config_path, self._reload, files=lambda: self._settings.files)
+        await self._watcher.run()
+
+    def _on_hangup(self) -> None:
+        self._workers.forward(signal.SIGHUP)
+        self._reload()
+
+    def _reload(self) -> None:
+        """Read the configuration again; what is broken leaves the old one in force."""
+        try:
+            settings = load(self._config_path, os.environ)
+        except ConfigError as exc:
+            self._metrics.config_reloaded("failed")
+            for mistake in exc.mistakes:
+                log.error("config.refused", mistake=mistake)  # noqa: TRY400  # the trace says nothing more
+            return
+        changes = compare(self._settings, settings)
+        self._apply(settings)
+        self._metrics.config_reloaded("ok")
+        log.info("config.reloaded", at_once=changes.at_once, at_restart=changes.at_restart)
+
+    def _apply(self, settings: Settings) -> None:
+        self._settings = settings
+        logs.set_level(settings.log_level)
+        self._pipeline.apply(wiring.pipeline_settings(settings))
+        self._proxy.apply(wiring.proxy_settings(settings))
+        if self._dispatcher:
+            self._dispatcher.reconfigure(wiring.dispatcher_settings(settings))
+            self._dispatcher.policies_changed()
+
+
+class _Observer:
+    """What the dispatcher tells, as metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def attempt_finished(self, result: AttemptResult, duration_s: float) -> None:
+        self._metrics.attempt_finished(result, duration_s)
+
+    def delivery_finished(self, state: DeliveryState) -> None:
+        self._metrics.delivery_ended(state)
+
+
+async def _every(interval_s: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do work again and again; trouble is logged and never ends it."""
+    while True:
+        with _trouble_is_logged(work.__name__):
+            await work()
+        await asyncio.sleep(interval_s)
+
+
+@contextlib.contextmanager
+def _trouble_is_logged(name: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreUnavailable as exc:
+        log.warning("store.unavailable", work=name, error=str(exc))
+    except Exception:
+        log.exception("background.failed", work=name)
+
+
+def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+
+
+def _age_s(since: datetime | None) -> float:
+    return (datetime.now(UTC) - since).total_seconds() if since else 0.0
+
+
+def _text(address: tuple[str, int]) -> str:
+    return f"{address[0]}:{address[1]}"

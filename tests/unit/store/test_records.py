@@ -1,0 +1,105 @@
+"""Documents come back as they went in."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.event import Chart, Event, EventType
+from sidecar.exchange import Body, Client, Facts, Intent
+from sidecar.names import Digest, Reference, Repository, Tag
+from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart
+from sidecar.store.records import (
+    client_from_key,
+    client_key,
+    event_from_json,
+    event_to_json,
+    intent_from_json,
+    intent_to_json,
+    seconds,
+)
+from tests.support.builders import START
+
+text = st.text(max_size=20)
+names = st.builds(Repository, text, text, text)
+charts = st.none() | st.builds(
+    Chart, name=text, version=text, type=text, size_bytes=st.none() | st.integers(0, 1 << 40), path=text
+)
+bodies = st.none() | st.builds(Body, st.binary(max_size=40), text)
+events = st.builds(
+    Event,
+    id=st.uuids(),
+    type=st.sampled_from(EventType),
+    occurred_at=st.just(START),
+    operator=text,
+    repository=names,
+    digest=text,
+    tag=text,
+    tags=st.lists(text, max_size=3).map(tuple),
+    platforms=st.lists(text, max_size=3).map(tuple),
+    size_bytes=st.none() | st.integers(0, 1 << 50),
+    chart=charts,
+)
+references = st.one_of(
+    st.builds(Reference, tag=text.filter(bool).map(Tag)),
+    st.builds(Reference, digest=text.filter(bool).map(Digest)),
+)
+operations = st.one_of(
+    st.builds(PutManifest, names, references),
+    st.builds(DeleteManifest, names, references),
+    st.builds(UploadChart, text),
+    st.builds(DeleteChart, text, text, text),
+)
+facts = st.builds(
+    Facts,
+    existed=st.none() | st.booleans(),
+    digest=st.none() | text.map(Digest),
+    tags=st.lists(text, max_size=3).map(tuple),
+    manifest=bodies,
+    children=st.dictionaries(text.map(Digest), st.builds(Body, st.binary(max_size=9), text), max_size=2),
+    platforms=st.dictionaries(text.map(Digest), text, max_size=2),
+    chart=charts,
+)
+intents = st.builds(
+    Intent,
+    id=st.uuids(),
+    operation=operations,
+    client=st.builds(Client, address=text, operator=text, user_agent=text),
+    opened_at=st.just(START),
+    request_body=bodies,
+    facts=facts,
+    chart=charts,
+    chart_digest=st.none() | text.map(Digest),
+    request_id=text,
+)
+
+
+@given(events)
+def test_event_survives_the_round_trip(event: Event) -> None:
+    assert event_from_json(event_to_json(event)) == event
+
+
+@given(intents)
+def test_intent_survives_the_round_trip(intent: Intent) -> None:
+    back = intent_from_json(str(intent.id), seconds(intent.opened_at), intent_to_json(intent))
+    assert back == replace(intent, facts=replace(intent.facts))
+
+
+@given(st.builds(Client, address=text, operator=text, user_agent=text))
+def test_client_survives_the_round_trip(client: Client) -> None:
+    assert client_from_key(client_key(client)) == client
+
+
+def test_documents_of_another_version_are_read() -> None:
+    event = Event(
+        id=UUID(int=1),
+        type=EventType.IMAGE_PUSH,
+        occurred_at=START,
+        operator="",
+        repository=Repository("a", "b", "a/b"),
+    )
+    newer = event_to_json(event).replace('"operator"', '"a_key_of_next_year":1,"operator"')
+    assert event_from_json(newer) == event
+    older = event_to_json(event).replace('"platforms":[],', "").replace('"chart":null,', "")
+    assert event_from_json(older) == event
