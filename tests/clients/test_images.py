@@ -207,8 +207,8 @@ def test_containerd_pushes_and_pulls_an_index(stack: Stack, tmp_path: Path, cont
         journey.step("pull what is here", lambda at: ctr.pull(at.tag("v1")))
 
 
-def test_podman_and_buildah_push_and_pull(stack: Stack, tmp_path: Path) -> None:
-    podman = Podman(stack, tmp_path)
+def test_podman_and_buildah_push_and_pull(stack: Stack, tmp_path: Path, run_folder: Path) -> None:
+    podman = Podman(stack, tmp_path, run_folder)
     archive = write_docker_archive(
         tmp_path / "image.tar", build_image("podman", layers=2), name="localhost/made:v1"
     )

@@ -191,6 +191,11 @@ class Podman(Tool):
 
     names = ("podman",)
 
+    def __init__(self, stack: Stack, folder: Path, run_folder: Path) -> None:
+        """podman refuses a run folder whose path is longer than 50 characters."""
+        super().__init__(stack, folder)
+        self._run_folder = run_folder
+
     def push(self, image: str, reference: str, *, program: str = "podman") -> Done:
         printed = self.folder / "digest"
         words = ("push", *self._remote(), f"--digestfile={printed}", image, f"docker://{reference}")
@@ -211,7 +216,7 @@ class Podman(Tool):
         self.program = require_program(program)
         store = [
             f"--root={self.folder / 'store'}",
-            f"--runroot={self.folder / 'run'}",
+            f"--runroot={self._run_folder}",
             "--storage-driver=vfs",
         ]
         cgroups = ["--cgroup-manager=cgroupfs", "--events-backend=file"] if program == "podman" else []
