@@ -20,12 +20,12 @@ from aiohttp import web
 
 from sidecar import logs, wiring
 from sidecar.admin import Check, Readiness, admin_application
-from sidecar.config import Settings, compare, load
-from sidecar.delivery import AttemptResult, DeliveryState
+from sidecar.config import Settings
 from sidecar.dispatcher.dispatcher import Dispatcher
-from sidecar.errors import ConfigError, StoreUnavailable
+from sidecar.errors import StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.pipeline import Pipeline
+from sidecar.place import probe
 from sidecar.proxy.handler import Proxy
 from sidecar.proxy.interface import Hooks
 from sidecar.reconciler import Reconciler
@@ -79,6 +79,7 @@ class App:
         self._settings = settings
         self._config_path = config_path
         self._stopping = asyncio.Event()
+        self._hangups = asyncio.Event()
         self._figures = Figures()
         self._metrics = Metrics()
         self._workers = Workers(config_path, run)
@@ -88,6 +89,9 @@ class App:
         self._pipeline = Pipeline(self._store, self._outbox, wiring.pipeline_settings(settings), run=run)
         self._proxy = Proxy(wiring.proxy_settings(settings), self._hooks())
         self._dispatcher: Dispatcher | None = None
+        self._watcher = Watcher(
+            config_path, self._apply, current=settings, on_result=self._metrics.config_reloaded
+        )
 
     async def serve(self) -> None:
         """The main process: relay, record, deliver, answer the admin listener."""
@@ -118,7 +122,11 @@ class App:
     async def serve_as_worker(self) -> None:
         """A process that only relays and records."""
         async with self._relaying() as proxy, asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(self._watch_config()), tasks.create_task(self._follow_main())]
+            background = [
+                tasks.create_task(self._watcher.run()),
+                tasks.create_task(self._reload_on_hangup()),
+                tasks.create_task(self._follow_main()),
+            ]
             await self._stopping.wait()
             await self._drain(proxy)
             _cancel(background)
@@ -145,8 +153,10 @@ class App:
 
     async def _drain(self, proxy: web.ServerRunner) -> None:
         """No new connections; requests under way end, and what they record."""
+        for site in tuple(proxy.sites):
+            await site.stop()
+        await self._proxy.close(_GRACE_S)
         await proxy.cleanup()
-        await self._proxy.close()
 
     async def _listen_admin(self) -> web.AppRunner:
         application = admin_application(readiness=self._readiness(), exposition=self._metrics.exposition)
@@ -154,7 +164,7 @@ class App:
         await self._listen(runner, self._settings.listen_admin, share=False)
         return runner
 
-    async def _listen(self, runner: web.BaseRunner[Any], address: tuple[str, int], *, share: bool) -> None:
+    async def _listen(self, runner: web.BaseRunner, address: tuple[str, int], *, share: bool) -> None:
         await runner.setup()
         host, port = address
         await web.TCPSite(runner, host, port, reuse_port=share or None, backlog=1024).start()
@@ -183,7 +193,7 @@ class App:
             targets=lambda: wiring.targets_of(self._settings),
             is_enabled=lambda: self._settings.notification.enabled,
             settings=wiring.dispatcher_settings(self._settings),
-            observer=_Observer(self._metrics),
+            observer=self._metrics,
         )
 
     def _watch_figures(self) -> None:
@@ -207,12 +217,16 @@ class App:
 
     def _readiness(self) -> Readiness:
         checks = {
-            "registry": Check(self._proxy.probe_registry),
+            "registry": Check(lambda: probe(wiring.registry_place(self._settings))),
             "store": Check(self._probe_store, is_required=self._settings.strict),
         }
         if self._settings.chart_repository:
-            checks["chart_repository"] = Check(self._proxy.probe_chart_repository, is_required=False)
+            checks["chart_repository"] = Check(self._probe_charts, is_required=False)
         return Readiness(checks, is_draining=self._stopping.is_set)
+
+    async def _probe_charts(self) -> str:
+        place = wiring.charts_place(self._settings)
+        return await probe(place) if place else ""
 
     async def _probe_store(self) -> str:
         return self._store.health.error
@@ -221,7 +235,8 @@ class App:
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:
         work = [
-            self._watch_config(),
+            self._watcher.run(),
+            self._reload_on_hangup(),
             _every(_RIPEN_EVERY_S, self._pipeline.ripen),
             _every(_FIGURES_EVERY_S, self._look_at_figures),
             _every(_PRUNE_EVERY_S, self._prune),
@@ -249,7 +264,7 @@ class App:
         await self._store.forget_traces(before=now - _TRACES_KEPT)
         kept = timedelta(days=self._settings.notification.retention_days)
         while await self._outbox.prune(before=now - kept):
-            await asyncio.sleep(0.05)
+            pass  # each step is a transaction of its own, others come between
 
     async def _watch_other_workers(self) -> None:
         """Wake the dispatcher for what other processes have stored."""
@@ -266,49 +281,24 @@ class App:
 
     # Reload
 
-    async def _watch_config(self) -> None:
-        self._watcher = Watcher(self._config_path, self._reload, files=lambda: self._settings.files)
-        await self._watcher.run()
+    async def _reload_on_hangup(self) -> None:
+        while True:
+            await self._hangups.wait()
+            self._hangups.clear()
+            await self._watcher.reload()
 
     def _on_hangup(self) -> None:
         self._workers.forward(signal.SIGHUP)
-        self._reload()
+        self._hangups.set()
 
-    def _reload(self) -> None:
-        """Read the configuration again; what is broken leaves the old one in force."""
-        try:
-            settings = load(self._config_path, os.environ)
-        except ConfigError as exc:
-            self._metrics.config_reloaded("failed")
-            for mistake in exc.mistakes:
-                log.error("config.refused", mistake=mistake)  # noqa: TRY400  # the trace says nothing more
-            return
-        changes = compare(self._settings, settings)
-        self._apply(settings)
-        self._metrics.config_reloaded("ok")
-        log.info("config.reloaded", at_once=changes.at_once, at_restart=changes.at_restart)
-
-    def _apply(self, settings: Settings) -> None:
+    async def _apply(self, settings: Settings) -> None:
         self._settings = settings
         logs.set_level(settings.log_level)
         self._pipeline.apply(wiring.pipeline_settings(settings))
-        self._proxy.apply(wiring.proxy_settings(settings))
+        self._proxy.reconfigure(wiring.proxy_settings(settings))
         if self._dispatcher:
             self._dispatcher.reconfigure(wiring.dispatcher_settings(settings))
             self._dispatcher.policies_changed()
-
-
-class _Observer:
-    """What the dispatcher tells, as metrics."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def attempt_finished(self, result: AttemptResult, duration_s: float) -> None:
-        self._metrics.attempt_finished(result, duration_s)
-
-    def delivery_finished(self, state: DeliveryState) -> None:
-        self._metrics.delivery_ended(state)
 
 
 async def _every(interval_s: float, work: Callable[[], Awaitable[None]]) -> None:

@@ -62,8 +62,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A write operation that is about to be forwarded: what is needed to find out later, after a
-    crash, whether the upstream accepted it, and to derive the event that it would have raised."""
+    """A write operation that is about to be forwarded.
+
+    It holds what is needed to find out after a crash whether the upstream accepted it, and to derive
+    the event that it would have raised.
+    """
 
     id: UUID  #: the exchange's id; the ids of its events derive from it
     operation: WriteOperation

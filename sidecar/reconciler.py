@@ -8,11 +8,9 @@ asked with those of the configuration, or with none.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -24,7 +22,7 @@ from sidecar.manifest import MANIFEST_TYPES
 from sidecar.names import Digest, Repository
 from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, Routes, UploadChart
 from sidecar.pipeline import Pipeline
-from sidecar.policy import Secret
+from sidecar.place import Place
 from sidecar.registry_auth import RegistryAuth
 from sidecar.store.store import Store
 
@@ -39,17 +37,6 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     UNKNOWN = "unknown"  #: the upstream cannot be asked, or will not tell
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """An upstream and how to log in to it."""
-
-    url: str
-    username: str = ""
-    password: Secret = field(default_factory=lambda: Secret(""))
-    ca_file: Path | None = None
-    skip_cert_verify: bool = False
 
 
 class Reconciler:
@@ -78,14 +65,13 @@ class Reconciler:
         """Settle what can be settled; answers how many intents are still open."""
         intents = await self._store.intents_left_open(live_runs=self._live_runs())
         remaining = 0
-        async with httpx.AsyncClient(timeout=10.0, follow_redirects=False, trust_env=False) as http:
-            for intent in intents:
-                remaining += not await self._settle(intent, http)
+        for intent in intents:
+            remaining += not await self._settle(intent)
         return remaining
 
-    async def _settle(self, intent: Intent, http: httpx.AsyncClient) -> bool:
+    async def _settle(self, intent: Intent) -> bool:
         try:
-            verdict = await self._ask(intent, http)
+            verdict = await self._ask(intent)
         except httpx.HTTPError as exc:
             verdict = Verdict.UNKNOWN
             self._complain(intent, repr(exc))
@@ -111,32 +97,30 @@ class Reconciler:
                 "intent.left_open", operation=_name(intent), request_id=intent.request_id, error=error
             )
 
-    async def _ask(self, intent: Intent, http: httpx.AsyncClient) -> Verdict:
+    async def _ask(self, intent: Intent) -> Verdict:
         match intent.operation:
             case PutManifest() as put:
-                return await self._ask_put(intent, put, http)
+                return await self._ask_put(intent, put)
             case DeleteManifest() as delete:
-                return await self._ask_delete(intent, delete, http)
+                return await self._ask_delete(intent, delete)
             case UploadChart(tenant):
                 if intent.chart is None:
                     return Verdict.REFUSED  # its last bytes were never forwarded
-                found = await self._chart_digest(tenant, intent.chart.name, intent.chart.version, http)
+                found = await self._chart_digest(tenant, intent.chart.name, intent.chart.version)
                 return _verdict(found, accepted=found == intent.chart_digest)
             case DeleteChart(tenant, name, version):
-                found = await self._chart_digest(tenant, name, version, http)
+                found = await self._chart_digest(tenant, name, version)
                 return _verdict(found, accepted=found == "" and intent.facts.existed is not False)
 
-    async def _ask_put(self, intent: Intent, put: PutManifest, http: httpx.AsyncClient) -> Verdict:
+    async def _ask_put(self, intent: Intent, put: PutManifest) -> Verdict:
         body = intent.request_body
         expected = put.reference.digest or (f"sha256:{sha256(body.content).hexdigest()}" if body else "")
-        found = await self._manifest_digest(intent, put.repository, str(put.reference), http)
+        found = await self._manifest_digest(intent, put.repository, str(put.reference))
         if found and expected and found != expected:
-            return await self._ask_overtaken(intent, put, http, expected=expected, found=found)
+            return await self._ask_overtaken(intent, put, expected=expected, found=found)
         return _verdict(found, accepted=bool(found))
 
-    async def _ask_overtaken(
-        self, intent: Intent, put: PutManifest, http: httpx.AsyncClient, *, expected: str, found: str
-    ) -> Verdict:
+    async def _ask_overtaken(self, intent: Intent, put: PutManifest, *, expected: str, found: str) -> Verdict:
         """The tag names something else: another push may have come after this one.
 
         Accepted when the manifest is there and a later push is what moved the tag; else the upstream
@@ -147,21 +131,20 @@ class Reconciler:
         )
         if not later:
             return Verdict.REFUSED
-        kept = await self._manifest_digest(intent, put.repository, expected, http)
+        kept = await self._manifest_digest(intent, put.repository, expected)
         return _verdict(kept, accepted=bool(kept))
 
-    async def _ask_delete(self, intent: Intent, delete: DeleteManifest, http: httpx.AsyncClient) -> Verdict:
-        found = await self._manifest_digest(intent, delete.repository, str(delete.reference), http)
+    async def _ask_delete(self, intent: Intent, delete: DeleteManifest) -> Verdict:
+        found = await self._manifest_digest(intent, delete.repository, str(delete.reference))
         return _verdict(found, accepted=found == "" and intent.facts.existed is not False)
 
-    async def _manifest_digest(
-        self, intent: Intent, repository: Repository, reference: str, http: httpx.AsyncClient
-    ) -> str | None:
+    async def _manifest_digest(self, intent: Intent, repository: Repository, reference: str) -> str | None:
         """The digest that a reference names, "" when it names nothing, None when it cannot be known."""
         place = self._registry()
         auth = RegistryAuth(place.username, place.password)
         url = f"{place.url}/v2/{repository.full_name}/manifests/{quote(reference, safe=':')}"
-        response = await http.head(url, headers={"Accept": ", ".join(MANIFEST_TYPES)}, auth=auth)
+        async with place.client() as http:
+            response = await http.head(url, headers={"Accept": ", ".join(MANIFEST_TYPES)}, auth=auth)
         if response.status_code == 404:
             return ""
         if response.status_code == 200:
@@ -169,9 +152,7 @@ class Reconciler:
         self._complain(intent, f"the registry answered {response.status_code} to the question; {_ADVICE}")
         return None
 
-    async def _chart_digest(
-        self, tenant: str, name: str, version: str, http: httpx.AsyncClient
-    ) -> str | None:
+    async def _chart_digest(self, tenant: str, name: str, version: str) -> str | None:
         """sha256 of a stored chart, "" when there is none, None when it cannot be known."""
         place = self._charts()
         if place is None:
@@ -179,7 +160,7 @@ class Reconciler:
         prefix = f"{self._routes().chart_context_path}{'/' + tenant if tenant else ''}"
         url = f"{place.url}{quote(prefix)}/charts/{quote(f'{name}-{version}.tgz')}"
         auth = httpx.BasicAuth(place.username, place.password.reveal()) if place.username else None
-        async with http.stream("GET", url, auth=auth) as response:
+        async with place.client() as http, http.stream("GET", url, auth=auth) as response:
             if response.status_code == 404:
                 return ""
             if response.status_code != 200:

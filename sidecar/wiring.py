@@ -11,9 +11,9 @@ from sidecar.dispatcher.dispatcher import DispatcherSettings
 from sidecar.dispatcher.schedule import DEFAULT_WAITS_S, RetrySchedule
 from sidecar.operation import Routes
 from sidecar.pipeline import PipelineSettings
+from sidecar.place import Place
 from sidecar.policy import Target, WebhookPolicy
 from sidecar.proxy.interface import ProxySettings
-from sidecar.reconciler import Place
 
 
 def routes_of(settings: Settings) -> Routes:
@@ -50,7 +50,6 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         routes=routes_of(settings),
         trusted_proxies=settings.trusted_proxies,
         chart_form_fields=tuple(dict.fromkeys(("chart", charts.form_field))) if charts else ("chart",),
-        connect_timeout_s=settings.registry.connect_timeout_s,
         look_up_timeout_s=settings.look_up_timeout_s,
     )
 
@@ -96,5 +95,4 @@ def _place(upstream: Upstream) -> Place:
         username=upstream.username,
         password=upstream.password,
         ca_file=upstream.ca_file,
-        skip_cert_verify=upstream.skip_cert_verify,
     )
