@@ -51,8 +51,8 @@ Action = Callable[[Place], Done]
 class Journey:
     def __init__(self, stack: Stack, name: str) -> None:
         self.stack = stack
-        self.through = Place(host=stack.sidecar.host, repository=f"prj/{name}")
-        self.direct = Place(host=stack.registry.host, repository=f"prj/{name}-direct")
+        self.through = Place(host=stack.through, repository=f"prj/{name}")
+        self.direct = Place(host=stack.direct, repository=f"prj/{name}-direct")
         self._expected: dict[str, list[Json]] = {}
 
     def step(self, what: str, action: Action, *events: Json, fails: bool = False) -> Done:

@@ -33,6 +33,19 @@ class Stack:
     auth_file: Path  #: of docker's form, with the user for sidecar and registry; in a folder of its own
 
     @property
+    def through(self) -> str:
+        """The sidecar's host as clients write it."""
+        return self._host(self.sidecar.proxy_port)
+
+    @property
+    def direct(self) -> str:
+        return self._host(self.registry.port)
+
+    def _host(self, port: int) -> str:
+        # oras refuses a token realm on the loopback, unless it has the registry's own host name.
+        return f"{'localhost' if self.kind.endswith('token') else '127.0.0.1'}:{port}"
+
+    @property
     def deletes_tags(self) -> bool:
         """Whether the registry deletes by tag; 2.8 answers 400."""
         return not self.kind.startswith("2.8")
@@ -74,16 +87,17 @@ def running_stack(kind: str, folder: Path) -> Iterator[Stack]:
                 settings={"events": EVENTS},
             )
         )
-        auth_file = write_auth_file(folder / "docker", user, registry.host, sidecar.host)
+        auth_file = write_auth_file(folder / "docker", user, registry.port, sidecar.proxy_port)
         yield Stack(
             kind=kind, registry=registry, sidecar=sidecar, receiver=receiver, user=user, auth_file=auth_file
         )
 
 
-def write_auth_file(folder: Path, user: Credentials | None, *hosts: str) -> Path:
+def write_auth_file(folder: Path, user: Credentials | None, *ports: int) -> Path:
     folder.mkdir()
     encoded = base64.b64encode(":".join(user.pair).encode()).decode() if user else ""
     path = folder / "config.json"
+    hosts = [f"{name}:{port}" for name in ("127.0.0.1", "localhost") for port in ports]
     path.write_text(json.dumps({"auths": {host: {"auth": encoded} for host in hosts if user}}))
     return path
 

@@ -45,7 +45,7 @@ def seed(stack: Stack, folder: Path, artifact: Artifact, places: tuple[Place, ..
     skopeo = Skopeo(stack, folder)
     layout = a_layout(folder, artifact)
     for place in places:
-        hidden = Place(host=stack.registry.host, repository=place.repository)
+        hidden = Place(host=stack.direct, repository=place.repository)
         done = skopeo.push(layout, hidden.tag(tag), "--all")
         assert done.status == 0, done.output
 
