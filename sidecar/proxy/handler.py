@@ -1,0 +1,357 @@
+"""The journey of a request, top to bottom.
+
+    arrive    which operation is it, whose upstream, what goes there
+    prepare   an observed write: look-ups and intent, before anything is forwarded
+    forward   to the upstream, once; its early refusal ends the upload
+    answer    head and body to the client, an observed write recorded before
+
+Sees no policy, store or payload: it is handed functions (interface.Hooks).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+from aiohttp import ClientResponse, web
+from aiohttp.http import HttpVersion11
+
+from sidecar.errors import UpstreamUnavailable
+from sidecar.exchange import Client, Outcome
+from sidecar.operation import Operation, Other, is_registry_path, parse_operation
+from sidecar.proxy import headers as headers_of
+from sidecar.proxy.headers import RawHeader, text_of
+from sidecar.proxy.identity import client_of, is_trusted
+from sidecar.proxy.interface import Hooks, ProxySettings, TlsChoice
+from sidecar.proxy.observers import Observer, Passage, observer_of
+from sidecar.proxy.refusals import Refused, refuse
+from sidecar.proxy.relay import ClientGone, RelayedResponse, Upload, relay_body, taken, write_raw
+from sidecar.proxy.tasks import Tasks
+from sidecar.proxy.upstream import (
+    FAULTS,
+    LONGEST_HEADER,
+    MOST_HEADERS,
+    READ_BYTES,
+    Call,
+    Connections,
+    NothingSent,
+    Upstream,
+)
+
+_log = structlog.get_logger()
+
+#: For what was cancelled to leave.
+_LAST_WAIT_S: Final = 0.2
+_NOBODY: Final = Client(address="", operator="", user_agent="")
+
+
+class _Server(web.Server):
+    """Drains before it closes: aiohttp's own shutdown drops what still arrives of a request body."""
+
+    def __init__(
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        drain: Callable[[float], Awaitable[None]],
+        **options: Any,
+    ) -> None:
+        super().__init__(handler, **options)
+        self._drain = drain
+
+    def pre_shutdown(self) -> None:
+        """Nothing yet: `shutdown` follows."""
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        await self._drain(timeout or 0)
+        super().pre_shutdown()
+        await super().shutdown(_LAST_WAIT_S)
+
+
+class Proxy:
+    """Relays requests of the proxy listener; `start` before, `close` after."""
+
+    def __init__(self, settings: ProxySettings, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._tasks = Tasks()
+        self._connections: Connections | None = None
+        self._server: web.Server | None = None
+        self._requests_in_flight = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._is_closing = False
+        self._settings = settings
+
+    async def start(self) -> None:
+        self._connections = Connections()
+        self.apply(self._settings)
+
+    def apply(self, settings: ProxySettings) -> None:
+        """Use these settings for every request from now on; requests under way keep theirs."""
+        assert self._connections is not None, "start() first"
+        self._settings = settings
+        self._registry = self._upstream(settings.registry_url, settings.registry_tls)
+        charts_url = settings.chart_repository_url
+        self._charts = self._upstream(charts_url, settings.chart_repository_tls) if charts_url else None
+
+    def _upstream(self, url: str, tls: TlsChoice) -> Upstream:
+        assert self._connections is not None
+        timeout_s = self._settings.connect_timeout_s
+        return Upstream(url, self._connections, connect_timeout_s=timeout_s, tls=tls)
+
+    def server(self) -> web.Server:
+        """The protocol factory for listening sockets (web.ServerRunner, loop.create_server)."""
+        self._server = _Server(
+            self.handle,
+            self.drain,
+            auto_decompress=False,
+            read_bufsize=READ_BYTES,
+            max_line_size=LONGEST_HEADER,
+            max_field_size=LONGEST_HEADER,
+            max_headers=MOST_HEADERS,
+            access_log=None,
+            logger=_server_logger(),
+        )
+        return self._server
+
+    async def drain(self, limit_s: float) -> None:
+        """Wait for the requests under way, for so long at most; connections are not kept any longer."""
+        self._is_closing = True
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._is_idle.wait()
+        except TimeoutError:
+            _log.warning("requests.cut_off", requests=self._requests_in_flight)
+
+    async def close(self, limit_s: float = 30.0) -> None:
+        """Finish what is under way, for so long at most; stop listening before."""
+        await self.drain(limit_s)
+        if self._server:
+            await self._server.shutdown(0)
+        await self._tasks.finish(limit_s)
+        if self._connections:
+            await self._connections.close()
+
+    async def probe_registry(self) -> str:
+        """ "" when the registry answers, else why it does not."""
+        return await self._registry.probe("/v2/")
+
+    async def probe_chart_repository(self) -> str:
+        """ "" when the chart repository answers, or there is none, else why it does not."""
+        return await self._charts.probe("/health") if self._charts else ""
+
+    @property
+    def requests_in_flight(self) -> int:
+        return self._requests_in_flight
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request of a client."""
+        self._requests_in_flight += 1
+        self._is_idle.clear()
+        try:
+            return await self._answer_or_refuse(request)
+        finally:
+            self._requests_in_flight -= 1
+            if not self._requests_in_flight:
+                self._is_idle.set()
+
+    async def _answer_or_refuse(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._journey(request)
+        except Refused as refused:
+            return await self._refuse(request, refused)
+        except UpstreamUnavailable as exc:
+            _log.warning("upstream.unreachable", method=request.method, error=str(exc))
+            return await self._refuse(request, Refused("upstream does not answer", status=502))
+        except ClientGone as gone:
+            return await self._refuse(request, Refused(str(gone), status=400, code="SIZE_INVALID"))
+        except Exception:  # noqa: BLE001  # our own bug: said here once, and no trace of it to the client
+            _log.exception("request.failed", method=request.method)
+            return await self._refuse(request, Refused("internal error", status=500, code="UNKNOWN"))
+
+    async def _refuse(self, request: web.BaseRequest, refused: Refused) -> web.StreamResponse:
+        if request.writer.output_size:  # a part of another answer is out: only breaking off is honest
+            _abort(request)
+        try:
+            return await refuse(request, refused)
+        except ClientGone:
+            return RelayedResponse(status=refused.status, reason="", headers=[])
+
+    # The journey
+
+    async def _journey(self, request: web.BaseRequest) -> web.StreamResponse:
+        passage = self._arrive(request)
+        observer = self._observer(passage)
+        body = await observer.request_body()
+        answer = await self._forward(passage, observer, body)
+        try:
+            return await self._answer(passage, observer, answer)
+        finally:
+            answer.close()
+            if body:
+                await body.stop()
+
+    def _arrive(self, request: web.BaseRequest) -> Passage:
+        raw_headers = request.raw_headers
+        if headers_of.is_smuggled(raw_headers):
+            raise Refused("both Content-Length and Transfer-Encoding", status=400, code="UNSUPPORTED")
+        authority, target = _split_target(request)
+        kept = headers_of.end_to_end(raw_headers)
+        if authority:
+            kept = headers_of.with_host(kept, authority)
+        settings, peer = self._settings, request.remote or ""
+        path = target.partition("?")[0]
+        is_registry = is_registry_path(path)
+        return Passage(
+            request=request,
+            path=path,
+            target=target,
+            operation=self._operation(request.method, path, is_registry=is_registry),
+            upstream=self._registry if is_registry or not self._charts else self._charts,
+            headers=headers_of.with_forwarded(
+                kept,
+                peer=peer,
+                scheme="https" if request.get_extra_info("sslcontext") else "http",
+                peer_is_trusted=is_trusted(peer, settings.trusted_proxies),
+            ),
+            client=_NOBODY,
+            settings=settings,
+            say_continue=_continuation(request, kept),
+        )
+
+    def _operation(self, method: str, path: str, *, is_registry: bool) -> Operation:
+        if not is_registry and not self._charts:
+            return Other()
+        return parse_operation(method, path, self._settings.routes)
+
+    def _observer(self, passage: Passage) -> Observer:
+        if not self._hooks.is_observed(passage.operation):
+            return Observer(passage, self._hooks, self._tasks)
+        # From the headers that the upstream gets: it must not see another user than the event names.
+        passage.client = client_of(
+            passage.headers, peer=passage.request.remote or "", trusted=passage.settings.trusted_proxies
+        )
+        return observer_of(passage.operation)(passage, self._hooks, self._tasks)
+
+    async def _forward(self, passage: Passage, observer: Observer, body: Upload | None) -> ClientResponse:
+        call = Call(
+            method=passage.request.method,
+            target=passage.target,
+            headers=passage.headers,
+            body=body,
+            on_informational=_informer(passage.request, body),
+        )
+        try:
+            answer = await passage.upstream.send(call)
+        except UpstreamUnavailable as exc:
+            if body and body.client_gone:
+                await observer.saw_no_answer(Outcome.CLIENT_GONE, 0)
+                raise ClientGone("request body ended early") from exc
+            never_sent = isinstance(exc, NothingSent)
+            await observer.saw_no_answer(Outcome.UPSTREAM_FAILED, 502 if never_sent else 0)
+            raise
+        if body and answer.status >= 300:
+            await body.stop()
+        return answer
+
+    async def _answer(
+        self, passage: Passage, observer: Observer, answer: ClientResponse
+    ) -> web.StreamResponse:
+        opening = await observer.saw_head(answer)
+        response = self._response(passage, answer)
+        outcome = Outcome.COMPLETED
+        try:
+            await taken(response.prepare(passage.request))
+            if opening:
+                await taken(response.write(opening))
+            await relay_body(answer.content, response, observer.saw_piece)
+            await taken(response.write_eof())
+        except ClientGone:
+            outcome = Outcome.CLIENT_GONE
+        except FAULTS as exc:
+            outcome = Outcome.UPSTREAM_FAILED
+            _log.warning("upstream.broke_off", method=passage.request.method, error=type(exc).__name__)
+            _abort(passage.request)
+        await observer.saw_end(outcome)
+        return response
+
+    def _response(self, passage: Passage, answer: ClientResponse) -> RelayedResponse:
+        kept = headers_of.end_to_end(answer.raw_headers)
+        response = RelayedResponse(
+            status=answer.status,
+            reason=answer.reason or "",
+            headers=headers_of.with_own_location(kept, passage.upstream.url),
+        )
+        if self._is_closing or not passage.request.content.is_eof():
+            response.force_close()
+        return response
+
+
+def _split_target(request: web.BaseRequest) -> tuple[bytes, str]:
+    """The authority of an absolute-form target, b"" for the usual form; path and query."""
+    target = request.raw_path.partition("#")[0]
+    authority = b""
+    if not target.startswith("/"):
+        _, separator, rest = target.partition("://")
+        if not separator:
+            raise Refused("request target is not supported", status=400, code="UNSUPPORTED")
+        host, slash, path = rest.partition("/")
+        host, question, query = host.partition("?")
+        authority = host.rpartition("@")[2].encode("utf-8", "surrogateescape")
+        target = f"/{question}{query}{path if slash else ''}" if question else f"/{path}"
+    try:
+        target.encode()
+    except UnicodeEncodeError as exc:
+        raise Refused("request target is not UTF-8", status=400, code="UNSUPPORTED") from exc
+    return authority, target
+
+
+def _continuation(request: web.BaseRequest, headers: list[RawHeader]) -> Callable[[], None] | None:
+    """How to tell a client that waits with its body to send it."""
+    expects = text_of(headers, b"expect").lower() == "100-continue"
+    if not expects or request.version < HttpVersion11:
+        return None
+
+    def say_continue() -> None:
+        with suppress(ConnectionError):  # reading the body says so, too
+            write_raw(request, b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    return say_continue
+
+
+def _informer(request: web.BaseRequest, body: Upload | None) -> Callable[[int, str, list[RawHeader]], None]:
+    def inform(status: int, reason: str, headers: list[RawHeader]) -> None:
+        if status == 100:
+            if body:
+                body.go_ahead()
+            return
+        if request.version < HttpVersion11 or request.writer.output_size:
+            return
+        lines = [f"HTTP/1.1 {status} {reason}".encode()]
+        lines += [name + b": " + value for name, value in headers_of.end_to_end(headers)]
+        with suppress(ConnectionError):
+            write_raw(request, b"\r\n".join(lines) + b"\r\n\r\n")
+
+    return inform
+
+
+def _abort(request: web.BaseRequest) -> None:
+    """Break the client's connection off, so that a truncated answer cannot look whole."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+class _WithoutContent(logging.Filter):
+    """aiohttp's report of a malformed request quotes it, credentials included."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.exc_info = None
+        record.exc_text = None
+        return True
+
+
+def _server_logger() -> logging.Logger:
+    logger = logging.getLogger("sidecar.proxy.server")
+    if not logger.filters:
+        logger.addFilter(_WithoutContent())
+    return logger

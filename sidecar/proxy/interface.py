@@ -1,0 +1,60 @@
+"""How the proxy is joined to the rest: what it is told, and the functions it is handed.
+
+The proxy knows nothing of events, policies or stores. app.py hands in the functions of `Hooks`.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from ssl import SSLContext
+from typing import Final
+
+from sidecar.exchange import Client, Exchange, Intent
+from sidecar.names import Repository
+from sidecar.operation import Operation, Routes
+
+Network = IPv4Network | IPv6Network
+
+#: How an https upstream is verified: as usual, not at all, or by a context with its own authorities.
+TlsChoice = SSLContext | bool
+
+#: Outer proxies stand on such addresses: ingress controllers, sidecars, load balancers of a cluster.
+PRIVATE_NETWORKS: Final[tuple[Network, ...]] = tuple(
+    ip_network(text)
+    for text in ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What happens beside the relaying."""
+
+    #: Whether any policy cares; False means plain relaying: no copy, no identity, no look-up.
+    is_observed: Callable[[Operation], bool]
+    #: Whether Chart.yaml of OCI charts of this repository is to be looked up.
+    wants_oci_chart: Callable[[Repository], bool]
+    #: Durable when it returns; called again with the same id it amends the intent.
+    #: Raises StoreUnavailable where writes are to be refused then.
+    open_intent: Callable[[Intent], Awaitable[None]]
+    #: Durable when it returns.
+    record: Callable[[Exchange], Awaitable[None]]
+    #: A blob GET was answered with 2xx or 3xx; called before its body is relayed.
+    saw_blob: Callable[[Client, Repository], None]
+    #: A step of a blob upload began or ended.
+    saw_upload: Callable[[Client, Repository], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings:
+    """What of the configuration the proxy needs; can be replaced while it runs."""
+
+    registry_url: str
+    chart_repository_url: str | None = None  #: None: every path goes to the registry
+    routes: Routes = field(default_factory=Routes)
+    trusted_proxies: tuple[Network, ...] = PRIVATE_NETWORKS  #: peers whose X-Forwarded-* are believed
+    chart_form_fields: tuple[str, ...] = ("chart",)  #: of an upload sent as a form
+    registry_tls: TlsChoice = True
+    chart_repository_tls: TlsChoice = True
+    connect_timeout_s: float = 5.0
+    look_up_timeout_s: float = 2.0  #: all look-ups of one exchange together
+    most_tags_looked_up: int = 200

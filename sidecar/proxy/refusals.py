@@ -1,0 +1,57 @@
+"""What the proxy itself answers when no upstream's answer can be given, in the words of the protocol.
+
+Registries answer errors as {"errors": [...]} (distribution-spec, "Error Codes"), ChartMuseum as
+{"error": "..."}.
+"""
+
+import json
+
+from aiohttp import web
+
+from sidecar.errors import SidecarError
+from sidecar.operation import is_registry_path
+from sidecar.proxy.headers import RawHeader
+from sidecar.proxy.relay import RelayedResponse, taken
+
+
+class Refused(SidecarError):
+    """The request cannot be forwarded, or was forwarded in vain."""
+
+    def __init__(self, message: str, *, status: int, code: str = "UNAVAILABLE") -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+
+
+async def refuse(request: web.BaseRequest, refused: Refused) -> web.StreamResponse:
+    """Answer for an upstream that did not."""
+    body = refusal_body(refused, is_registry=is_registry_path(request.raw_path))
+    headers: list[RawHeader] = [
+        (b"Content-Type", b"application/json; charset=utf-8"),
+        (b"Content-Length", str(len(body)).encode()),
+    ]
+    response = RelayedResponse(status=refused.status, reason=_REASONS[refused.status], headers=headers)
+    if not request.content.is_eof():
+        response.force_close()
+    await taken(response.prepare(request))
+    if request.method != "HEAD":
+        await taken(response.write(body))
+    await taken(response.write_eof())
+    return response
+
+
+def refusal_body(refused: Refused, *, is_registry: bool) -> bytes:
+    if is_registry:
+        entry = {"code": refused.code, "message": refused.message, "detail": None}
+        return json.dumps({"errors": [entry]}).encode()
+    return json.dumps({"error": refused.message}).encode()
+
+
+_REASONS = {
+    400: "Bad Request",
+    405: "Method Not Allowed",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}

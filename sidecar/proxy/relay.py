@@ -1,0 +1,244 @@
+"""Moves bodies from one side to the other, as they come and with back-pressure.
+
+A read waits until the write before it was taken, so at most a few reads of each body are in memory.
+Nothing here decides what a request means. Uses the parts of aiohttp that a response or payload of one's
+own overrides; tests/wire pins each of them on the wire.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, Protocol
+
+from aiohttp import StreamReader, payload, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_exceptions import ClientConnectionResetError
+from aiohttp.helpers import must_be_empty_body
+from aiohttp.http import HttpVersion11
+
+from sidecar.errors import SidecarError
+from sidecar.proxy.headers import RawHeader, values_of
+
+#: How long a client that waits for "100 Continue" is kept waiting for an upstream that never says so.
+_CONTINUE_WAIT_S: Final = 3.0
+
+
+class ClientGone(SidecarError):
+    """The client left, or sent what is no body."""
+
+
+class BodyCopy:
+    """A bounded copy of a body that goes by."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._pieces: list[bytes] | None = []
+        self._size_bytes = 0
+
+    def feed(self, piece: bytes) -> None:
+        self._size_bytes += len(piece)
+        if self._size_bytes > self._limit_bytes:
+            self._pieces = None
+        if self._pieces is not None:
+            self._pieces.append(piece)
+
+    @property
+    def content(self) -> bytes | None:
+        """The whole body, None when it was larger than the limit."""
+        return None if self._pieces is None else b"".join(self._pieces)
+
+
+class Tap(Protocol):
+    """Sees a request body go by, and may act before its end is let through."""
+
+    def feed(self, piece: bytes) -> None: ...
+
+    async def before_last(self) -> None: ...
+
+
+class Upload(payload.Payload):
+    """A request body on its way from the client to the upstream.
+
+    opening       what was read of it already
+    rest          where the rest comes from, None when there is none
+    tap           sees each piece; the last one is held back until it has acted
+    say_continue  tells a client that waits with its body to send it; None for any other client
+    """
+
+    def __init__(
+        self,
+        *,
+        opening: Iterable[bytes] = (),
+        rest: StreamReader | None = None,
+        tap: Tap | None = None,
+        say_continue: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(None, content_type="application/octet-stream")
+        self.is_complete = False
+        self.client_gone = False
+        self._opening = tuple(opening)
+        self._rest = rest
+        self._tap = tap
+        self._say_continue = say_continue
+        self._go_ahead = asyncio.Event()
+        self._timeout: asyncio.Timeout | None = None
+        self._is_stopped = False
+        self._left = asyncio.Event()
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002
+        raise TypeError("a body that goes by cannot be decoded")
+
+    def go_ahead(self) -> None:
+        """The upstream said 100."""
+        self._go_ahead.set()
+
+    async def stop(self) -> None:
+        """Send no more: the upstream has answered. Returns when nobody reads the client any longer."""
+        if self.is_complete or self._timeout is None:
+            return
+        self._is_stopped = True
+        if not self._left.is_set() and self._timeout.when() is None:
+            self._timeout.reschedule(asyncio.get_running_loop().time())
+        await self._left.wait()
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        try:
+            async with asyncio.timeout(None) as self._timeout:
+                await self._pump(writer)
+            self.is_complete = True
+        except TimeoutError:
+            if not self._is_stopped:
+                raise
+        except ClientGone:
+            self.client_gone = True
+            raise
+        finally:
+            self._left.set()
+        if not self.is_complete:
+            # Neither an end that would make half a body look whole, nor a closed connection, on which
+            # the answer could not be read: aiohttp cancels this when the answer is through.
+            await asyncio.get_running_loop().create_future()
+
+    async def _pump(self, writer: AbstractStreamWriter) -> None:
+        await self._wait_for_go_ahead(writer)
+        for piece in self._opening:
+            await writer.write(piece)
+        if self._rest is None:
+            return
+        if not self._opening and not self._rest.at_eof():
+            writer.send_headers()  # the upstream may refuse before the body comes
+        if self._tap is None:
+            while piece := await self._read():
+                await writer.write(piece)
+        else:
+            await self._pump_through(self._tap, writer)
+
+    async def _pump_through(self, tap: Tap, writer: AbstractStreamWriter) -> None:
+        held = await self._read()
+        tap.feed(held)
+        while piece := await self._read():
+            tap.feed(piece)
+            await writer.write(held)
+            held = piece
+        if held:
+            await tap.before_last()
+            await writer.write(held)
+
+    async def _read(self) -> bytes:
+        assert self._rest is not None
+        try:
+            return await self._rest.readany()
+        except Exception as exc:
+            raise ClientGone(f"request body ended early: {type(exc).__name__}") from exc
+
+    async def _wait_for_go_ahead(self, writer: AbstractStreamWriter) -> None:
+        if self._say_continue is None:
+            return
+        writer.send_headers()
+        await writer.drain()
+        try:
+            async with asyncio.timeout(_CONTINUE_WAIT_S):
+                await self._go_ahead.wait()
+        except TimeoutError:
+            pass  # an upstream that does not know Expect waits for the body
+        self._say_continue()
+
+
+async def read_whole(content: StreamReader, limit_bytes: int) -> tuple[list[bytes], bool]:
+    """What fits of a body, or a read more, and whether that is all of it."""
+    pieces: list[bytes] = []
+    size_bytes = 0
+    while piece := await content.readany():
+        pieces.append(piece)
+        size_bytes += len(piece)
+        if size_bytes > limit_bytes:
+            return pieces, False
+    return pieces, True
+
+
+class RelayedResponse(web.StreamResponse):
+    """A response whose head is the upstream's, byte for byte; only the framing is ours."""
+
+    def __init__(self, *, status: int, reason: str, headers: list[RawHeader]) -> None:
+        super().__init__(status=status, reason=reason)
+        self._raw_head = headers
+
+    async def _prepare_headers(self) -> None:
+        request, writer = self._req, self._payload_writer
+        assert request is not None
+        assert writer is not None
+        head = self._raw_head
+        keep_alive = request.keep_alive if self._keep_alive is None else self._keep_alive
+        length = values_of(head, b"content-length")
+        if must_be_empty_body(request.method, self.status):
+            pass
+        elif length:
+            writer.length = int(length[0])
+        elif request.version >= HttpVersion11:
+            writer.enable_chunking()
+            head.append((b"Transfer-Encoding", b"chunked"))
+        else:
+            keep_alive = False  # an HTTP/1.0 client reads until the end of the connection
+        if not keep_alive:
+            head.append((b"Connection", b"close"))
+        elif request.version < HttpVersion11:
+            head.append((b"Connection", b"keep-alive"))
+        self._keep_alive = keep_alive
+
+    async def _write_headers(self) -> None:
+        request, writer = self._req, self._payload_writer
+        assert request is not None
+        assert writer is not None
+        version = request.version
+        # aiohttp decodes a head with surrogateescape.
+        status_line = f"HTTP/{version.major}.{version.minor} {self.status} {self.reason}"
+        lines = [status_line.encode("utf-8", "surrogateescape")]
+        lines += [name + b": " + value for name, value in self._raw_head]
+        head = b"\r\n".join(lines) + b"\r\n\r\n"
+        write_raw(request, head)
+        writer.output_size += len(head)  # aiohttp then knows that no other answer can be given
+
+
+def write_raw(request: web.BaseRequest, head: bytes) -> None:
+    """Write a head to the client; raises ConnectionError when the client has left."""
+    transport = request.transport
+    if transport is None or transport.is_closing():
+        raise ClientConnectionResetError("client has left")
+    transport.write(head)
+
+
+async def relay_body(
+    source: StreamReader, response: web.StreamResponse, saw_piece: Callable[[bytes], None] | None
+) -> None:
+    """Everything that is left of a body. Raises ClientGone, or what reading from the upstream raises."""
+    while piece := await source.readany():
+        if saw_piece is not None:
+            saw_piece(piece)
+        await taken(response.write(piece))
+
+
+async def taken(write: Awaitable[object]) -> None:
+    """A write to the client; raises ClientGone when it was not taken."""
+    try:
+        await write
+    except (ConnectionError, RuntimeError) as exc:
+        raise ClientGone("client left before it had the whole answer") from exc

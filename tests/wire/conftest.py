@@ -1,0 +1,129 @@
+"""The proxy on a real socket, with hooks that keep what they are told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import pytest
+from aiohttp import web
+
+from sidecar.exchange import Client, Exchange, Intent
+from sidecar.names import Repository
+from sidecar.operation import Operation
+from sidecar.proxy import Hooks, Proxy, ProxySettings
+from tests.support.raw_upstream import RawConnection, connect
+
+
+@dataclass
+class Noted:
+    """What the proxy told its hooks, in order."""
+
+    observes: Callable[[Operation], bool] = lambda _: True
+    wants_chart: bool = False
+    intents: list[Intent] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
+    blobs: list[tuple[Client, Repository]] = field(default_factory=list)
+    uploads: list[tuple[Client, Repository]] = field(default_factory=list)
+    on_intent: Callable[[Intent], Awaitable[None]] | None = None
+    on_record: Callable[[Exchange], Awaitable[None]] | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def _open_intent(self, intent: Intent) -> None:
+        if self.on_intent:
+            await self.on_intent(intent)
+        self.intents.append(intent)
+
+    async def _record(self, exchange: Exchange) -> None:
+        if self.on_record:
+            await self.on_record(exchange)
+        self.exchanges.append(exchange)
+        self._changed.set()
+
+    async def recorded(self, count: int = 1) -> list[Exchange]:
+        """Waits until so many exchanges were recorded."""
+        async with asyncio.timeout(5):
+            while len(self.exchanges) < count:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.exchanges
+
+    @property
+    def hooks(self) -> Hooks:
+        return Hooks(
+            is_observed=lambda operation: self.observes(operation),
+            wants_oci_chart=lambda _: self.wants_chart,
+            open_intent=self._open_intent,
+            record=self._record,
+            saw_blob=lambda client, repository: self.blobs.append((client, repository)),
+            saw_upload=lambda client, repository: self.uploads.append((client, repository)),
+        )
+
+
+class Running:
+    """A proxy that listens."""
+
+    def __init__(self, proxy: Proxy, runner: web.ServerRunner, port: int) -> None:
+        self.proxy = proxy
+        self.runner = runner
+        self.port = port
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}"
+
+    async def connect(self) -> RawConnection:
+        return await connect(self.port)
+
+    async def ask(self, request: bytes) -> bytes:
+        """All that comes for a request on a connection of its own; ask for `Connection: close`."""
+        client = await self.connect()
+        await client.send(request)
+        async with asyncio.timeout(10):
+            answer = await client.read_until_closed()
+        client.close()
+        return answer
+
+
+StartProxy: TypeAlias = Callable[..., Awaitable[Running]]
+
+
+@asynccontextmanager
+async def running_proxy(noted: Noted, registry_url: str, **settings: Any) -> AsyncIterator[Running]:
+    proxy = Proxy(ProxySettings(registry_url=registry_url, **settings), noted.hooks)
+    await proxy.start()
+    runner = web.ServerRunner(proxy.server(), shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = int(runner.addresses[0][1])
+    try:
+        yield Running(proxy, runner, port)
+    finally:
+        await runner.cleanup()
+        await proxy.close(1)
+
+
+@pytest.fixture
+def noted() -> Noted:
+    return Noted()
+
+
+@pytest.fixture
+async def start_proxy(noted: Noted) -> AsyncIterator[StartProxy]:
+    """Starts proxies; `await start_proxy(upstream.url, **settings)`."""
+    started: list[Any] = []
+
+    async def start(registry_url: str, **settings: Any) -> Running:
+        context = running_proxy(noted, registry_url, **settings)
+        started.append(context)
+        return await context.__aenter__()
+
+    yield start
+    for context in reversed(started):
+        await context.__aexit__(None, None, None)
