@@ -59,7 +59,7 @@ class Chart:
 
     name: str
     version: str
-    type: str  #: application or library
+    type: str  #: application or library; "" when it could not be learnt
     size_bytes: int | None  #: of the .tgz; None when it could not be learnt
     path: str = ""  #: path of the download below external_url; "" for a chart kept as an OCI artifact
 

@@ -1,0 +1,95 @@
+import json
+from typing import Any
+
+import pytest
+
+from sidecar.event import Event, EventType
+from sidecar.formats import documented
+from sidecar.formats.context import FormatContext
+from tests.unit.formats.samples import CHART_TYPES, CONTEXT, DIGEST, IMAGE_TYPES, OVERFLOW, an_event
+
+
+def contents(event: Event, context: FormatContext = CONTEXT) -> dict[str, Any]:
+    payload = documented.encode(event, context)
+    assert payload.content_type == "application/json"
+    document = json.loads(payload.body)
+    assert document["event_type"] == event.type
+    (only,) = document["events"]
+    assert isinstance(only, dict)
+    return only
+
+
+def test_push_by_tag() -> None:
+    assert contents(an_event()) == {
+        "project": "prj",
+        "repo_name": "app",
+        "tag": "v1",
+        "full_name": "prj/app",
+        "trigger_time": 1767323045678,
+        "image_id": DIGEST.removeprefix("sha256:"),
+        "project_type": "Private",
+        "tags": ["v1"],
+        "digest": DIGEST,
+        "resource_url": "registry.example.com/prj/app:v1",
+        "username": "alice",
+    }
+
+
+def test_by_digest_the_tag_is_empty_and_the_known_tags_are_listed() -> None:
+    by_digest = contents(an_event(EventType.IMAGE_PULL, tag="", tags=("v1", "latest")))
+    assert by_digest["tag"] == ""
+    assert by_digest["tags"] == ["v1", "latest"]
+    assert by_digest["resource_url"] == f"registry.example.com/prj/app@{DIGEST}"
+
+
+def test_platforms_are_there_for_a_multi_platform_image_only() -> None:
+    several = contents(an_event(platforms=("linux/amd64", "linux/arm64/v8")))
+    assert several["platforms"] == ["linux/amd64", "linux/arm64/v8"]
+    assert "platforms" not in contents(an_event())
+
+
+@pytest.mark.parametrize("size_bytes", [0, 52_428_800, None])
+def test_delete_has_the_image_size_or_null(size_bytes: int | None) -> None:
+    assert contents(an_event(EventType.IMAGE_DELETE, size_bytes=size_bytes))["image_size"] == size_bytes
+    assert "image_size" not in contents(an_event(size_bytes=size_bytes))
+
+
+def test_delete_of_several_tags_lists_all_and_names_the_first() -> None:
+    deleted = contents(an_event(EventType.IMAGE_DELETE, tag="", tags=("v1", "latest")))
+    assert (deleted["tag"], deleted["tags"]) == ("v1", ["v1", "latest"])
+
+
+@pytest.mark.parametrize("kind", CHART_TYPES)
+def test_chart_events(kind: EventType) -> None:
+    assert contents(an_event(kind)) == {
+        "project": "prj",
+        "repo_name": "web",
+        "full_name": "prj/web",
+        "chart_name": "web",
+        "chart_type": "application",
+        "version": "1.2.3",
+        "chart_size": 4711,
+        "tag": "1.2.3",
+        "trigger_time": 1767323045678,
+        "project_type": "Private",
+        "username": "alice",
+        "resource_url": "https://registry.example.com/prj/charts/web-1.2.3.tgz",
+    }
+
+
+@pytest.mark.parametrize("kind", IMAGE_TYPES)
+def test_chart_kept_as_an_artifact_is_an_image_in_image_events(kind: EventType) -> None:
+    chart = an_event(EventType.CHART_PUSH).chart
+    assert contents(an_event(kind, chart=chart))["image_id"] == DIGEST.removeprefix("sha256:")
+
+
+def test_quota_has_the_registrys_own_words() -> None:
+    exceeded = contents(an_event(EventType.QUOTA_EXCEED))
+    assert exceeded["details"] == OVERFLOW
+    assert exceeded["digest"] == DIGEST
+
+
+def test_anonymous_and_public() -> None:
+    context = FormatContext(hostname="h", external_url="https://h", public=True)
+    anonymous = contents(an_event(operator=""), context)
+    assert (anonymous["username"], anonymous["project_type"]) == ("", "Public")

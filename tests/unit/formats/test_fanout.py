@@ -1,0 +1,102 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sidecar.delivery import Delivery, TargetKey, delivery_id
+from sidecar.event import Event, EventType
+from sidecar.formats import FormatContext
+from sidecar.formats.fanout import deliveries_for
+from sidecar.policy import EventNames, PayloadFormat, Target, TargetType, WebhookPolicy
+from tests.unit.formats.samples import CONTEXT, an_event
+
+NOW = datetime(2026, 1, 2, 3, 5, tzinfo=UTC)
+
+
+def a_target(payload_format: PayloadFormat = PayloadFormat.DOCUMENTED, **more: Any) -> Target:
+    return Target(address="https://ci.example.com/hook", payload_format=payload_format, **more)
+
+
+def a_policy(*targets: Target, name: str = "ci", **more: Any) -> WebhookPolicy:
+    return WebhookPolicy(id=f"prj/{name}", project="prj", name=name, targets=targets, **more)
+
+
+def deliver(event: Event, *policies: WebhookPolicy) -> tuple[Delivery, ...]:
+    return deliveries_for(event, policies, lambda _: CONTEXT, NOW)
+
+
+def test_each_target_of_each_policy_gets_one_delivery() -> None:
+    event = an_event()
+    deliveries = deliver(event, a_policy(a_target(), a_target()), a_policy(a_target(), name="ops"))
+    keys = [
+        TargetKey(policy_id="prj/ci", index=0),
+        TargetKey(policy_id="prj/ci", index=1),
+        TargetKey(policy_id="prj/ops", index=0),
+    ]
+    assert [delivery.target for delivery in deliveries] == keys
+    assert [delivery.id for delivery in deliveries] == [delivery_id(event, key) for key in keys]
+    assert len({delivery.id for delivery in deliveries}) == 3
+
+
+def test_a_delivery_names_its_event() -> None:
+    (delivery,) = deliver(an_event(), a_policy(a_target()))
+    assert (delivery.event_id, delivery.event_type) == (an_event().id, EventType.IMAGE_PUSH)
+    assert (delivery.repository, delivery.created_at) == ("prj/app", NOW)
+    assert (delivery.failures, delivery.attempts) == (0, 0)
+
+
+def test_policies_that_do_not_want_the_event_get_nothing() -> None:
+    unwanted = a_policy(a_target(), event_types=frozenset({EventType.IMAGE_PULL}))
+    disabled = a_policy(a_target(), enabled=False)
+    elsewhere = WebhookPolicy(id="x", project="other", name="x", targets=(a_target(),))
+    assert deliver(an_event(), unwanted, disabled, elsewhere) == ()
+
+
+def test_context_is_not_asked_when_nobody_wants_the_event() -> None:
+    def fail(_: Event) -> FormatContext:
+        pytest.fail("asked")
+
+    assert deliveries_for(an_event(), [a_policy()], fail, NOW) == ()
+
+
+def test_targets_of_one_format_share_the_bytes() -> None:
+    first, second, other = deliver(
+        an_event(), a_policy(a_target(), a_target(skip_cert_verify=True), a_target(PayloadFormat.DEFAULT))
+    )
+    assert first.body is second.body
+    assert first.body != other.body
+
+
+@pytest.mark.parametrize(
+    ("target", "content_type", "marker"),
+    [
+        (a_target(), "application/json", '"event_type":"pushImage"'),
+        (a_target(PayloadFormat.DEFAULT), "application/json", '"type":"PUSH_ARTIFACT"'),
+        (
+            a_target(PayloadFormat.DEFAULT, event_names=EventNames.HARBOR1),
+            "application/json",
+            '"type":"pushImage"',
+        ),
+        (
+            a_target(PayloadFormat.CLOUDEVENTS),
+            "application/cloudevents+json",
+            '"type":"harbor.artifact.pushed"',
+        ),
+        (a_target(type=TargetType.SLACK), "application/json", '"mrkdwn"'),
+        (a_target(type=TargetType.TEAMS), "application/json", '"AdaptiveCard"'),
+    ],
+)
+def test_each_target_gets_its_format(target: Target, content_type: str, marker: str) -> None:
+    (delivery,) = deliver(an_event(), a_policy(target))
+    assert delivery.content_type == content_type
+    assert marker in delivery.body.decode()
+
+
+def test_cloudevents_name_their_policy_as_source() -> None:
+    target = a_target(PayloadFormat.CLOUDEVENTS)
+    by_name, by_number = deliver(
+        an_event(), a_policy(target), WebhookPolicy(id="3", project="*", name="all", targets=(target,))
+    )
+    assert json.loads(by_name.body)["source"] == "/projects/prj/webhook/policies/prj%2Fci"
+    assert json.loads(by_number.body)["source"] == "/projects/prj/webhook/policies/3"

@@ -1,0 +1,51 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from sidecar.event import EventType
+from sidecar.formats.resource import resource_url_of, tag_of, unix_milliseconds, unix_seconds
+from tests.unit.formats.samples import CHART_TYPES, CONTEXT, DIGEST, an_event, at
+
+HOST = CONTEXT.hostname
+
+
+@pytest.mark.parametrize("kind", [EventType.IMAGE_PUSH, EventType.IMAGE_PULL, EventType.QUOTA_EXCEED])
+def test_other_tags_of_a_digest_do_not_become_the_tag(kind: EventType) -> None:
+    event = an_event(kind, tag="", tags=("v1", "latest"))
+    assert not tag_of(event)
+    assert resource_url_of(event, CONTEXT) == f"{HOST}/prj/app@{DIGEST}"
+
+
+def test_delete_by_digest_is_known_by_its_first_tag() -> None:
+    event = an_event(EventType.IMAGE_DELETE, tag="", tags=("v1", "latest"))
+    assert tag_of(event) == "v1"
+    assert resource_url_of(event, CONTEXT) == f"{HOST}/prj/app:v1"
+
+
+def test_delete_of_an_untagged_image_is_known_by_its_digest() -> None:
+    event = an_event(EventType.IMAGE_DELETE, tag="")
+    assert resource_url_of(event, CONTEXT) == f"{HOST}/prj/app@{DIGEST}"
+
+
+def test_image_has_no_scheme_and_a_tag_after_a_colon() -> None:
+    assert resource_url_of(an_event(), CONTEXT) == f"{HOST}/prj/app:v1"
+
+
+def test_one_component_repository_is_written_as_clients_pull_it() -> None:
+    assert resource_url_of(an_event(repository="busybox"), CONTEXT) == f"{HOST}/busybox:v1"
+
+
+def test_rejected_layer_is_known_by_its_repository() -> None:
+    event = an_event(EventType.QUOTA_EXCEED, tag="", digest="")
+    assert resource_url_of(event, CONTEXT) == f"{HOST}/prj/app"
+
+
+@pytest.mark.parametrize("kind", CHART_TYPES)
+def test_chart_is_known_by_its_download(kind: EventType) -> None:
+    url = resource_url_of(an_event(kind), CONTEXT)
+    assert url == "https://registry.example.com/prj/charts/web-1.2.3.tgz"
+
+
+def test_times_are_cut_to_whole_units() -> None:
+    assert unix_seconds(at(1_678_082_303.999)) == 1_678_082_303
+    assert unix_milliseconds(datetime(2023, 3, 6, 5, 58, 23, 999_999, tzinfo=UTC)) == 1_678_082_303_999
