@@ -35,7 +35,7 @@ from sidecar.proxy.headers import RawHeader, relative_location, text_of
 from sidecar.proxy.relay import read_whole
 from sidecar.proxy.upstream import FAULTS, Call, Upstream
 
-_log = structlog.get_logger()
+log = structlog.get_logger()
 
 _USER_AGENT: Final = b"registry-webhook-sidecar (look-up)"
 _ASKED_WITH: Final = frozenset(
@@ -46,6 +46,7 @@ _MOST_REQUESTS: Final = 100  # for the children of one index, however deep
 _MOST_CHILDREN: Final = 50
 _MOST_LEVELS: Final = 3
 _LARGEST_CONFIG_BYTES: Final = 64 * 1024
+_LARGEST_CHART_YAML_BYTES: Final = 1024 * 1024
 _LARGEST_TAG_PAGE_BYTES: Final = 1024 * 1024
 _LARGEST_CHART_BYTES: Final = 20 * 1024 * 1024
 _MOST_REDIRECTS: Final = 2
@@ -66,8 +67,10 @@ class Found:
     def digest(self) -> Digest | None:
         """As the registry names the content, else as it hashes."""
         named = text_of(self.headers, b"docker-content-digest")
+        if not named and self.content:
+            named = f"sha256:{hashlib.sha256(self.content).hexdigest()}"
         try:
-            return parse_digest(named or f"sha256:{hashlib.sha256(self.content).hexdigest()}")
+            return parse_digest(named)
         except NameInvalid:
             return None
 
@@ -103,7 +106,9 @@ class LookUps:
             async with asyncio.timeout(self.timeout_s):
                 await work
         except TimeoutError:
-            _log.info("facts.timed_out", timeout_s=self.timeout_s)
+            log.info("facts.timed_out", timeout_s=self.timeout_s)
+        except Exception:
+            log.exception("facts.failed")  # a fault of ours must not refuse a push
         return self.facts
 
     # Manifests
@@ -138,7 +143,7 @@ class LookUps:
 
     async def oci_chart(self, repository: Repository, manifest: Manifest) -> None:
         """Chart.yaml of a chart kept as an OCI artifact is its config blob, as JSON."""
-        config = await self._config(repository, manifest)
+        config = await self._config(repository, manifest, _LARGEST_CHART_YAML_BYTES)
         layers = [layer for layer in manifest.layers if layer.media_type in _CHART_LAYER_TYPES]
         size_bytes = layers[0].size_bytes if layers else None
         if config and (chart := _chart_of(config, size_bytes=size_bytes)):
@@ -220,7 +225,7 @@ class LookUps:
 
     async def before_delete_chart(self, operation: DeleteChart, path: str) -> None:
         """The chart that a DELETE of this API path takes away."""
-        found = await self._ask(path, limit_bytes=_LARGEST_CONFIG_BYTES)
+        found = await self._ask(path, limit_bytes=_LARGEST_CHART_YAML_BYTES)
         if found is None or found.status not in {200, 404}:
             return
         self.facts = replace(self.facts, existed=found.status == 200)
@@ -253,13 +258,15 @@ class LookUps:
         found = await self._manifest(repository, digest)
         return found if found and found.status == 200 and found.content else None
 
-    async def _config(self, repository: Repository, manifest: Manifest) -> dict[str, Any]:
+    async def _config(
+        self, repository: Repository, manifest: Manifest, limit_bytes: int = _LARGEST_CONFIG_BYTES
+    ) -> dict[str, Any]:
         config = manifest.config
-        if config is None or config.size_bytes > _LARGEST_CONFIG_BYTES or self._requests_left <= 0:
+        if config is None or config.size_bytes > limit_bytes or self._requests_left <= 0:
             return {}
         self._requests_left -= 1
         target = f"/v2/{repository.full_name}/blobs/{config.digest}"
-        found = await self._ask(target, limit_bytes=_LARGEST_CONFIG_BYTES)
+        found = await self._ask(target, limit_bytes=limit_bytes)
         return found.document() if found and found.status == 200 else {}
 
     async def _ask(
@@ -274,7 +281,7 @@ class LookUps:
             async with self._slots:
                 return await self._follow(Call(method=method, target=target, headers=headers), limit_bytes)
         except (UpstreamUnavailable, *FAULTS) as exc:
-            _log.info("facts.not_found", error=type(exc).__name__)
+            log.info("facts.not_found", error=type(exc).__name__)
             return None
 
     async def _follow(self, call: Call, limit_bytes: int) -> Found:

@@ -25,7 +25,7 @@ from sidecar.proxy import headers as headers_of
 from sidecar.proxy.headers import RawHeader, text_of
 from sidecar.proxy.identity import client_of, is_trusted
 from sidecar.proxy.interface import Hooks, ProxySettings, TlsChoice
-from sidecar.proxy.observers import Observer, Passage, observer_of
+from sidecar.proxy.observers import Observer, Passage, observer_of, unharmed
 from sidecar.proxy.refusals import Refused, refuse
 from sidecar.proxy.relay import ClientGone, RelayedResponse, Upload, relay_body, taken, write_raw
 from sidecar.proxy.tasks import Tasks
@@ -40,7 +40,7 @@ from sidecar.proxy.upstream import (
     Upstream,
 )
 
-_log = structlog.get_logger()
+log = structlog.get_logger()
 
 #: For what was cancelled to leave.
 _LAST_WAIT_S: Final = 0.2
@@ -121,7 +121,7 @@ class Proxy:
             async with asyncio.timeout(limit_s):
                 await self._is_idle.wait()
         except TimeoutError:
-            _log.warning("requests.cut_off", requests=self._requests_in_flight)
+            log.warning("requests.cut_off", requests=self._requests_in_flight)
 
     async def close(self, limit_s: float = 30.0) -> None:
         """Finish what is under way, for so long at most; stop listening before."""
@@ -133,11 +133,11 @@ class Proxy:
             await self._connections.close()
 
     async def probe_registry(self) -> str:
-        """ "" when the registry answers, else why it does not."""
+        """Why the registry does not answer; empty when it does."""
         return await self._registry.probe("/v2/")
 
     async def probe_chart_repository(self) -> str:
-        """ "" when the chart repository answers, or there is none, else why it does not."""
+        """Why the chart repository does not answer; empty when it does, or when there is none."""
         return await self._charts.probe("/health") if self._charts else ""
 
     @property
@@ -161,12 +161,12 @@ class Proxy:
         except Refused as refused:
             return await self._refuse(request, refused)
         except UpstreamUnavailable as exc:
-            _log.warning("upstream.unreachable", method=request.method, error=str(exc))
+            log.warning("upstream.unreachable", method=request.method, error=str(exc))
             return await self._refuse(request, Refused("upstream does not answer", status=502))
         except ClientGone as gone:
             return await self._refuse(request, Refused(str(gone), status=400, code="SIZE_INVALID"))
-        except Exception:  # noqa: BLE001  # our own bug: said here once, and no trace of it to the client
-            _log.exception("request.failed", method=request.method)
+        except Exception:  # our own bug: said here once, and no trace of it to the client
+            log.exception("request.failed", method=request.method)
             return await self._refuse(request, Refused("internal error", status=500, code="UNKNOWN"))
 
     async def _refuse(self, request: web.BaseRequest, refused: Refused) -> web.StreamResponse:
@@ -197,6 +197,8 @@ class Proxy:
             raise Refused("both Content-Length and Transfer-Encoding", status=400, code="UNSUPPORTED")
         authority, target = _split_target(request)
         kept = headers_of.end_to_end(raw_headers)
+        if not headers_of.is_utf8(kept):
+            raise Refused("a header is not UTF-8", status=400, code="UNSUPPORTED")
         if authority:
             kept = headers_of.with_host(kept, authority)
         settings, peer = self._settings, request.remote or ""
@@ -225,7 +227,7 @@ class Proxy:
         return parse_operation(method, path, self._settings.routes)
 
     def _observer(self, passage: Passage) -> Observer:
-        if not self._hooks.is_observed(passage.operation):
+        if not unharmed(self._hooks.is_observed, passage.operation):
             return Observer(passage, self._hooks, self._tasks)
         # From the headers that the upstream gets: it must not see another user than the event names.
         passage.client = client_of(
@@ -270,7 +272,7 @@ class Proxy:
             outcome = Outcome.CLIENT_GONE
         except FAULTS as exc:
             outcome = Outcome.UPSTREAM_FAILED
-            _log.warning("upstream.broke_off", method=passage.request.method, error=type(exc).__name__)
+            log.warning("upstream.broke_off", method=passage.request.method, error=type(exc).__name__)
             _abort(passage.request)
         await observer.saw_end(outcome)
         return response

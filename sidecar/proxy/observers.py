@@ -5,13 +5,12 @@ The handler asks in this order: `request_body`, then exactly one of `saw_head` a
 exchange is recorded; it never changes it.
 """
 
-import asyncio
 import hashlib
 import zlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 import structlog
@@ -44,7 +43,7 @@ from sidecar.proxy.relay import BodyCopy, ClientGone, Upload, read_whole
 from sidecar.proxy.tasks import Tasks
 from sidecar.proxy.upstream import FAULTS, Upstream
 
-_log = structlog.get_logger()
+log = structlog.get_logger()
 
 _LARGEST_ERROR_BYTES: Final = 64 * 1024
 _LONGEST_REQUEST_ID: Final = 128
@@ -209,7 +208,7 @@ class BlobGet(Observer):
         operation = self.passage.operation
         assert isinstance(operation, GetBlob)
         if 200 <= answer.status < 400:
-            self.hooks.saw_blob(self.passage.client, operation.repository)
+            unharmed(self.hooks.saw_blob, self.passage.client, operation.repository)
         return b""
 
 
@@ -236,6 +235,10 @@ class _Write(Observer):
 
 
 class BlobWrite(_Write):
+    async def saw_head(self, answer: ClientResponse) -> bytes:
+        # Asking for credentials, or for an upload that is no more, is the usual course of things.
+        return b"" if answer.status in {401, 404, 416} else await super().saw_head(answer)
+
     async def request_body(self) -> Upload | None:
         self._saw_upload()
         return await super().request_body()
@@ -252,7 +255,7 @@ class BlobWrite(_Write):
     def _saw_upload(self) -> None:
         operation = self.passage.operation
         assert isinstance(operation, WriteBlob)
-        self.hooks.saw_upload(self.passage.client, operation.repository)
+        unharmed(self.hooks.saw_upload, self.passage.client, operation.repository)
 
 
 class _IntendedWrite(_Write):
@@ -279,8 +282,8 @@ class _IntendedWrite(_Write):
             await self.hooks.open_intent(self.intent)
         except StoreUnavailable as exc:
             raise Refused("events cannot be kept right now; try again later", status=503) from exc
-        except Exception:  # noqa: BLE001  # a fault of ours must not refuse a push
-            _log.exception("intent.not_opened", operation=type(self.intent.operation).__name__)
+        except Exception:  # a fault of ours must not refuse a push
+            log.exception("intent.not_opened", operation=type(self.intent.operation).__name__)
 
     def described(self, exchange: Exchange) -> Exchange:
         intent = self.intent
@@ -407,14 +410,24 @@ def observer_of(operation: Operation) -> type[Observer]:
     return _OBSERVERS.get(type(operation), Observer)
 
 
-async def _unharmed(work: Coroutine[Any, Any, None] | Any) -> None:
-    """Work of the pipeline, whose faults must not reach the client."""
+_Answer = TypeVar("_Answer")
+_Given = ParamSpec("_Given")
+
+
+def unharmed(hook: Callable[_Given, _Answer], *args: _Given.args, **kwargs: _Given.kwargs) -> _Answer | None:
+    """A hook's answer, or None when it failed: its faults must not reach the client."""
+    try:
+        return hook(*args, **kwargs)
+    except Exception:
+        log.exception("hook.failed")
+        return None
+
+
+async def _unharmed(work: Awaitable[None]) -> None:
     try:
         await work
-    except asyncio.CancelledError:
-        raise
-    except Exception:  # noqa: BLE001  # the one place where they end
-        _log.exception("exchange.not_recorded")
+    except Exception:
+        log.exception("exchange.not_recorded")
 
 
 async def _read_error(answer: ClientResponse) -> tuple[bytes, Outcome]:

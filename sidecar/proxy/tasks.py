@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-_log = structlog.get_logger()
+log = structlog.get_logger()
 
 
 class Tasks:
@@ -35,4 +35,4 @@ class Tasks:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            _log.error("task.failed", task=task.get_name(), exc_info=error)
+            log.error("task.failed", task=task.get_name(), exc_info=error)

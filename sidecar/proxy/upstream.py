@@ -36,7 +36,7 @@ from sidecar.proxy.headers import RawHeader
 from sidecar.proxy.interface import TlsChoice
 from sidecar.proxy.relay import Upload
 
-_log = structlog.get_logger()
+log = structlog.get_logger()
 
 LONGEST_HEADER: Final = 32 * 1024  #: bearer tokens with many scopes are long
 MOST_HEADERS: Final = 512
@@ -163,11 +163,15 @@ class Upstream:
         Raises UpstreamUnavailable; NothingSent when there was not even a connection.
         """
         try:
-            return await self._send_once(call)
+            answer = await self._send_once(call)
         except _NEVER_SENT as exc:
             raise NothingSent(f"upstream cannot be reached: {exc}") from exc
         except FAULTS as exc:
             raise UpstreamUnavailable(f"upstream gave no answer: {type(exc).__name__}") from exc
+        if answer.status == 101:
+            answer.close()
+            raise UpstreamUnavailable("upstream switched to a protocol that nobody asked for")
+        return answer
 
     def elsewhere(self, location: str, *, method: str) -> tuple["Upstream", Call]:
         """Where a redirect to another host leads, and the request for there: without credentials."""
@@ -179,7 +183,7 @@ class Upstream:
         return base, Call(method=method, target=url.raw_path_qs, headers=[(b"Host", host)])
 
     async def probe(self, target: str) -> str:
-        """ "" when there is any answer below 500, else why not."""
+        """Why there is no answer below 500; empty when there is one."""
         host = (URL(self.url).raw_authority or "").encode()
         try:
             answer = await self.send(Call(method="GET", target=target, headers=[(b"Host", host)]))
@@ -196,7 +200,7 @@ class Upstream:
         except (ServerDisconnectedError, ClientOSError) as exc:
             if isinstance(exc, _NEVER_SENT) or not call.is_on_reused_connection or _has_begun(exc):
                 raise
-            _log.info("request.repeated", method=call.method, error=type(exc).__name__)
+            log.info("request.repeated", method=call.method, error=type(exc).__name__)
             return await self._request(self._connections.fresh, call)
 
     async def _request(self, session: ClientSession, call: Call) -> ClientResponse:

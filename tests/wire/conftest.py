@@ -30,6 +30,9 @@ class Noted:
     on_record: Callable[[Exchange], Awaitable[None]] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def _observes(self, operation: Operation) -> bool:
+        return self.observes(operation)
+
     async def _open_intent(self, intent: Intent) -> None:
         if self.on_intent:
             await self.on_intent(intent)
@@ -52,7 +55,7 @@ class Noted:
     @property
     def hooks(self) -> Hooks:
         return Hooks(
-            is_observed=lambda operation: self.observes(operation),
+            is_observed=self._observes,
             wants_oci_chart=lambda _: self.wants_chart,
             open_intent=self._open_intent,
             record=self._record,
