@@ -1,35 +1,9 @@
-"""The admin listener's application: health and metrics. It is handed functions, never objects.
+"""The admin listener: health and metrics. It is handed functions, never objects of other stages.
 
 Not meant for clients of the registry: no Service should name its port.
 """
 
-from collections.abc import Callable
-
-from aiohttp import web
-
+from sidecar.admin.application import admin_application
 from sidecar.admin.health import Check, Readiness
 
 __all__ = ["Check", "Readiness", "admin_application"]
-
-
-def admin_application(
-    *, readiness: Readiness, exposition: Callable[[], tuple[bytes, str]]
-) -> web.Application:
-    """`exposition` answers a scrape: the text and its Content-Type."""
-    application = web.Application()
-
-    async def healthz(_request: web.Request) -> web.Response:
-        return web.json_response({"status": "alive"})
-
-    async def readyz(_request: web.Request) -> web.Response:
-        report = await readiness.report()
-        return web.json_response(report.body, status=report.status)
-
-    async def metrics(_request: web.Request) -> web.Response:
-        body, content_type = exposition()
-        return web.Response(body=body, headers={"Content-Type": content_type})
-
-    application.add_routes(
-        [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
-    )
-    return application

@@ -16,7 +16,8 @@ _TAG: Final = "tag:yaml.org,2002:"
 _LARGEST_FILE_BYTES: Final = 4 * 1024 * 1024
 _MOST_NODES: Final = 200_000
 _DEEPEST: Final = 40
-_QUOTED = re.compile(r"'(?!<)[^']{2,}'|\"(?!<)[^\"]{2,}\"")
+#: A name that PyYAML quotes, and not its punctuation and token names: it may be part of a secret.
+_QUOTED = re.compile(r"'(?!<)[^' ]{2,}'|\"(?!<)[^\" ]{2,}\"")
 
 
 class _Unusable(Exception):

@@ -76,9 +76,9 @@ _MESSAGES: dict[str, Callable[[dict[str, Any]], str]] = {
     "model_type": lambda _: "must hold keys and values",
     "string_too_short": lambda _: "must not be empty",
     "too_short": lambda _: "must not be empty",
-    "greater_than": lambda ctx: f"must be greater than {ctx['gt']}",
-    "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']}",
-    "less_than_equal": lambda ctx: f"must be at most {ctx['le']}",
+    "greater_than": lambda ctx: f"must be greater than {ctx['gt']:g}",
+    "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']:g}",
+    "less_than_equal": lambda ctx: f"must be at most {ctx['le']:g}",
     "literal_error": lambda ctx: f"must be {str(ctx['expected']).replace(chr(39), '')}",
     "value_error": lambda ctx: str(ctx["error"]),
 }

@@ -1,0 +1,97 @@
+import pytest
+
+from tests.unit.config.conftest import Load, Mistakes, one_target
+
+POLICY = "projects[0].webhook_policies[0]"
+
+
+def _filtered(glob: str, project: str = "prj") -> str:
+    text = one_target().replace("name: ci", f'name: ci\n        repositories: ["{glob}"]')
+    return text.replace("name: prj", f'name: "{project}"')
+
+
+@pytest.mark.parametrize(
+    ("glob", "project"),
+    [
+        ("prj/app-*", "prj"),
+        ("p*/x", "prj"),
+        ("*/x", "prj"),
+        ("**", "prj"),
+        ("**/x", "prj"),
+        ("other/x", "*"),
+        ("x", "*"),
+        ("nginx", "library"),
+        ("library/nginx", "library"),
+    ],
+)
+def test_filters_that_can_match(load_text: Load, glob: str, project: str) -> None:
+    assert load_text(_filtered(glob, project)).policies[0].repositories == (glob,)
+
+
+@pytest.mark.parametrize("glob", ["app-*", "other/x", "*", "PRJ/x"])
+def test_filters_that_match_nothing_are_mistakes(mistakes_of: Mistakes, glob: str) -> None:
+    assert mistakes_of(_filtered(glob)) == [
+        f"harbor.yml: {POLICY}.repositories[0]: matches nothing in project prj; full names begin with prj/"
+    ]
+
+
+def test_names_are_unique_within_their_list(mistakes_of: Mistakes) -> None:
+    policies = "[{name: a, targets: [{address: 'http://h'}]}, {name: a, targets: [{address: 'http://h'}]}]"
+    mistakes = mistakes_of(
+        f"projects: [{{name: p, webhook_policies: {policies}}}, {{name: q}}, {{name: p}}]\n"
+    )
+    assert mistakes == [
+        "harbor.yml: projects[2].name: is the name of entry 0 of this list too; choose another",
+        "harbor.yml: projects[0].webhook_policies[1].name: is the name of entry 0 of this list too; choose another",
+    ]
+
+
+def test_the_same_policy_name_in_two_projects_is_fine(load_text: Load) -> None:
+    policies = "[{name: a, targets: [{address: 'http://h'}]}]"
+    loaded = load_text(
+        f"projects: [{{name: p, webhook_policies: {policies}}}, {{name: q, webhook_policies: {policies}}}]\n"
+    )
+    assert [policy.id for policy in loaded.policies] == ["p/a", "q/a"]
+
+
+def test_credentials_come_in_pairs(mistakes_of: Mistakes) -> None:
+    assert mistakes_of("chart_repository: {url: 'http://c', password: x}\n") == [
+        "harbor.yml: chart_repository.password: needs a username beside it"
+    ]
+    assert mistakes_of("chart_repository: {url: 'http://c', username: x}\n") == [
+        "harbor.yml: chart_repository.username: needs a password or password_file beside it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "admin"), [(":5000", "127.0.0.1:5000"), ("127.0.0.1:8080", "127.0.0.1:8080")]
+)
+def test_two_listeners_need_two_ports(mistakes_of: Mistakes, proxy: str, admin: str) -> None:
+    assert mistakes_of(f"listen: {{proxy: '{proxy}', admin: '{admin}'}}\n") == [
+        "harbor.yml: listen.admin: is the same port as listen.proxy; choose another"
+    ]
+
+
+def test_one_port_on_two_addresses_is_fine(load_text: Load) -> None:
+    loaded = load_text("listen: {proxy: '127.0.0.1:5000', admin: '127.0.0.2:5000'}\n")
+    assert loaded.listen_admin == ("127.0.0.2", 5000)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:5000", "http://localhost:5000"])
+def test_the_sidecar_is_not_its_own_upstream(mistakes_of: Mistakes, url: str) -> None:
+    assert mistakes_of(minimal=f"hostname: x\nregistry: {{url: '{url}'}}\n") == [
+        "harbor.yml: registry.url: is listen.proxy itself; name the address behind the sidecar"
+    ]
+
+
+def test_an_upstream_elsewhere_may_have_the_same_port(load_text: Load) -> None:
+    loaded = load_text(minimal="hostname: x\nregistry: {url: 'http://10.0.0.7:5000'}\n")
+    assert loaded.registry.url == "http://10.0.0.7:5000"
+
+
+@pytest.mark.parametrize(
+    "text", ["projects: 1", "projects: [1]", "projects: [{name: []}]", "listen: {proxy: 1}"]
+)
+def test_wrong_shapes_are_left_to_the_model(mistakes_of: Mistakes, text: str) -> None:
+    (mistake,) = mistakes_of(text)
+    assert "must" in mistake

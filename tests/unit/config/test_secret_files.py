@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from sidecar.config.environment import keys
+from sidecar.config.model import HarborYml
+from sidecar.policy import Secret
+from tests.unit.config.conftest import TARGET, Load, Mistakes, one_target
+
+
+def test_one_newline_at_the_end_goes(load_text: Load, tmp_path: Path) -> None:
+    (tmp_path / "header").write_bytes(b"Bearer x\r\n")
+    loaded = load_text(one_target(auth_header_file="header"))
+    assert loaded.policies[0].targets[0].auth_header == Secret("Bearer x")
+    assert loaded.files == (tmp_path / "header",)
+
+
+def test_absolute_paths_stay(load_text: Load, tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere"
+    path.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    assert load_text(one_target(secret_file=str(path))).files == (path,)
+
+
+@pytest.mark.parametrize(
+    ("content", "mistake"),
+    [
+        (b"Bearer x\n\n", "must be one line of ASCII text; remove line breaks and control characters"),
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"\xff", "is not UTF-8 text"),
+        (b"x" * 70_000, "is too large for a secret"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_mistakes_name_the_key_of_the_file(
+    mistakes_of: Mistakes, tmp_path: Path, content: bytes | None, mistake: str
+) -> None:
+    if content is not None:
+        (tmp_path / "header").write_bytes(content)
+    (found,) = mistakes_of(one_target(auth_header_file="header"))
+    assert found.startswith(f"harbor.yml: {TARGET}.auth_header_file: ")
+    assert found.endswith(mistake)
+
+
+def test_a_folder_is_no_secret(mistakes_of: Mistakes, tmp_path: Path) -> None:
+    (tmp_path / "header").mkdir()
+    (found,) = mistakes_of(one_target(auth_header_file="header"))
+    assert found.endswith("cannot be read: Is a directory")
+
+
+def test_a_secret_and_its_file_exclude_each_other(mistakes_of: Mistakes, tmp_path: Path) -> None:
+    (tmp_path / "header").write_text("x")
+    assert mistakes_of(one_target(auth_header="y", auth_header_file="header")) == [
+        f"harbor.yml: {TARGET}.auth_header_file: stands beside auth_header; remove one of the two"
+    ]
+
+
+def test_every_secret_can_be_a_file() -> None:
+    """Words that name secrets, with the keys that are none listed here."""
+    found = set(keys(HarborYml))
+    for location in found:
+        name = str(location[-1])
+        if not name.endswith("_file") and any(
+            word in name for word in ("password", "secret", "auth_", "credential")
+        ):
+            assert (*location[:-1], f"{name}_file") in found
+
+
+def test_certificates_are_looked_at(mistakes_of: Mistakes, tmp_path: Path) -> None:
+    minimal = "hostname: x\nregistry: {url: 'https://r', ca_file: ca.pem}\n"
+    (missing,) = mistakes_of(minimal=minimal)
+    assert missing.endswith("ca.pem cannot be read: No such file or directory")
+    (tmp_path / "ca.pem").write_text("nonsense")
+    (wrong,) = mistakes_of(minimal=minimal)
+    assert wrong == f"harbor.yml: registry.ca_file: {tmp_path / 'ca.pem'} holds no certificates in PEM form"
