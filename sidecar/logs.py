@@ -19,7 +19,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 _SECRET_KEY = re.compile(
-    r"authorization|auth_header|cookie|passw|secret|token|credential|api_?key|signature", re.IGNORECASE
+    r"authorization|auth_header|cookie|passw|secret|token|credential|api[_-]?key|signature", re.IGNORECASE
 )
 #: Basic and Bearer credentials, signing keys, and userinfo and query of URLs, wherever they stand.
 _CREDENTIALS = re.compile(r"\b(Basic|Bearer)(\s+|%20|\+)[^\s\"',;]+", re.IGNORECASE)

@@ -1,0 +1,180 @@
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar import logs
+from sidecar.policy import Secret
+
+Stream = io.StringIO
+
+
+@pytest.fixture
+def stream() -> Iterator[Stream]:
+    root = logging.getLogger()
+    before = (root.handlers, root.level, structlog.get_config())
+    stream = Stream()
+    logs.configure("info", stream)
+    yield stream
+    root.handlers = before[0]
+    root.setLevel(before[1])
+    logging.captureWarnings(capture=False)
+    structlog.configure(**before[2])
+
+
+def _lines(stream: Stream) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_json_with_time_level_and_event_first(stream: Stream) -> None:
+    structlog.get_logger().info("delivery.enqueued", repository="prj/app", size_bytes=3)
+    (line,) = _lines(stream)
+    assert list(line) == ["timestamp", "level", "event", "repository", "size_bytes"]
+    assert (line["level"], line["event"], line["size_bytes"]) == ("info", "delivery.enqueued", 3)
+    assert datetime.fromisoformat(line["timestamp"]).tzinfo == UTC
+
+
+def test_the_standard_library_comes_out_in_the_same_form(stream: Stream) -> None:
+    logging.getLogger("aiohttp.server").error("failed %s", "Bearer sekrit", extra={"token": "sekrit"})
+    (line,) = _lines(stream)
+    assert list(line)[:3] == ["timestamp", "level", "event"]
+    assert (line["event"], line["logger"], line["token"]) == ("failed Bearer ***", "aiohttp.server", "***")
+
+
+def test_requests_that_aiohttp_would_note_are_not_logged(stream: Stream) -> None:
+    logging.getLogger("aiohttp.access").info("GET /v2/?_state=sekrit")
+    assert stream.getvalue() == ""
+
+
+def test_the_level_changes_for_loggers_that_exist(stream: Stream) -> None:
+    log = structlog.get_logger()
+    bound = log.bind(worker=1)
+    log.debug("a.b")
+    bound.debug("a.b")
+    logs.set_level("debug")
+    log.debug("c.d")
+    bound.debug("c.d")
+    logging.getLogger("other").debug("e.f")
+    logs.set_level("error")
+    bound.warning("g.h")
+    logging.getLogger("other").warning("g.h")
+    assert [line["event"] for line in _lines(stream)] == ["c.d", "c.d", "e.f"]
+
+
+@pytest.mark.parametrize("level", logs.LEVELS)
+def test_every_level_lets_itself_through(stream: Stream, level: str) -> None:
+    logs.set_level(level)
+    getattr(structlog.get_logger(), level)("a.b")
+    assert _lines(stream)[0]["level"] == level
+
+
+def _fail() -> None:
+    local_variable = "-local"
+    address = f"http://u:sekrit{local_variable}@h/x?sig=sekrit"
+    raise ValueError(f"no answer of {address} to Basic sekrit")
+
+
+def test_an_exception_is_one_line_without_secrets_and_without_local_variables(stream: Stream) -> None:
+    try:
+        _fail()
+    except ValueError:
+        structlog.get_logger().exception("attempt.failed")
+        logging.getLogger("x").exception("failed")
+    first, second = _lines(stream)
+    for line in (first, second):
+        assert "Traceback" in line["exception"]
+        assert "ValueError: no answer of http://***@h/x?*** to Basic ***" in line["exception"]
+    assert "sekrit-local" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "authorization",
+        "Authorization",
+        "auth_header",
+        "cookie",
+        "Set-Cookie",
+        "password",
+        "harbor_admin_password",
+        "secret",
+        "client_secret",
+        "token",
+        "access_credential",
+        "X-ScannerAdapter-API-Key",
+    ],
+)
+def test_what_has_a_secret_name_is_masked_at_any_depth(stream: Stream, key: str) -> None:
+    structlog.get_logger().info(
+        "a.b", **{key: "sekrit"}, inner={"list": [{key: ["sekrit"]}]}, number={key: 123456}
+    )
+    assert "sekrit" not in stream.getvalue()
+    assert "123456" not in stream.getvalue()
+    assert _lines(stream)[0]["inner"]["list"][0][key] == "***"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Bearer abc.def", "Bearer ***"),
+        ("bearer abc", "bearer ***"),
+        ("BASIC dTpw", "BASIC ***"),
+        ("sent 'Authorization: Basic dTpw', got 401", "sent 'Authorization: Basic ***', got 401"),
+        ("https://u:p@h:1/a/b?c=d e", "https://***@h:1/a/b?*** e"),
+        ("http://token@h", "http://***@h"),
+        ("http://h/a@b", "http://h/a@b"),
+        ("http://h?x@y", "http://h?***"),
+        ("postgresql://u:p@db/x", "postgresql://***@db/x"),
+        ("key whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw.", "key ***."),
+        ("basically fine", "basically fine"),
+        ("sha256:abc", "sha256:abc"),
+    ],
+)
+def test_credentials_inside_text_are_masked(text: str, masked: str) -> None:
+    assert logs.mask_text(text) == masked
+
+
+@given(st.text(alphabet="abcdefgh0123456789", min_size=8), st.text(max_size=20))
+def test_a_credential_never_stays(secret: str, around: str) -> None:
+    for text in (f"Bearer {secret}", f"https://u:{secret}@h/x", f"https://h/x?a={secret}", f"whsec_{secret}"):
+        assert secret not in logs.mask_text(f"{around} {text}").removeprefix(around)
+
+
+def test_values_that_json_lacks_become_text(stream: Stream) -> None:
+    structlog.get_logger().info(
+        "a.b",
+        path=Path("/x"),
+        value=Secret("sekrit"),
+        error=ValueError("Bearer sekrit"),
+        many={"a"},
+        pair=(1, None),
+        content=b"\xffBearer sekrit",
+        endless=float("inf"),
+        flag=True,
+        broken="\ud800\n",
+    )
+    (line,) = _lines(stream)
+    assert (line["path"], line["value"], line["error"]) == ("/x", "***", "ValueError: Bearer ***")
+    assert (line["many"], line["pair"], line["flag"]) == (["a"], [1, None], True)
+    assert (line["content"], line["endless"]) == ("\ufffdBearer ***", "inf")
+
+
+def test_values_within_values_within_values_end_somewhere(stream: Stream) -> None:
+    loop: dict[str, Any] = {}
+    loop["again"] = loop
+    structlog.get_logger().info("a.b", loop=loop)
+    assert len(_lines(stream)) == 1
+
+
+def test_bound_context_is_merged(stream: Stream) -> None:
+    with structlog.contextvars.bound_contextvars(request_id="r1"):
+        structlog.get_logger().info("a.b")
+    assert _lines(stream)[0]["request_id"] == "r1"
