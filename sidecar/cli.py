@@ -49,7 +49,7 @@ def serve(config: Path) -> None:
         structlog.get_logger().warning("config.not_in_effect", notice=notice)
     from sidecar.app import run  # noqa: PLC0415 - `check` needs no server, and is quick without
 
-    run(settings, config)
+    sys.exit(run(settings, config))
 
 
 @main.command()

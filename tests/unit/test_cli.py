@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import structlog
@@ -115,13 +114,16 @@ def _logging_restored() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_logging_restored")
 def test_serve_runs_the_application_with_the_settings(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[tuple[Any, Path]] = []
-    run = lambda settings, config: calls.append((settings, config))  # noqa: E731 - a stand-in of one line
+    calls: list[tuple[Settings, Path]] = []
+
+    def run(settings: Settings, config: Path) -> int:
+        calls.append((settings, config))
+        return 3
+
     monkeypatch.setitem(sys.modules, "sidecar.app", SimpleNamespace(run=run))
     result = _run("serve", "--config", str(path))
-    assert result.exit_code == 0
+    assert result.exit_code == 3
     ((settings, config),) = calls
-    assert isinstance(settings, Settings)
     assert (settings.hostname, config) == ("registry.example.com", path)
     assert '"config.not_in_effect"' in result.stderr
     assert "sekrit" not in result.output
