@@ -91,16 +91,26 @@ def format_address(ip: str, port: int) -> str:
 
 def refusal(address: IPAddress, port: int, *, host: str, rules: EgressRules) -> str:
     """Why an address is not dialled; empty when it may be."""
+    if reason := always_refused(address):
+        return reason
     forms = tuple(_forms(address))
-    for form in forms:
-        if reason := always_refused(form) or _own_listener(form, port, rules.own_listeners):
-            return reason
+    if any(_is_own_listener(form, port, rules.own_listeners) for form in forms):
+        return "the sidecar's own listener"
     if _is_allowed_host(host, rules.allow_hosts):
         return ""
-    return next((reason for form in forms if (reason := _refused_by_lists(form, rules))), "")
+    return _first(_refused_by_lists(form, rules) for form in forms)
 
 
 def always_refused(address: IPAddress) -> str:
+    """Why an address is refused whatever the rules say; empty when they decide."""
+    return _first(map(_forbidden, _forms(address)))
+
+
+def _first(reasons: Iterable[str]) -> str:
+    return next(filter(None, reasons), "")
+
+
+def _forbidden(address: IPAddress) -> str:
     if address in _METADATA:
         return "cloud metadata service"
     if address.is_link_local:
@@ -128,11 +138,8 @@ def _forms(address: IPAddress) -> Iterable[IPAddress]:
         yield IPv4Address(int(address) & 0xFFFF_FFFF)
 
 
-def _own_listener(address: IPAddress, port: int, listeners: Iterable[tuple[str, int]]) -> str:
-    for ip, own_port in listeners:
-        if port == own_port and _reaches(address, ip):
-            return "the sidecar's own listener"
-    return ""
+def _is_own_listener(address: IPAddress, port: int, listeners: Iterable[tuple[str, int]]) -> bool:
+    return any(port == own_port and _reaches(address, ip) for ip, own_port in listeners)
 
 
 def _reaches(address: IPAddress, listening_on: str) -> bool:

@@ -54,12 +54,15 @@ class TargetClient:
     """Sends to all targets over one pool of connections; use it as an asynchronous context manager."""
 
     def __init__(self, *, timeout_s: float, rules: EgressRules, now: Callable[[], datetime]) -> None:
-        self.timeout_s = timeout_s
-        self._guard = Guard(rules)
+        self._guard = Guard()
         self._now = now
+        self.reconfigure(timeout_s=timeout_s, rules=rules)
 
     def reconfigure(self, *, timeout_s: float, rules: EgressRules) -> None:
-        self.timeout_s, self._guard.rules = timeout_s, rules
+        self._guard.rules = rules
+        self._timeout_s, self._connect_s = timeout_s, min(LONGEST_CONNECT_S, timeout_s)
+        # The whole attempt is limited in _result, exactly; aiohttp rounds its own total up to seconds.
+        self._timeouts = aiohttp.ClientTimeout(total=None, connect=self._connect_s)
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
@@ -101,7 +104,7 @@ class TargetClient:
         self, delivery: Delivery, prepared: PreparedTarget, at: datetime, *, dial: Dial, answer: Answer
     ) -> AttemptResult:
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(self._timeout_s):
                 await self._post(delivery, prepared, at, answer)
         except (aiohttp.ClientError, OSError) as exc:  # TimeoutError is an OSError
             if not answer.status:
@@ -117,23 +120,19 @@ class TargetClient:
             allow_redirects=False,
             ssl=prepared.tls,
             proxy=prepared.proxy,
-            proxy_auth=prepared.proxy_auth,
-            timeout=self._timeout(),
+            proxy_headers=prepared.proxy_headers,
+            timeout=self._timeouts,
         ) as response:
             answer.status = response.status
             answer.retry_after = response.headers.get("Retry-After", "")
             answer.is_encoded = "Content-Encoding" in response.headers
             await _read_body(response.content, answer)
 
-    def _timeout(self) -> aiohttp.ClientTimeout:
-        # The whole attempt is limited in _result, exactly; aiohttp rounds its own total up to seconds.
-        return aiohttp.ClientTimeout(total=None, connect=min(LONGEST_CONNECT_S, self.timeout_s))
-
     def _reason(self, exc: Exception) -> str:
         if isinstance(exc, aiohttp.ConnectionTimeoutError):
-            return f"not connected within {min(LONGEST_CONNECT_S, self.timeout_s):g} s"
+            return f"not connected within {self._connect_s:g} s"
         if isinstance(exc, TimeoutError):
-            return f"no answer within {self.timeout_s:g} s"
+            return f"no answer within {self._timeout_s:g} s"
         return reason_of(exc)
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from aiohttp import BasicAuth
+from aiohttp import encode_basic_auth
 from yarl import URL
 
 from sidecar.delivery import Unreachable
@@ -32,7 +32,7 @@ class PreparedTarget:
     tls: ssl.SSLContext
     keys: tuple[bytes, ...]  #: sign each attempt when there are any
     proxy: URL | None
-    proxy_auth: BasicAuth | None
+    proxy_headers: Mapping[str, str] | None  #: for the CONNECT request
     secrets: tuple[str, ...]  #: what an answer must not be seen to echo
 
 
@@ -67,8 +67,11 @@ def prepare(
         proxy = proxy_for(url, environment)
         keys = signing_keys(target.secret.reveal())
         headers = _headers(target)
+        proxy_headers = _proxy_headers(proxy)
     except ValueError as exc:
         return Unreachable(str(exc))
+    if proxy_headers and url.scheme == "http":  # no CONNECT: the proxy reads the request itself
+        headers, proxy_headers = headers | proxy_headers, None
     return PreparedTarget(
         url=url,
         host=url.host or "",
@@ -76,7 +79,7 @@ def prepare(
         tls=tls.for_target(target),
         keys=keys,
         proxy=proxy.with_user(None) if proxy else None,
-        proxy_auth=_proxy_auth(proxy),
+        proxy_headers=proxy_headers,
         secrets=secret_spellings(_secrets(target, url)),
     )
 
@@ -128,8 +131,10 @@ def _headers(target: Target) -> dict[str, str]:
     return headers
 
 
-def _proxy_auth(proxy: URL | None) -> BasicAuth | None:
-    return BasicAuth(proxy.user, proxy.password or "") if proxy and proxy.user else None
+def _proxy_headers(proxy: URL | None) -> dict[str, str] | None:
+    if not proxy or proxy.user is None:
+        return None
+    return {"Proxy-Authorization": encode_basic_auth(proxy.user, proxy.password or "")}
 
 
 def _secrets(target: Target, url: URL) -> tuple[str, ...]:

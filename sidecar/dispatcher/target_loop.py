@@ -287,24 +287,29 @@ class TargetLoop:
             observer.attempt_finished(attempt.result, attempt.duration_ms / 1000)
             if verdict.state is not DeliveryState.WAITING:
                 observer.delivery_ended(verdict.state)
-        bound = log.bind(
-            event_id=str(delivery.event_id),
-            event_type=str(delivery.event_type),
-            repository=delivery.repository,
-            policy=self._key.policy_id,
-            target_host=self._means.book.host_of(self._key),
-            delivery_id=str(delivery.id),
-            attempt=attempt.number,
-            duration_ms=round(attempt.duration_ms, 1),
-        )
+        facts = self._facts(delivery, attempt)
         match attempt.result:
             case Accepted(status):
-                bound.debug("delivery.delivered", status=status)
+                log.debug("delivery.delivered", status=status, **facts)
             case Rejected(status):
-                bound.warning("attempt.failed", status=status, error=f"answered {status}")
+                log.warning("attempt.failed", status=status, error=f"answered {status}", **facts)
             case Unreachable(reason):
-                bound.warning("attempt.failed", error=reason)
+                log.warning("attempt.failed", error=reason, **facts)
         if verdict.state is DeliveryState.GIVEN_UP:
-            bound.error("delivery.given_up")
+            log.error("delivery.given_up", **facts)
         if verdict.is_target_gone:
-            bound.error("target.disabled", error="answered 410 Gone; change its policy to use it again")
+            log.error(
+                "target.disabled", error="answered 410 Gone; change its policy to use it again", **facts
+            )
+
+    def _facts(self, delivery: Delivery, attempt: Attempt) -> dict[str, object]:
+        return {
+            "event_id": str(delivery.event_id),
+            "event_type": delivery.event_type.value,
+            "repository": delivery.repository,
+            "policy": self._key.policy_id,
+            "target_host": self._means.book.host_of(self._key),
+            "delivery_id": str(delivery.id),
+            "attempt": attempt.number,
+            "duration_ms": round(attempt.duration_ms, 1),
+        }

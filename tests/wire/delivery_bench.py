@@ -92,7 +92,7 @@ class Bench:
 def a_delivery(
     target: TargetKey, *, repository: str = "prj/app", body: bytes = b"{}", **more: Any
 ) -> Delivery:
-    more = {"content_type": "application/json", "created_at": datetime.now(UTC)} | more
+    fields: dict[str, Any] = {"content_type": "application/json", "created_at": datetime.now(UTC)} | more
     return Delivery(
         id=uuid4(),
         event_id=uuid4(),
@@ -100,7 +100,7 @@ def a_delivery(
         target=target,
         repository=repository,
         body=body,
-        **more,
+        **fields,
     )
 
 
