@@ -2,9 +2,10 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,38 @@ KINDS = ("v3-open", "2.8-open", "v3-htpasswd", "v3-token")
 #: Shorter than the defaults, so that a test does not wait for minutes; far longer than a client pauses.
 PULL_HOLD_S = 1.0
 PUSH_HOLD_S = 2.0
+#: What is to come of a finished journey has come by then.
+QUIET_S = max(PULL_HOLD_S, PUSH_HOLD_S) + 1.5
 EVENTS = {"mode": "grouped", "pull_hold_s": PULL_HOLD_S, "push_hold_s": PUSH_HOLD_S}
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
+class EventLog:
+    """What the receiver got, and at the end: whether that was all that should have come."""
+
+    receiver: Receiver
+    finished: dict[str, list[str]] = field(default_factory=dict)  #: event types expected, by repository
+
+    def events_of(self, repository: str) -> list[Json]:
+        """What came about a repository, in order of arrival."""
+        return [
+            payload for payload in map(_payload, self.receiver.requests) if payload["full_name"] == repository
+        ]
+
+    def check_nothing_else_came(self) -> None:
+        time.sleep(QUIET_S)
+        for repository, expected in self.finished.items():
+            arrived = self.events_of(repository)
+            assert [event["event_type"] for event in arrived] == expected, f"{repository}: {arrived}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack(EventLog):
     kind: str
     registry: Registry
     sidecar: Sidecar
-    receiver: Receiver
     user: Credentials | None
     auth_file: Path  #: of docker's form, with the user for sidecar and registry; in a folder of its own
 
@@ -49,12 +71,6 @@ class Stack:
     def deletes_tags(self) -> bool:
         """Whether the registry deletes by tag; 2.8 answers 400."""
         return not self.kind.startswith("2.8")
-
-    def events_of(self, repository: str) -> list[Json]:
-        """What the receiver got about a repository, in order of arrival."""
-        return [
-            payload for payload in map(_payload, self.receiver.requests) if payload["full_name"] == repository
-        ]
 
 
 def _payload(received: Any) -> Json:
@@ -88,9 +104,11 @@ def running_stack(kind: str, folder: Path) -> Iterator[Stack]:
             )
         )
         auth_file = write_auth_file(folder / "docker", user, registry.port, sidecar.proxy_port)
-        yield Stack(
+        stack = Stack(
             kind=kind, registry=registry, sidecar=sidecar, receiver=receiver, user=user, auth_file=auth_file
         )
+        yield stack
+        stack.check_nothing_else_came()
 
 
 def write_auth_file(folder: Path, user: Credentials | None, *ports: int) -> Path:
@@ -103,29 +121,28 @@ def write_auth_file(folder: Path, user: Credentials | None, *ports: int) -> Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChartStack:
+class ChartStack(EventLog):
     charts: ChartMuseum
     sidecar: Sidecar
-    receiver: Receiver
     user: Credentials | None
-
-    def events_of_project(self, project: str) -> list[Json]:
-        return [payload for payload in map(_payload, self.receiver.requests) if payload["project"] == project]
 
 
 @contextmanager
 def running_chart_stack(folder: Path, user: Credentials | None) -> Iterator[ChartStack]:
     require_program("chartmuseum")
     with ExitStack() as servers:
+        registry = servers.enter_context(Registry(folder / "registry"))
         charts = servers.enter_context(ChartMuseum(folder / "chartmuseum", user=user))
         receiver = servers.enter_context(Receiver())
         sidecar = servers.enter_context(
             Sidecar(
                 folder / "sidecar",
-                registry="http://127.0.0.1:9",  # nobody there; charts must do without it
+                registry=registry.url,
                 chart_repository=charts.url,
                 projects=[{"name": "*", "webhook_policies": [policy(f"{receiver.url}/hook")]}],
                 settings={"events": EVENTS},
             )
         )
-        yield ChartStack(charts=charts, sidecar=sidecar, receiver=receiver, user=user)
+        stack = ChartStack(charts=charts, sidecar=sidecar, receiver=receiver, user=user)
+        yield stack
+        stack.check_nothing_else_came()

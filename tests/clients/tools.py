@@ -153,6 +153,11 @@ class Docker(Tool):
         self.docker("image", "prune", "--all", "--force")
         return self.docker("pull", reference)
 
+    def pull_twice(self, reference: str) -> Done:
+        """The second time the engine asks for the digest only."""
+        self.pull_afresh(reference)
+        return self.docker("pull", reference)
+
 
 class Ctr(Tool):
     names = ("ctr",)
@@ -175,6 +180,11 @@ class Ctr(Tool):
     def pull_afresh(self, reference: str) -> Done:
         for line in self.images("list", "--quiet").output.split():
             self.images("remove", "--sync", line)
+        return self.pull(reference)
+
+    def pull_twice(self, reference: str) -> Done:
+        """The second time the engine asks for the digest only."""
+        self.pull_afresh(reference)
         return self.pull(reference)
 
     def _digest_of(self, reference: str) -> str:

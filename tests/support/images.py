@@ -53,8 +53,9 @@ class Artifact:
 
     @property
     def size(self) -> int:
-        """Bytes of config and layers, as a client downloads them; children added up."""
-        return sum(map(len, self.blobs.values())) + sum(child.size for child in self.children)
+        """As Harbor counts: manifest, config and layers; children added up."""
+        own = len(self.manifest) + sum(map(len, self.blobs.values()))
+        return own + sum(child.size for child in self.children)
 
     @property
     def descriptor(self) -> Json:

@@ -128,8 +128,8 @@ class RawUpstream:
         self.connections.append(connection)
         try:
             await self.script(connection)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the proxy left
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the proxy left, or the test is over
         except Exception as error:  # noqa: BLE001  # reported by __aexit__
             self._errors.append(error)
         finally:
