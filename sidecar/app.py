@@ -295,7 +295,7 @@ class App:
         self._settings = settings
         logs.set_level(settings.log_level)
         self._pipeline.apply(wiring.pipeline_settings(settings))
-        self._proxy.reconfigure(wiring.proxy_settings(settings))
+        self._proxy.apply(wiring.proxy_settings(settings))
         if self._dispatcher:
             self._dispatcher.reconfigure(wiring.dispatcher_settings(settings))
             self._dispatcher.policies_changed()
