@@ -6,6 +6,7 @@ Source: OCI image-spec manifest.md and image-index.md; Docker "Image Manifest V2
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +26,8 @@ HELM_CONFIG: Final = "application/vnd.cncf.helm.config.v1+json"
 LARGEST_MANIFEST_BYTES: Final = 4 * 1024 * 1024
 
 _MOST_DESCRIPTORS: Final = 10_000
+_LARGEST_SIZE: Final = 2**63 - 1  # int64, in registries and receivers
+_SURROGATES = re.compile("[\ud800-\udfff]")
 #: BuildKit marks attestation manifests in an index so (docs/attestations/attestation-storage.md).
 _ATTESTATION_ANNOTATION: Final = "vnd.docker.reference.type"
 
@@ -139,7 +142,7 @@ def _descriptor(document: Mapping[str, Any]) -> Descriptor:
     return Descriptor(
         digest=digest,
         media_type=_text(document, "mediaType"),
-        size_bytes=size if isinstance(size, int) and size >= 0 else 0,
+        size_bytes=size if type(size) is int and 0 <= size <= _LARGEST_SIZE else 0,
         platform=platform_name(platform) if isinstance(platform, dict) else "",
         is_attestation=kind == "attestation-manifest" or _is_unknown(platform),
     )
@@ -154,5 +157,6 @@ def _is_unknown(platform: object) -> bool:
 
 
 def _text(document: Mapping[str, Any], key: str) -> str:
+    """A text, "" for anything else; JSON can spell lone surrogates, which no one could store or send."""
     value = document.get(key)
-    return value if isinstance(value, str) else ""
+    return _SURROGATES.sub("\ufffd", value) if isinstance(value, str) else ""

@@ -163,7 +163,7 @@ def _repository(segments: list[str], routes: Routes) -> Repository:
 
 
 def _chart_operation(method: str, path: str, routes: Routes) -> Operation:
-    if not path.startswith(routes.chart_context_path):
+    if not path.startswith(f"{routes.chart_context_path}/"):
         return Other()
     segments = path[len(routes.chart_context_path) :].split("/")[1:]
     if any(segment in {"", ".", ".."} for segment in segments):

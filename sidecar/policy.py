@@ -4,15 +4,20 @@ A project has policies, a policy has targets. `*` as a policy's project means ev
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from sidecar.event import Event, EventType
 
 ALL_PROJECTS: Final = "*"
+
+_WHOLE_COMPONENTS = re.compile(r"(^|/)\*\*/")
+_INNERMOST_BRACES = re.compile(r"\{([^{}]*)\}")
+_MOST_ALTERNATIVES: Final = 256  #: of one glob; more are not looked at
 
 
 class Secret:
@@ -121,10 +126,38 @@ def _any_glob(globs: tuple[str, ...], names: Iterable[str]) -> bool:
 
 @lru_cache(maxsize=1024)
 def _glob(glob: str) -> re.Pattern[str]:
-    """`*` stays within a path component, `**` crosses slashes, `?` is one character.
+    """`*` stays within a path component, `**` crosses slashes, `?` is one character, `{a,b}` is either.
 
-    Harbor's own selectors (doublestar) read the same.
+    `a/**/b` matches `a/b` too. Harbor's own selectors (doublestar) read the same.
     """
-    parts = re.split(r"(\*\*|\*|\?)", glob)
-    translated = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(translated.get(part) or re.escape(part) for part in parts))
+    plain = _alternatives(_WHOLE_COMPONENTS.sub(r"\1{**/,}", glob))
+    return re.compile("|".join(_translate(alternative) for alternative in islice(plain, _MOST_ALTERNATIVES)))
+
+
+def _alternatives(glob: str) -> Iterator[str]:
+    """The globs without braces that one with braces stands for."""
+    left = [glob]
+    while left:
+        glob = left.pop()
+        braces = _INNERMOST_BRACES.search(glob)
+        if not braces:
+            yield glob
+            continue
+        before, after = glob[: braces.start()], glob[braces.end() :]
+        left += [f"{before}{alternative}{after}" for alternative in reversed(braces[1].split(","))]
+
+
+def _translate(glob: str) -> str:
+    # Of each star but the last, the shortest match is the best: the groups are atomic, so that no glob
+    # and no name make the matching slow.
+    first, *rest = glob.split("**")
+    if not rest:
+        return _within_component(first, is_end=True)
+    between = "".join(f"(?>.*?{_within_component(part, is_end=False)})" for part in rest[:-1])
+    return f"{_within_component(first, is_end=False)}{between}.*{_within_component(rest[-1], is_end=True)}"
+
+
+def _within_component(glob: str, *, is_end: bool) -> str:
+    first, *rest = (re.escape(part).replace(r"\?", "[^/]") for part in glob.split("*"))
+    end = f"[^/]*{rest.pop()}" if rest and is_end else ""
+    return first + "".join(f"(?>[^/]*?{part})" for part in rest) + end

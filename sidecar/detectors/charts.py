@@ -8,6 +8,7 @@ src/chartserver/reverse_proxy.go and src/core/api/chart_repository.go.
 """
 
 from dataclasses import replace
+from urllib.parse import quote
 from uuid import uuid5
 
 from sidecar.chartfile import chart_name_version
@@ -68,4 +69,4 @@ def _download_path(exchange: Exchange, chart: Chart, tenant: str, routes: Routes
         case _:
             file_name = f"{chart.name}-{chart.version}.tgz"
     folder = f"{routes.chart_context_path}/{tenant}" if tenant else routes.chart_context_path
-    return f"{folder}/charts/{file_name}"
+    return quote(f"{folder}/charts/{file_name}", safe="/+~")

@@ -1,0 +1,224 @@
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.names import parse_digest, parse_reference, parse_repository
+from sidecar.operation import (
+    DYNAMIC,
+    DeleteChart,
+    DeleteManifest,
+    DownloadChart,
+    GetBlob,
+    GetManifest,
+    HeadManifest,
+    Operation,
+    Other,
+    PutManifest,
+    Routes,
+    UploadChart,
+    WriteBlob,
+    chart_repository_of,
+    parse_operation,
+)
+
+HEX = "0123456789abcdef" * 4
+DIGEST = f"sha256:{HEX}"
+METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "get", "")
+
+
+def parse(method: str, path: str, **routes: object) -> Operation:
+    return parse_operation(method, path, Routes(**routes))  # type: ignore[arg-type]
+
+
+def repository(full_name: str) -> object:
+    return parse_repository(full_name, default_project="library")
+
+
+# The registry
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [("PUT", PutManifest), ("GET", GetManifest), ("HEAD", HeadManifest), ("DELETE", DeleteManifest)],
+)
+@pytest.mark.parametrize(
+    "full_name", ["app", "prj/app", "prj/a/b/c", "prj/manifests", "prj/blobs/uploads", "manifests/manifests"]
+)
+@pytest.mark.parametrize("reference", ["v1", DIGEST, "manifests", "uploads", "blobs"])
+def test_manifests(method: str, kind: type, full_name: str, reference: str) -> None:
+    expected = kind(repository(full_name), parse_reference(reference))
+    assert parse(method, f"/v2/{full_name}/manifests/{reference}") == expected
+
+
+@pytest.mark.parametrize(
+    "path", [f"/v2/prj%2Fapp/manifests/{DIGEST}", f"/v2/prj/app/manifests/sha256%3A{HEX}"]
+)
+def test_percent_encoding_means_the_same(path: str) -> None:
+    assert parse("GET", path) == parse("GET", f"/v2/prj/app/manifests/{DIGEST}")
+
+
+def test_blob_download() -> None:
+    assert parse("GET", f"/v2/prj/app/blobs/{DIGEST}") == GetBlob(repository("prj/app"), parse_digest(DIGEST))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v2/prj/app/blobs/uploads/"),
+        ("POST", "/v2/prj/app/blobs/uploads"),
+        ("PATCH", "/v2/prj/app/blobs/uploads/6b1f-22"),
+        ("PUT", "/v2/prj/app/blobs/uploads/6b1f-22"),
+    ],
+)
+def test_blob_uploads(method: str, path: str) -> None:
+    assert parse(method, path) == WriteBlob(repository("prj/app"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v2/"),
+        ("GET", "/v2"),
+        ("GET", "/v2/_catalog"),
+        ("GET", "/v2/prj/app/tags/list"),
+        ("GET", f"/v2/prj/app/referrers/{DIGEST}"),
+        ("HEAD", f"/v2/prj/app/blobs/{DIGEST}"),
+        ("DELETE", f"/v2/prj/app/blobs/{DIGEST}"),
+        ("GET", "/v2/prj/app/blobs/uploads/6b1f"),
+        ("DELETE", "/v2/prj/app/blobs/uploads/6b1f"),
+        ("POST", "/v2/prj/app/manifests/v1"),
+        ("PATCH", "/v2/prj/app/manifests/v1"),
+        ("GET", "/v2/manifests/v1"),
+        ("GET", "/v2//app/manifests/v1"),
+        ("GET", "/v2/prj//app/manifests/v1"),
+        ("GET", "/v2/../app/manifests/v1"),
+        ("GET", "/v2/Prj/app/manifests/v1"),
+        ("GET", "/v2/prj/app/manifests/"),
+        ("GET", "/v2/prj/app/manifests/v1/"),
+        ("GET", "/v2/prj/app/manifests/-v1"),
+        ("GET", "/v2/prj/app/manifests/sha256:abc"),
+        ("GET", "/v2/prj/app/blobs/v1"),
+        ("GET", "/v2/prj/%ff/manifests/v1"),
+        ("GET", "/v2/prj/app%00/manifests/v1"),
+        ("GET", "/v2x/prj/app/manifests/v1"),
+    ],
+)
+def test_everything_else_of_the_registry_is_only_relayed(method: str, path: str) -> None:
+    assert parse(method, path) == Other()
+
+
+# The chart repository
+
+
+@pytest.mark.parametrize(
+    ("depth", "tenant"), [(0, ""), (1, "prj"), (2, "org/team"), (DYNAMIC, ""), (DYNAMIC, "a/b/c")]
+)
+@pytest.mark.parametrize("context", ["", "/helm"])
+def test_charts(depth: int, tenant: str, context: str) -> None:
+    below = f"{tenant}/" if tenant else ""
+    routes = Routes(chart_depth=depth, chart_context_path=context)
+    for method, path, expected in (
+        ("POST", f"/api/{below}charts", UploadChart(tenant)),
+        ("GET", f"/{below}charts/app-1.2.3.tgz", DownloadChart(tenant, "app-1.2.3.tgz")),
+        ("DELETE", f"/api/{below}charts/app/1.2.3", DeleteChart(tenant, "app", "1.2.3")),
+    ):
+        assert parse_operation(method, context + path, routes) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/prj/index.yaml"),
+        ("GET", "/health"),
+        ("GET", "/api/prj/charts"),
+        ("GET", "/api/prj/charts/app"),
+        ("GET", "/api/prj/charts/app/1.2.3"),
+        ("POST", "/api/prj/prov"),
+        ("DELETE", "/api/prj/charts/app"),
+        ("HEAD", "/prj/charts/app-1.2.3.tgz"),
+        ("GET", "/prj/charts/app-1.2.3.tgz.prov"),
+        ("GET", "/prj/charts/app-1.2.3.zip"),
+        ("POST", "/api/charts"),
+        ("POST", "/api/a/b/charts"),
+        ("POST", "/api/../charts"),
+        ("POST", "/api//charts"),
+        ("GET", "/prj/charts/../charts/x.tgz"),
+        ("GET", "/charts/x.tgz"),
+        ("GET", ""),
+        ("GET", "*"),
+        ("GET", "http://elsewhere/prj/charts/x.tgz"),
+    ],
+)
+def test_everything_else_of_the_chart_repository_is_only_relayed(method: str, path: str) -> None:
+    assert parse(method, path, chart_depth=1) == Other()
+
+
+def test_context_path_ends_at_a_slash() -> None:
+    routes = Routes(chart_depth=1, chart_context_path="/helm")
+    assert parse_operation("GET", "/helmet/prj/charts/x-1.0.0.tgz", routes) == Other()
+    assert parse_operation("GET", "/prj/charts/x-1.0.0.tgz", routes) == Other()
+
+
+def test_plus_in_a_version_is_understood_either_way() -> None:
+    expected = DownloadChart("prj", "x-1.0.0+build.1.tgz")
+    assert parse("GET", "/prj/charts/x-1.0.0+build.1.tgz", chart_depth=1) == expected
+    assert parse("GET", "/prj/charts/x-1.0.0%2Bbuild.1.tgz", chart_depth=1) == expected
+
+
+@pytest.mark.parametrize(
+    ("tenant", "project", "full_name"),
+    [("", "library", "app"), ("prj", "prj", "prj/app"), ("org/team", "org", "org/team/app")],
+)
+def test_charts_repository(tenant: str, project: str, full_name: str) -> None:
+    found = chart_repository_of(tenant, "app", Routes())
+    assert (found.project, found.full_name) == (project, full_name)
+
+
+# Whatever comes
+
+
+@given(
+    st.sampled_from(METHODS),
+    st.lists(
+        st.sampled_from(
+            [
+                "v2",
+                "prj",
+                "app",
+                "manifests",
+                "blobs",
+                "uploads",
+                "charts",
+                "api",
+                DIGEST,
+                "v1",
+                "x.tgz",
+                "",
+                "..",
+                "%2F",
+                "%ff",
+            ]
+        )
+        | st.text(max_size=5),
+        max_size=8,
+    ),
+    st.integers(DYNAMIC, 3),
+)
+def test_any_request_means_something_or_nothing(method: str, segments: list[str], depth: int) -> None:
+    parse_operation(method, "/" + "/".join(segments), Routes(chart_depth=depth))
+
+
+@given(
+    st.from_regex(r"[a-z0-9]{1,5}(/[a-z0-9]{1,5}){0,3}", fullmatch=True),
+    st.from_regex(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,10}", fullmatch=True),
+    st.sets(st.integers(0, 100)),
+)
+def test_percent_encoding_of_any_character_means_the_same(
+    full_name: str, tag: str, encoded: set[int]
+) -> None:
+    plain = f"{full_name}/manifests/{tag}"
+    path = "".join(f"%{ord(c):02X}" if at in encoded else quote(c, safe="/:") for at, c in enumerate(plain))
+    assert parse("GET", f"/v2/{path}") == GetManifest(repository(full_name), parse_reference(tag))  # type: ignore[arg-type]

@@ -1,0 +1,181 @@
+import re
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.event import Event, EventType
+from sidecar.policy import Secret, Target, WebhookPolicy, matches
+from tests.unit.formats.samples import DIGEST, an_event
+
+
+def a_policy(**more: Any) -> WebhookPolicy:
+    return WebhookPolicy(**{"id": "prj/ci", "project": "prj", "name": "ci"} | more)
+
+
+def is_match(glob: str, name: str) -> bool:
+    return matches(a_policy(project="*", repositories=(glob,)), an_event(repository=name))
+
+
+def lets_pass(tags: tuple[str, ...], event: Event) -> bool:
+    return matches(a_policy(tags=tags), event)
+
+
+# Which events
+
+
+def test_policy_without_filters_wants_every_event_of_its_project() -> None:
+    assert all(matches(a_policy(), an_event(kind)) for kind in EventType)
+    assert not matches(a_policy(), an_event(repository="other/app"))
+
+
+def test_star_stands_for_every_project() -> None:
+    assert matches(a_policy(project="*"), an_event(repository="other/app"))
+    assert matches(a_policy(project="*"), an_event(repository="busybox"))
+
+
+def test_repository_of_one_part_is_in_the_default_project() -> None:
+    assert matches(a_policy(project="library"), an_event(repository="busybox"))
+
+
+def test_disabled_policy_wants_nothing() -> None:
+    assert not matches(a_policy(enabled=False), an_event())
+
+
+@given(st.frozensets(st.sampled_from(EventType)), st.sampled_from(EventType))
+def test_policy_wants_the_types_it_names(wanted: frozenset[EventType], kind: EventType) -> None:
+    assert matches(a_policy(event_types=wanted), an_event(kind)) == (kind in wanted)
+
+
+# Globs
+
+
+@pytest.mark.parametrize(
+    ("glob", "name", "expected"),
+    [
+        ("prj/app", "prj/app", True),
+        ("prj/app", "prj/app2", False),
+        ("prj/app", "other/prj/app", False),
+        ("prj/*", "prj/app", True),
+        ("prj/*", "prj/team/app", False),
+        ("prj/**", "prj/team/app", True),
+        ("prj/**", "prjx/app", False),
+        ("**/app", "prj/team/app", True),
+        ("**/app", "app", True),
+        ("prj/**/app", "prj/app", True),
+        ("prj/**/app", "prj/a/b/app", True),
+        ("prj/**/app", "prj/xapp", False),
+        ("**", "prj/app", True),
+        ("*", "prj/app", False),
+        ("*", "busybox", True),
+        ("prj/app-?", "prj/app-1", True),
+        ("prj/app-?", "prj/app-12", False),
+        ("prj?app", "prj/app", False),
+        ("prj/{web,api}-*", "prj/api-1", True),
+        ("prj/{web,api}-*", "prj/db-1", False),
+        ("prj/{a,b{c,d}}", "prj/bd", True),
+        ("prj/app{,-dev}", "prj/app", True),
+        ("{prj,other}/**", "other/x/y", True),
+        ("prj/a.b", "prj/axb", False),
+        ("prj/a+", "prj/aa", False),
+        ("prj/[ab]", "prj/a", False),
+        ("prj/{a", "prj/a", False),
+        ("**a*b", "a/ab", True),
+        ("*a*/b", "xa/b", True),
+        ("PRJ/app", "prj/app", False),
+    ],
+)
+def test_repository_globs(glob: str, name: str, *, expected: bool) -> None:
+    assert is_match(glob, name) is expected
+
+
+def reference_match(glob: str, name: str) -> bool:
+    """The same rules, written as simply and slowly as can be."""
+    if not glob:
+        return not name
+    if glob.startswith("**"):
+        return any(reference_match(glob[2:], name[at:]) for at in range(len(name) + 1))
+    if glob.startswith("*"):
+        until = name.find("/") if "/" in name else len(name)
+        return any(reference_match(glob[1:], name[at:]) for at in range(until + 1))
+    if not name or (glob[0] == "?" and name[0] == "/") or glob[0] not in {"?", name[0]}:
+        return False
+    return reference_match(glob[1:], name[1:])
+
+
+@given(st.text("ab/*?", min_size=1, max_size=8), st.text("ab/", max_size=10))
+def test_globs_match_as_the_simplest_matcher_does(glob: str, name: str) -> None:
+    # `**/` at the beginning of a component also stands for nothing: the reference knows no such rule
+    glob = re.sub(r"(^|/)\*\*/", r"\1*/", glob)
+    event = replace(an_event(), repository=replace(an_event().repository, full_name=name))
+    policy = a_policy(repositories=(glob,))
+    assert matches(policy, event) is reference_match(glob, name)
+
+
+@pytest.mark.parametrize(
+    "glob", ["*a" * 30 + "b", "**a" * 30 + "b", "**/*a" * 20 + "b", "{a,a}" * 40, "{" * 2000, "{a}" * 2000]
+)
+def test_no_glob_is_slow(glob: str) -> None:
+    began = perf_counter()
+    is_match(glob, "a" * 255)
+    is_match(glob, "a/" * 127)
+    assert perf_counter() - began < 2
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_text_is_a_glob(glob: str, name: str) -> None:
+    event = replace(an_event(), repository=replace(an_event().repository, full_name=name))
+    matches(a_policy(repositories=(glob,)), event)
+
+
+# Tags
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"), [(("v*",), True), (("w*", "v?"), True), (("w*",), False), ((), True)]
+)
+def test_tag_filter_is_about_the_tag_that_was_meant(tags: tuple[str, ...], *, expected: bool) -> None:
+    assert lets_pass(tags, an_event()) is expected
+
+
+def test_other_tags_of_the_digest_do_not_let_an_event_pass() -> None:
+    assert not lets_pass(("latest",), an_event(tags=("v1", "latest")))
+
+
+def test_delete_by_digest_passes_with_any_of_its_tags() -> None:
+    event = an_event(EventType.IMAGE_DELETE, tag="", tags=("v1", "latest"))
+    assert lets_pass(("latest",), event)
+    assert not lets_pass(("dev",), event)
+
+
+def test_untagged_event_passes_no_tag_filter() -> None:
+    assert not lets_pass(("*",), an_event(tag="", digest=DIGEST))
+
+
+@pytest.mark.parametrize(("tags", "expected"), [(("1.*",), True), (("2.*",), False)])
+def test_tag_filter_is_about_a_charts_version(tags: tuple[str, ...], *, expected: bool) -> None:
+    assert lets_pass(tags, an_event(EventType.CHART_PUSH)) is expected
+
+
+# Secrets
+
+
+@given(st.text(min_size=1))
+def test_secret_shows_itself_nowhere(value: str) -> None:
+    secret = Secret(value)
+    shown = f"{secret} {secret!r} {Target(address='http://h/', auth_header=secret, secret=secret)}"
+    assert shown.count("***") == 4
+    assert secret.reveal() == value
+    assert value in {"*", "**", "***"} or value not in repr(secret)
+
+
+def test_empty_secret_is_falsy_and_secrets_compare_by_value() -> None:
+    assert not Secret("")
+    assert repr(Secret("")) == "''"
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a")}) == 1
