@@ -5,79 +5,25 @@ been killed. Upstreams are real; the sidecar is the real program with its calls 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.crash import stepper
+from tests.crash.support import SteppedSidecar, Upstreams
 from tests.support.images import Artifact, Chart, build_chart, build_image, build_multi_platform, upload
-from tests.support.process import is_installed, require_program, wait_until
+from tests.support.process import require_program
 from tests.support.receiver import Receiver
-from tests.support.servers import ChartMuseum, Registry, Sidecar, policy
+from tests.support.servers import Sidecar, policy
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
 
 _MOST_STEPS = 60
 _AT_ONCE = 8
-
-
-class SteppedSidecar(Sidecar):
-    """The sidecar that kills itself at a step."""
-
-    kill_at = 0
-    _stepping: ForkServerProcess
-
-    def start(self) -> None:
-        self._stepping = stepper.start(self.configuration, kill_at=self.kill_at, log=self.log)
-        wait_until(self.is_ready, 30, what="the stepping sidecar to be ready")
-
-    def arm(self) -> None:
-        (self.folder / "armed").touch()
-
-    def was_killed(self) -> bool:
-        """Whether it killed itself; its last steps come after the client has its answer."""
-        self._stepping.join(2)
-        return not self._stepping.is_alive()
-
-    def kill(self) -> int:
-        self._stepping.kill()
-        self._stepping.join(10)
-        return self._stepping.exitcode or 0
-
-    def stop(self, timeout_s: float = 10) -> int:
-        self._stepping.terminate()
-        self._stepping.join(timeout_s)
-        return self.kill()
-
-    @property
-    def steps(self) -> list[str]:
-        return (self.folder / "steps").read_text().splitlines()
-
-
-@dataclass(frozen=True, slots=True)
-class Upstreams:
-    registry: Registry
-    charts: ChartMuseum | None
-
-
-@pytest.fixture(scope="module")
-def upstreams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstreams]:
-    folder = tmp_path_factory.mktemp("upstreams")
-    if not is_installed("registry", "docker-registry"):
-        require_program("registry")
-    version: Any = "3" if is_installed("registry") else "2.8"
-    with Registry(folder / "registry", version=version) as registry:
-        if not is_installed("chartmuseum"):
-            yield Upstreams(registry, None)
-            return
-        with ChartMuseum(folder / "charts") as charts:
-            yield Upstreams(registry, charts)
 
 
 @dataclass(frozen=True, slots=True)

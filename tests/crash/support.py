@@ -1,0 +1,47 @@
+"""What the crash tests start: a sidecar that can be killed cheaply, and real upstreams."""
+
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+
+from tests.crash import stepper
+from tests.support.process import wait_until
+from tests.support.servers import ChartMuseum, Registry, Sidecar
+
+
+class SteppedSidecar(Sidecar):
+    """The sidecar that kills itself at a step."""
+
+    kill_at = 0
+    _stepping: ForkServerProcess
+
+    def start(self) -> None:
+        self._stepping = stepper.start(self.configuration, kill_at=self.kill_at, log=self.log)
+        wait_until(self.is_ready, 30, what="the stepping sidecar to be ready")
+
+    def arm(self) -> None:
+        (self.folder / "armed").touch()
+
+    def was_killed(self) -> bool:
+        """Whether it killed itself; its last steps come after the client has its answer."""
+        self._stepping.join(2)
+        return not self._stepping.is_alive()
+
+    def kill(self) -> int:
+        self._stepping.kill()
+        self._stepping.join(10)
+        return self._stepping.exitcode or 0
+
+    def stop(self, timeout_s: float = 10) -> int:
+        self._stepping.terminate()
+        self._stepping.join(timeout_s)
+        return self.kill()
+
+    @property
+    def steps(self) -> list[str]:
+        return (self.folder / "steps").read_text().splitlines()
+
+
+@dataclass(frozen=True, slots=True)
+class Upstreams:
+    registry: Registry
+    charts: ChartMuseum | None
