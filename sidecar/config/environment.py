@@ -20,10 +20,11 @@ HARBOR_NAMES: Final[Mapping[str, Location]] = {
     "JOBSERVICE_WEBHOOK_JOB_MAX_RETRY": ("notification", "webhook_job_max_retry"),
     "JOBSERVICE_WEBHOOK_JOB_HTTP_CLIENT_TIMEOUT": ("notification", "webhook_job_http_client_timeout"),
 }
-#: What Kubernetes sets in every container beside a Service named sidecar or sidecar-something.
+#: What Kubernetes sets in every container beside a Service named sidecar or sidecar-something, and the
+#: value where the name alone could be a slip.
 _OF_KUBERNETES = re.compile(
-    r"SIDECAR_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?"
-    r"|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
+    r"SIDECAR_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST=|SERVICE_PORT(?:_[A-Z0-9_]+)?="
+    r"|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?=|PORT=(?:tcp|udp|sctp)://)"
 )
 
 
@@ -32,8 +33,8 @@ def environment_name(location: Location) -> str:
     return PREFIX + "__".join(str(part).upper() for part in location)
 
 
-def _is_setting(name: str) -> bool:
-    return name.startswith(PREFIX) and name != CONFIG_PATH and not _OF_KUBERNETES.fullmatch(name)
+def _is_setting(name: str, value: str) -> bool:
+    return name.startswith(PREFIX) and name != CONFIG_PATH and not _OF_KUBERNETES.match(f"{name}={value}")
 
 
 def _in_list_order(name: str) -> list[tuple[int, str]]:
@@ -52,7 +53,8 @@ def lay_over(
     for name, location in HARBOR_NAMES.items():
         if name in environ:
             overlay.put(name, environ[name], setting=environment_name(location))
-    for name in sorted(filter(_is_setting, environ), key=_in_list_order):
+    settings = (name for name, value in environ.items() if _is_setting(name, value))
+    for name in sorted(settings, key=_in_list_order):
         overlay.put(name, environ[name], setting=name)
 
 

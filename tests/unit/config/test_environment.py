@@ -67,6 +67,8 @@ def test_an_empty_value_is_left_out(load_text: Load) -> None:
         ),
         ("SIDECAR_REGISTRY__0", "1", "SIDECAR_REGISTRY__0: unknown setting"),
         ("SIDECAR_", "1", "SIDECAR_: unknown setting"),
+        ("SIDECAR_PORT", "5000", "SIDECAR_PORT: unknown setting"),
+        ("SIDECAR_LISTEN_PORT", "5000", "SIDECAR_LISTEN_PORT: unknown setting"),
         (
             "SIDECAR_PROJECTS__1__NAME",
             "x",
