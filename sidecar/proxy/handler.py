@@ -10,6 +10,7 @@ Sees no policy, store or payload: it is handed functions (interface.Hooks).
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -27,7 +28,7 @@ from sidecar.proxy.identity import client_of, is_trusted
 from sidecar.proxy.interface import Hooks, ProxySettings, TlsChoice
 from sidecar.proxy.observers import Observer, Passage, observer_of, unharmed
 from sidecar.proxy.refusals import Refused, refuse
-from sidecar.proxy.relay import ClientGone, RelayedResponse, Upload, relay_body, taken, write_raw
+from sidecar.proxy.relay import ClientGone, RelayedResponse, Upload, break_off, relay_body, taken, write_raw
 from sidecar.proxy.tasks import Tasks
 from sidecar.proxy.upstream import (
     FAULTS,
@@ -44,6 +45,7 @@ log = structlog.get_logger()
 
 #: For what was cancelled to leave.
 _LAST_WAIT_S: Final = 0.2
+_ABSOLUTE_FORM: Final = re.compile(r"https?://(?:[^/?@]*@)?(?P<host>[^/?@]+)(?P<rest>.*)", re.IGNORECASE)
 _NOBODY: Final = Client(address="", operator="", user_agent="")
 
 
@@ -171,7 +173,7 @@ class Proxy:
 
     async def _refuse(self, request: web.BaseRequest, refused: Refused) -> web.StreamResponse:
         if request.writer.output_size:  # a part of another answer is out: only breaking off is honest
-            _abort(request)
+            break_off(request)
         try:
             return await refuse(request, refused)
         except ClientGone:
@@ -273,7 +275,7 @@ class Proxy:
         except FAULTS as exc:
             outcome = Outcome.UPSTREAM_FAILED
             log.warning("upstream.broke_off", method=passage.request.method, error=type(exc).__name__)
-            _abort(passage.request)
+            break_off(passage.request)
         await observer.saw_end(outcome)
         return response
 
@@ -292,20 +294,13 @@ class Proxy:
 def _split_target(request: web.BaseRequest) -> tuple[bytes, str]:
     """The authority of an absolute-form target, b"" for the usual form; path and query."""
     target = request.raw_path.partition("#")[0]
-    authority = b""
-    if not target.startswith("/"):
-        _, separator, rest = target.partition("://")
-        if not separator:
-            raise Refused("request target is not supported", status=400, code="UNSUPPORTED")
-        host, slash, path = rest.partition("/")
-        host, question, query = host.partition("?")
-        authority = host.rpartition("@")[2].encode("utf-8", "surrogateescape")
-        target = f"/{question}{query}{path if slash else ''}" if question else f"/{path}"
-    try:
-        target.encode()
-    except UnicodeEncodeError as exc:
-        raise Refused("request target is not UTF-8", status=400, code="UNSUPPORTED") from exc
-    return authority, target
+    if target.startswith("/"):
+        return b"", target
+    absolute = _ABSOLUTE_FORM.fullmatch(target)
+    if not absolute:
+        raise Refused("request target is not supported", status=400, code="UNSUPPORTED")
+    rest = absolute["rest"]
+    return absolute["host"].encode(), rest if rest.startswith("/") else f"/{rest}"
 
 
 def _continuation(request: web.BaseRequest, headers: list[RawHeader]) -> Callable[[], None] | None:
@@ -337,16 +332,11 @@ def _informer(request: web.BaseRequest, body: Upload | None) -> Callable[[int, s
     return inform
 
 
-def _abort(request: web.BaseRequest) -> None:
-    """Break the client's connection off, so that a truncated answer cannot look whole."""
-    if request.transport is not None:
-        request.transport.abort()
-
-
 class _WithoutContent(logging.Filter):
-    """aiohttp's report of a malformed request quotes it, credentials included."""
+    """aiohttp reports malformed requests as errors of ours, and quotes them, credentials included."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
         record.exc_info = None
         record.exc_text = None
         return True

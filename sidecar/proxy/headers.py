@@ -108,6 +108,8 @@ def relative_location(location: bytes, upstream_url: str) -> bytes:
     A foreign host (a redirect to a storage service, whose URL is signed) must stay byte for byte.
     """
     text = location.decode("latin-1")
+    if text.startswith("//"):
+        text = f"http:{text}"
     authority = _authority(text)
     if authority is None or authority != _authority(upstream_url):
         return location

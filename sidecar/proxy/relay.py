@@ -6,6 +6,8 @@ own overrides; tests/wire pins each of them on the wire.
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Protocol
 
@@ -224,6 +226,21 @@ def write_raw(request: web.BaseRequest, head: bytes) -> None:
     if transport is None or transport.is_closing():
         raise ClientConnectionResetError("client has left")
     transport.write(head)
+
+
+def break_off(request: web.BaseRequest) -> None:
+    """End the client's connection, so that a truncated answer cannot look whole.
+
+    With RST: the end of an answer to HTTP/1.0 is the orderly end of the connection.
+    """
+    transport = request.transport
+    if transport is None:
+        return
+    sock = transport.get_extra_info("socket")
+    if request.version < HttpVersion11 and sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    transport.close()  # what came is good, and lets a client resume
 
 
 async def relay_body(

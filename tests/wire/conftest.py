@@ -71,6 +71,7 @@ class Running:
         self.proxy = proxy
         self.runner = runner
         self.port = port
+        self.clients: list[RawConnection] = []
 
     @property
     def host(self) -> str:
@@ -80,8 +81,15 @@ class Running:
     def url(self) -> str:
         return f"http://{self.host}"
 
+    @staticmethod
+    def settings(registry_url: str, **more: Any) -> ProxySettings:
+        return ProxySettings(registry_url=registry_url, **more)
+
     async def connect(self) -> RawConnection:
-        return await connect(self.port)
+        """A raw client; closed at the end of the test at the latest."""
+        client = await connect(self.port)
+        self.clients.append(client)
+        return client
 
     async def ask(self, request: bytes) -> bytes:
         """All that comes for a request on a connection of its own; ask for `Connection: close`."""
@@ -105,9 +113,12 @@ async def running_proxy(noted: Noted, registry_url: str, **settings: Any) -> Asy
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = int(runner.addresses[0][1])
+    running = Running(proxy, runner, port)
     try:
-        yield Running(proxy, runner, port)
+        yield running
     finally:
+        for client in running.clients:
+            client.close()
         await runner.cleanup()
         await proxy.close(1)
 

@@ -40,3 +40,55 @@ async def test_connection_close_of_a_client_does_not_close_the_pool(start_proxy:
             await proxy.ask(b"GET /v2/ HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         assert len(upstream.connections) == 1
         assert b"close" not in upstream.received
+
+
+async def test_what_an_untrusted_client_says_about_itself_is_replaced(start_proxy: StartProxy) -> None:
+    async with RawUpstream(answering()) as upstream:
+        proxy = await start_proxy(upstream.url, trusted_proxies=())
+        await proxy.ask(
+            b"GET /v2/ HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.1.1.1\r\nx-forwarded-for: 2.2.2.2\r\n"
+            b"X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nForwarded: for=3.3.3.3\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+        head = upstream.received
+    assert head == (
+        b"GET /v2/ HTTP/1.1\r\nHost: h\r\nForwarded: for=3.3.3.3\r\nX-Forwarded-For: 127.0.0.1\r\n"
+        b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n\r\n"
+    )
+
+
+async def test_what_a_trusted_outer_proxy_says_is_kept(start_proxy: StartProxy) -> None:
+    async with RawUpstream(answering()) as upstream:
+        proxy = await start_proxy(upstream.url)
+        await proxy.ask(
+            b"GET /v2/ HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+        head = upstream.received
+    assert head == (
+        b"GET /v2/ HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n"
+        b"X-Forwarded-Host: h\r\n\r\n"
+    )
+
+
+async def test_a_challenge_and_a_long_token_pass(start_proxy: StartProxy) -> None:
+    challenge = b'Www-Authenticate: Bearer realm="http://10.0.0.5/token",service="s",scope="a:b:pull,push"'
+    token = b"Authorization: Bearer " + b"x" * 30_000
+    async with RawUpstream(
+        answering(b"HTTP/1.1 401 Unauthorized\r\n" + challenge + b"\r\nContent-Length: 0\r\n\r\n")
+    ) as upstream:
+        proxy = await start_proxy(upstream.url)
+        answer = await proxy.ask(
+            b"GET /v2/ HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + token + b"\r\n\r\n"
+        )
+        assert token in upstream.received
+    assert challenge in answer
+
+
+async def test_a_header_that_is_not_utf8_is_refused_not_altered(start_proxy: StartProxy) -> None:
+    async with RawUpstream(answering()) as upstream:
+        proxy = await start_proxy(upstream.url)
+        answer = await proxy.ask(b"GET /v2/ HTTP/1.1\r\nHost: h\r\nX-A: caf\xe9\r\nConnection: close\r\n\r\n")
+        assert upstream.received == b""
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b'{"errors": [{"code": "UNSUPPORTED", "message": "a header is not UTF-8"' in answer

@@ -1,0 +1,120 @@
+"""An upstream may refuse before it has read the body: the client gets that answer, whole."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from sidecar.exchange import Outcome
+from tests.support.raw_upstream import RawConnection, RawUpstream
+from tests.wire.conftest import Noted, StartProxy
+
+ERROR = b'{"errors":[{"code":"UNKNOWN","detail":"no space left on device"}]}' + b" " * 20_000
+ANSWER = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: %d\r\n\r\n" % len(ERROR) + ERROR
+PATCH = b"PATCH /v2/prj/app/blobs/uploads/x HTTP/1.1\r\nHost: h\r\n"
+
+
+def refusing(after: int, answer: bytes = ANSWER, *, slowly: bool = False) -> RawUpstream:
+    """Reads a little of the body, answers, and never reads the rest."""
+
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        await connection.read(after)
+        if slowly:
+            head, _, body = answer.partition(b"\r\n\r\n")
+            await connection.send(head + b"\r\n\r\n" + body[:100])
+            await asyncio.sleep(0.2)
+            await connection.send(body[100:])
+        else:
+            await connection.send(answer)
+        await asyncio.sleep(0.3)
+
+    return RawUpstream(script)
+
+
+async def upload_all(client: RawConnection, body: bytes) -> None:
+    with suppress(ConnectionError):
+        await client.send(body)
+
+
+@pytest.mark.parametrize("slowly", [False, True])
+@pytest.mark.parametrize("observed", [False, True])
+async def test_refusal_in_mid_upload_reaches_the_client(
+    start_proxy: StartProxy, noted: Noted, *, slowly: bool, observed: bool
+) -> None:
+    noted.observes = lambda _: observed
+    size = 64 * 1024 * 1024
+    async with refusing(1000, slowly=slowly) as upstream:
+        proxy = await start_proxy(upstream.url)
+        client = await proxy.connect()
+        await client.send(PATCH + b"Content-Length: %d\r\n\r\n" % size)
+        async with asyncio.timeout(10):
+            sending = asyncio.ensure_future(upload_all(client, b"x" * size))
+            head = await client.read_head()
+            body = await client.read(len(ERROR))
+            await sending
+        client.close()
+        assert head.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+        assert b"\r\nConnection: close\r\n" in head
+        assert body == ERROR
+        assert len(upstream.connections) == 1
+        assert len(upstream.received) < 100_000
+    if observed:
+        (exchange,) = noted.exchanges
+        assert (exchange.status, exchange.outcome) == (500, Outcome.COMPLETED)
+        assert exchange.response_body is not None
+        assert exchange.response_body.content == ERROR
+
+
+async def test_refusal_without_a_body_in_mid_upload_reaches_the_client(start_proxy: StartProxy) -> None:
+    answer = b"HTTP/1.1 401 Unauthorized\r\nWww-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
+    async with refusing(10, answer) as upstream:
+        proxy = await start_proxy(upstream.url)
+        client = await proxy.connect()
+        await client.send(PATCH + b"Transfer-Encoding: chunked\r\n\r\n100000\r\n" + b"x" * 1000)
+        async with asyncio.timeout(5):
+            head = await client.read_head()
+        assert head == answer.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"
+        client.close()
+        await proxy.proxy.drain(5)
+        assert proxy.proxy.requests_in_flight == 0
+
+
+async def test_refused_upload_is_never_ended_as_if_it_were_whole(start_proxy: StartProxy) -> None:
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        await connection.read(10)
+        await connection.send(b"HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 2\r\n\r\nno")
+        await connection.read_until_closed()
+
+    async with RawUpstream(script) as upstream:
+        proxy = await start_proxy(upstream.url)
+        client = await proxy.connect()
+        await client.send(PATCH + b"Transfer-Encoding: chunked\r\n\r\n1000\r\n" + b"x" * 0x1000)
+        head = await client.read_head()
+        assert head.startswith(b"HTTP/1.1 413 Request Entity Too Large\r\n")
+        assert await client.read(2) == b"no"
+        await client.send(b"\r\n0\r\n\r\n")
+        await asyncio.sleep(0.1)
+        assert not upstream.received.endswith(b"0\r\n\r\n")
+        client.close()
+
+
+async def test_an_answer_that_comes_while_the_upstream_still_reads_does_not_end_the_upload(
+    start_proxy: StartProxy,
+) -> None:
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        await connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        body = await connection.read_chunked()
+        await connection.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+
+    async with RawUpstream(script) as upstream:
+        proxy = await start_proxy(upstream.url)
+        client = await proxy.connect()
+        await client.send(PATCH + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        async with asyncio.timeout(5):
+            await client.read_head()
+            await client.send(b"3\r\ndef\r\n0\r\n\r\n")
+            assert await client.read_chunked() == b"abcdef"
+        client.close()
