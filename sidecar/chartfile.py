@@ -11,6 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import yaml
@@ -215,6 +216,7 @@ def _read_chart_yaml(text: bytes) -> _ChartYaml | None:
 def _outermost_values(text: bytes) -> dict[str, str]:
     """The scalars of the first document's outermost mapping, as far as the bounds let it be read.
 
+    Keys are lower case: Go's encoding/json takes `Name` for `name`, unless both are there.
     Read from the parser's events and never composed: nesting takes no stack, and an alias costs nothing,
     however often it is used (billion laughs).
     """
@@ -232,7 +234,8 @@ def _outermost_values(text: bytes) -> dict[str, str]:
         if isinstance(event, yaml.DocumentEndEvent) or depth > _DEEPEST_YAML:
             break
     pairs = zip(nodes[::2], nodes[1::2], strict=False)
-    return {key: value for key, value in pairs if key is not None and value is not None}
+    known = [(key, value) for key, value in pairs if key is not None and value is not None]
+    return {key.lower(): value for key, value in sorted(known, key=itemgetter(0))}
 
 
 def _scalar(event: yaml.NodeEvent, anchors: dict[str, str | None]) -> str | None:
@@ -247,15 +250,18 @@ def _scalar(event: yaml.NodeEvent, anchors: dict[str, str | None]) -> str | None
 
 
 _DECIMAL = re.compile(r"\d{1,6}\.\d{1,9}")
+_OCTAL = re.compile(r"0[0-7]{1,9}")
 
 
 def _as_helm_reads(event: yaml.ScalarEvent) -> str:
-    # An unquoted 1.10 is a number to YAML, and helm stores the chart as 1.1 (sigs.k8s.io/yaml,
-    # convertToJSONableObject: FormatFloat(v, 'g', -1, 64) where a string is wanted).
+    # An unquoted 1.10 is a number to YAML, and helm stores the chart as 1.1; so is 010, which is 8
+    # (sigs.k8s.io/yaml, convertToJSONableObject, where a string is wanted; seen in ChartMuseum).
     text: str = event.value
-    if event.implicit[0] and not event.style and _DECIMAL.fullmatch(text):
+    if event.style or not event.implicit[0]:
+        return text
+    if _DECIMAL.fullmatch(text):
         return repr(float(text)).removesuffix(".0")
-    return text
+    return str(int(text, 8)) if _OCTAL.fullmatch(text) else text
 
 
 _STRICT_VERSION = re.compile(

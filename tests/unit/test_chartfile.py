@@ -92,6 +92,9 @@ def a_chart_file(archive: bytes) -> ChartFile:
         # a number to YAML: helm and ChartMuseum store it so
         ("name: app\nversion: 1.10", ("app", "1.1", "application")),
         ("name: app\nversion: 2.0", ("app", "2", "application")),
+        ("name: app\nversion: 010", ("app", "8", "application")),
+        ("Name: App\nVersion: 1.2.3", ("App", "1.2.3", "application")),
+        ("name: app\nName: other\nversion: 1.2.3", ("app", "1.2.3", "application")),
         ("name: app\nversion: '1.10'", ("app", "1.10", "application")),
         ("name: app\nversion: !!str 1.10", ("app", "1.10", "application")),
     ],
