@@ -1,0 +1,111 @@
+"""What one transaction remembers; the grouping tests use the rest of it."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from sidecar.delivery import Delivery, TargetKey
+from sidecar.event import Event, EventType
+from sidecar.exchange import Intent
+from sidecar.memory import KnownManifest
+from sidecar.names import Digest, parse_reference, repository_of
+from sidecar.operation import PutManifest
+from sidecar.store.ledger import Ledger
+from sidecar.store.sqlite import migrate
+from tests.support.builders import DOCKER, START, a_digest
+
+APP = repository_of("prj/app", default_project="library")
+DIGEST, OTHER = Digest(a_digest("one")), Digest(a_digest("two"))
+
+
+@pytest.fixture
+def sql() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def ledger(sql: sqlite3.Connection) -> Ledger:
+    return Ledger(sql)
+
+
+def test_a_tag_names_the_digest_seen_last_whatever_the_order_of_learning(ledger: Ledger) -> None:
+    ledger.learn_tag(APP, "v1", DIGEST, at=START + timedelta(seconds=1))
+    ledger.learn_tag(APP, "v1", OTHER, at=START)  # reconciled later, happened before
+    assert ledger.tags_of(APP, DIGEST) == ("v1",)
+    assert ledger.tags_of(APP, OTHER) == ()
+    assert ledger.tag_seen_since(APP, "v1", DIGEST, START)
+    assert not ledger.tag_seen_since(APP, "v1", DIGEST, START + timedelta(seconds=2))
+
+
+def test_forgetting_a_digest_forgets_its_tags_and_manifest(ledger: Ledger) -> None:
+    known = KnownManifest(media_type="m", content_bytes=1, children=(), platforms=(), is_attached=False)
+    ledger.learn_tag(APP, "v1", DIGEST, at=START)
+    ledger.learn_tag(APP, "v2", OTHER, at=START)
+    ledger.learn_manifest(APP, DIGEST, known, at=START)
+    assert ledger.manifest(APP, DIGEST) == known
+    ledger.forget_digest(APP, DIGEST)
+    assert ledger.manifest(APP, DIGEST) is None
+    assert (ledger.tags_of(APP, DIGEST), ledger.tags_of(APP, OTHER)) == ((), ("v2",))
+
+
+def test_repository_keeps_the_time_of_its_first_push(ledger: Ledger) -> None:
+    assert ledger.created_at(APP) is None
+    assert ledger.created_at(APP, at=START) == int(START.timestamp())
+    assert ledger.created_at(APP, at=START + timedelta(days=1)) == int(START.timestamp())
+
+
+def test_noting_an_upload_does_not_make_a_repository_pushed(ledger: Ledger) -> None:
+    ledger.note_upload(APP, at=START)
+    assert ledger.last_upload(APP) == START
+    assert ledger.created_at(APP) is None
+
+
+def test_traces_are_forgotten_by_age(ledger: Ledger) -> None:
+    ledger.learn_push(DOCKER, APP, DIGEST, at=START)
+    assert ledger.pushed_since(DOCKER, APP, DIGEST, START)
+    ledger.forget_traces(before=START + timedelta(seconds=1))
+    assert not ledger.pushed_since(DOCKER, APP, DIGEST, START)
+
+
+def test_intents_open_amend_and_close(ledger: Ledger, sql: sqlite3.Connection) -> None:
+    intent = Intent(
+        id=uuid4(), operation=PutManifest(APP, parse_reference("v1")), client=DOCKER, opened_at=START
+    )
+    ledger.open_intent(intent, run="this")
+    ledger.open_intent(replace(intent, chart_digest=DIGEST), run="this")
+    assert sql.execute("SELECT run, count(*) FROM intents").fetchone() == ("this", 1)
+    ledger.disown_intent(intent.id)
+    assert sql.execute("SELECT run FROM intents").fetchone() == ("",)
+    ledger.close_intent(intent.id)
+    assert sql.execute("SELECT count(*) FROM intents").fetchone() == (0,)
+
+
+def test_last_triggered_never_goes_back(ledger: Ledger, sql: sqlite3.Connection) -> None:
+    for seconds in (5, 0):
+        event = Event(
+            id=uuid4(),
+            type=EventType.IMAGE_PUSH,
+            occurred_at=START + timedelta(seconds=seconds),
+            operator="",
+            repository=APP,
+        )
+        delivery = Delivery(
+            id=uuid4(),
+            event_id=event.id,
+            event_type=event.type,
+            target=TargetKey(policy_id="prj/ci", index=0),
+            repository="prj/app",
+            body=b"",
+            content_type="",
+            created_at=START,
+        )
+        ledger.store_event(event, [delivery], next_attempt_at=START)
+    at = sql.execute("SELECT at FROM last_triggered WHERE policy_id = 'prj/ci'").fetchall()
+    assert at == [((START + timedelta(seconds=5)).timestamp(),)]

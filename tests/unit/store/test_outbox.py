@@ -1,0 +1,270 @@
+"""The outbox: what is claimed, in which order, and what becomes of it. Real SQLite throughout."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from sidecar.delivery import (
+    Accepted,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Rejected,
+    TargetKey,
+    Unreachable,
+)
+from sidecar.event import Event, EventType
+from sidecar.names import repository_of
+from sidecar.store.outbox import Outbox
+from sidecar.store.sqlite import SqliteDatabase
+from sidecar.store.store import Store
+from tests.support.builders import START
+
+FAST, SLOW = TargetKey(policy_id="prj/fast", index=0), TargetKey(policy_id="prj/slow", index=1)
+
+
+def an_event(repository: str = "prj/app") -> Event:
+    return Event(
+        id=uuid4(),
+        type=EventType.IMAGE_PUSH,
+        occurred_at=START,
+        operator="alice",
+        repository=repository_of(repository, default_project="library"),
+    )
+
+
+def a_delivery(event: Event, target: TargetKey = FAST) -> Delivery:
+    return Delivery(
+        id=uuid4(),
+        event_id=event.id,
+        event_type=event.type,
+        target=target,
+        repository=event.repository.full_name,
+        body=b"{}",
+        content_type="application/json",
+        created_at=START,
+    )
+
+
+async def store(database: SqliteDatabase, *deliveries: Delivery, at: datetime = START) -> None:
+    for delivery in deliveries:
+        event = replace(an_event(delivery.repository), id=delivery.event_id)
+        await Store(database).transact(
+            lambda ledger, event=event, delivery=delivery: ledger.store_event(  # type: ignore[misc]
+                event, [delivery], next_attempt_at=at
+            )
+        )
+
+
+def an_attempt(delivery: Delivery, result: Accepted | Rejected | Unreachable, number: int = 1) -> Attempt:
+    return Attempt(
+        delivery_id=delivery.id, number=number, started_at=START, duration_ms=5.0, result=result, excerpt="no"
+    )
+
+
+async def claim(outbox: Outbox, *, at: datetime = START, skip: Iterable[str] = ()) -> list[Delivery]:
+    return await outbox.claim(FAST, limit=10, now=at, skip_repositories=tuple(skip))
+
+
+@pytest.fixture
+def outbox(database: SqliteDatabase) -> Outbox:
+    return Outbox(database)
+
+
+async def test_deliveries_are_claimed_once_and_in_order(database: SqliteDatabase, outbox: Outbox) -> None:
+    deliveries = [a_delivery(an_event()) for _ in range(3)]
+    await store(database, *deliveries)
+    assert await claim(outbox) == deliveries
+    assert await claim(outbox) == []
+
+
+async def test_other_targets_and_busy_repositories_are_not_claimed(
+    database: SqliteDatabase, outbox: Outbox
+) -> None:
+    mine, busy, other = an_event("prj/app"), an_event("prj/busy"), an_event("prj/app")
+    wanted = a_delivery(mine)
+    await store(database, a_delivery(busy), wanted, a_delivery(other, SLOW))
+    assert await claim(outbox, skip=["prj/busy"]) == [wanted]
+
+
+async def test_not_due_is_not_claimed(database: SqliteDatabase, outbox: Outbox) -> None:
+    await store(database, a_delivery(an_event()), at=START + timedelta(seconds=5))
+    assert await claim(outbox, at=START + timedelta(seconds=4.9)) == []
+    assert await outbox.next_due(FAST) == START + timedelta(seconds=5)
+    assert len(await claim(outbox, at=START + timedelta(seconds=5))) == 1
+    assert await outbox.next_due(FAST) is None
+
+
+async def test_storing_an_event_twice_stores_it_once(database: SqliteDatabase, outbox: Outbox) -> None:
+    delivery = a_delivery(an_event())
+    await store(database, delivery, delivery)
+    assert await claim(outbox) == [delivery]
+
+
+async def test_failed_attempt_waits_and_counts(database: SqliteDatabase, outbox: Outbox) -> None:
+    await store(database, a_delivery(an_event()))
+    (delivery,) = await claim(outbox)
+    later = START + timedelta(seconds=30)
+    await outbox.finish(
+        an_attempt(delivery, Rejected(503)), state=DeliveryState.WAITING, next_attempt_at=later
+    )
+    assert await claim(outbox) == []
+    (again,) = await claim(outbox, at=later)
+    assert (again.failures, again.attempts) == (1, 1)
+    assert again.event_id == delivery.event_id
+
+
+async def test_delivered_is_final(database: SqliteDatabase, outbox: Outbox) -> None:
+    await store(database, a_delivery(an_event()))
+    (delivery,) = await claim(outbox)
+    await outbox.finish(
+        an_attempt(delivery, Accepted(204)), state=DeliveryState.DELIVERED, next_attempt_at=None
+    )
+    await outbox.release([delivery])
+    await outbox.release_all()
+    assert await claim(outbox, at=START + timedelta(days=1)) == []
+
+
+async def test_what_a_crash_left_being_sent_waits_again(database: SqliteDatabase, outbox: Outbox) -> None:
+    await store(database, a_delivery(an_event()))
+    (delivery,) = await claim(outbox)
+    await outbox.release_all()
+    assert await claim(outbox) == [delivery]
+
+
+async def test_cancelling_is_visible_and_an_attempt_under_way_does_not_undo_it(
+    database: SqliteDatabase, outbox: Outbox
+) -> None:
+    sent, waiting = a_delivery(an_event()), a_delivery(an_event("prj/other"))
+    await store(database, sent)
+    await claim(outbox)
+    await store(database, waiting)
+    assert await outbox.cancel_waiting(FAST, reason="policy disabled") == 1
+    await outbox.finish(
+        an_attempt(sent, Unreachable("timed out")), state=DeliveryState.WAITING, next_attempt_at=START
+    )
+    assert await claim(outbox) == [replace(sent, failures=1, attempts=1)]
+    states = await database.read(
+        lambda sql: sql.execute("SELECT state, reason FROM deliveries ORDER BY seq").fetchall()
+    )
+    assert states == [("sending", ""), ("cancelled", "policy disabled")]
+
+
+async def test_targets_waiting_names_each_once(database: SqliteDatabase, outbox: Outbox) -> None:
+    await store(database, *(a_delivery(an_event(), target) for target in (SLOW, FAST, SLOW, FAST)))
+    assert await outbox.targets_waiting() == [FAST, SLOW]
+
+
+async def test_pruning_forgets_old_endings_with_their_attempts_and_events(
+    database: SqliteDatabase, outbox: Outbox
+) -> None:
+    await store(database, a_delivery(an_event()), a_delivery(an_event("prj/other")))
+    first, second = await claim(outbox)
+    await outbox.finish(an_attempt(first, Accepted(200)), state=DeliveryState.DELIVERED, next_attempt_at=None)
+    assert await outbox.prune(before=START) == 0
+    assert await outbox.prune(before=START + timedelta(days=1)) == 1
+    counts = await database.read(
+        lambda sql: [
+            sql.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("deliveries", "attempts", "events")
+        ]
+    )
+    assert counts == [1, 0, 1]
+    assert second.repository == "prj/other"
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """Whatever is done in whatever order: nothing is claimed twice at a time, nothing vanishes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.folder = TemporaryDirectory()
+        self.now = START
+        self.waiting: dict[UUID, datetime] = {}  # the model: id => due
+        self.sending: dict[UUID, Delivery] = {}
+        self.final: set[UUID] = set()
+        self._open()
+
+    def _open(self) -> None:
+        self.database = SqliteDatabase(Path(self.folder.name) / "store.db")
+        self.database.open()
+        self.outbox = Outbox(self.database)
+
+    @rule(repository=st.sampled_from(["prj/a", "prj/b", "prj/c"]), delay_s=st.integers(0, 3))
+    def store(self, repository: str, delay_s: int) -> None:
+        delivery = a_delivery(an_event(repository))
+        due = self.now + timedelta(seconds=delay_s)
+        self.loop.run_until_complete(store(self.database, delivery, at=due))
+        self.waiting[delivery.id] = due
+
+    @rule(limit=st.integers(1, 3), skip=st.sets(st.sampled_from(["prj/a", "prj/b"])))
+    def claim(self, limit: int, skip: set[str]) -> None:
+        claimed = self.loop.run_until_complete(
+            self.outbox.claim(FAST, limit=limit, now=self.now, skip_repositories=skip)
+        )
+        for delivery in claimed:
+            assert self.waiting.pop(delivery.id) <= self.now
+            assert delivery.repository not in skip
+            self.sending[delivery.id] = delivery
+        if len(claimed) < limit and not skip:
+            assert not [due for due in self.waiting.values() if due <= self.now]
+
+    @rule(result=st.sampled_from(["delivered", "retry", "given up"]), wait_s=st.integers(1, 3))
+    def finish(self, result: str, wait_s: int) -> None:
+        if not self.sending:
+            return
+        _, delivery = self.sending.popitem()
+        due = self.now + timedelta(seconds=wait_s) if result == "retry" else None
+        state = {
+            "delivered": DeliveryState.DELIVERED,
+            "retry": DeliveryState.WAITING,
+            "given up": DeliveryState.GIVEN_UP,
+        }[result]
+        outcome = Accepted(200) if result == "delivered" else Rejected(500)
+        attempt = an_attempt(delivery, outcome, delivery.attempts + 1)
+        self.loop.run_until_complete(self.outbox.finish(attempt, state=state, next_attempt_at=due))
+        if due:
+            self.waiting[delivery.id] = due
+        else:
+            self.final.add(delivery.id)
+
+    @rule()
+    def restart(self) -> None:
+        self.database.close()
+        self._open()
+        self.loop.run_until_complete(self.outbox.release_all())
+        self.waiting |= dict.fromkeys(self.sending, self.now)
+        self.sending.clear()
+
+    @rule(seconds=st.integers(1, 5))
+    def pass_time(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @invariant()
+    def the_store_agrees(self) -> None:
+        rows = self.loop.run_until_complete(
+            self.database.read(lambda sql: sql.execute("SELECT id, state FROM deliveries").fetchall())
+        )
+        found = {UUID(identity): state for identity, state in rows}
+        assert found.keys() == self.waiting.keys() | self.sending.keys() | self.final
+        assert {i for i, state in found.items() if state == "waiting"} == self.waiting.keys()
+        assert {i for i, state in found.items() if state == "sending"} == self.sending.keys()
+
+    def teardown(self) -> None:
+        self.database.close()
+        self.loop.close()
+        self.folder.cleanup()
+
+
+OutboxMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestOutboxMachine = OutboxMachine.TestCase

@@ -1,0 +1,53 @@
+"""The few questions that the pipeline and the operators ask beside transactions."""
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from sidecar.exchange import Intent
+from sidecar.names import parse_reference
+from sidecar.operation import PutManifest
+from sidecar.store.sqlite import SqliteDatabase
+from sidecar.store.store import Store
+from tests.support.builders import DOCKER, START
+from tests.unit.store.test_ledger import APP
+from tests.unit.store.test_outbox import a_delivery, an_event
+
+
+def an_intent(seconds: int = 0) -> Intent:
+    at = START + timedelta(seconds=seconds)
+    operation = PutManifest(APP, parse_reference("v1"))
+    return Intent(id=uuid4(), operation=operation, client=DOCKER, opened_at=at)
+
+
+async def test_intents_of_dead_runs_are_left_open_oldest_first(database: SqliteDatabase) -> None:
+    store = Store(database)
+    late, early, alive = an_intent(5), an_intent(1), an_intent(0)
+    for intent, run in ((late, "dead"), (early, "dead"), (alive, "alive")):
+        await store.transact(lambda ledger, intent=intent, run=run: ledger.open_intent(intent, run=run))  # type: ignore[misc]
+    assert await store.intents_left_open(live_runs=["alive"]) == [early, late]
+    assert await store.intents_left_open(live_runs=["alive", "dead"]) == []
+
+
+async def test_figures_count_what_waits(database: SqliteDatabase) -> None:
+    store = Store(database)
+    assert (await store.figures()).oldest_waiting_at is None
+    delivery = a_delivery(an_event())
+    await store.transact(
+        lambda ledger: ledger.store_event(an_event(), [delivery], next_attempt_at=START + timedelta(hours=1))
+    )
+    await store.transact(lambda ledger: ledger.open_intent(an_intent(), run="this"))
+    figures = await store.figures()
+    assert (figures.deliveries_waiting, figures.oldest_waiting_at, figures.intents_open) == (1, START, 1)
+
+
+async def test_data_version_tells_of_other_processes(database: SqliteDatabase, tmp_path: Path) -> None:
+    store = Store(database)
+    before = await store.data_version()
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("INSERT INTO repositories (repository) VALUES ('prj/app')")
+    other.close()
+    # Two reader threads have a connection each; either may be asked first.
+    seen = {await store.data_version() for _ in range(4)}
+    assert seen != {before}
