@@ -1,12 +1,10 @@
-"""Slack and Teams: short messages for people, valid whatever stands in the event."""
-
 import json
 from typing import Any
 
 from hypothesis import given
 
 from sidecar.event import Event, EventType
-from sidecar.formats import slack, teams
+from sidecar.formats import slack
 from sidecar.formats.context import FormatContext
 from tests.unit.formats.samples import CONTEXT, an_event, contexts, events
 
@@ -35,16 +33,6 @@ def test_slack_message_stays_within_slacks_limit() -> None:
     assert len(message["blocks"][0]["text"]["text"]) <= 3000
 
 
-def test_teams_card_lists_the_facts() -> None:
-    message = json.loads(
-        teams.encode(an_event(EventType.IMAGE_DELETE, tag="", tags=("v1", "v2")), CONTEXT).body
-    )
-    (attachment,) = message["attachments"]
-    title, facts = attachment["content"]["body"]
-    assert title["text"] == "Image deleted"
-    assert {"title": "Tags", "value": "v1, v2"} in facts["facts"]
-
-
 def test_anonymous_is_said() -> None:
     assert "*User:* anonymous" in slack_message(an_event(operator=""))["blocks"][0]["text"]["text"]
 
@@ -52,4 +40,3 @@ def test_anonymous_is_said() -> None:
 @given(events(), contexts())
 def test_every_event_has_a_message(event: Event, context: FormatContext) -> None:
     assert json.loads(slack.encode(event, context).body)["text"]
-    assert json.loads(teams.encode(event, context).body)["type"] == "message"
