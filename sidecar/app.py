@@ -81,12 +81,19 @@ class App:
         self._stopping = asyncio.Event()
         self._hangups = asyncio.Event()
         self._figures = Figures()
+        self._lost = 0
         self._metrics = Metrics()
         self._workers = Workers(config_path, run)
         self._database = SqliteDatabase(settings.data_volume / _DATABASE_FILE)
         self._store = Store(self._database)
         self._outbox = Outbox(self._database)
-        self._pipeline = Pipeline(self._store, self._outbox, wiring.pipeline_settings(settings), run=run)
+        self._pipeline = Pipeline(
+            self._store,
+            self._outbox,
+            wiring.pipeline_settings(settings),
+            run=run,
+            on_event=self._metrics.event_recorded,
+        )
         self._proxy = Proxy(wiring.proxy_settings(settings), self._hooks())
         self._dispatcher: Dispatcher | None = None
         self._watcher = Watcher(
@@ -258,6 +265,9 @@ class App:
 
     async def _look_at_figures(self) -> None:
         self._figures = await self._store.figures()
+        lost = self._store.health.lost
+        self._metrics.events_lost(lost - self._lost)
+        self._lost = lost
 
     async def _prune(self) -> None:
         now = datetime.now(UTC)

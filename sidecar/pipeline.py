@@ -80,6 +80,14 @@ class PipelineSettings:
     several_workers: bool = False
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What a transaction stored."""
+
+    targets: set[TargetKey] = field(default_factory=set)
+    event_types: list[EventType] = field(default_factory=list)
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -95,11 +103,14 @@ class Pipeline:
         *,
         run: str,
         now: Callable[[], datetime] = _now,
+        on_event: Callable[[EventType], None] = lambda _kind: None,
     ) -> None:
+        """`on_event` is told of each event that was stored, after its commit."""
         self._store = store
         self._outbox = outbox
         self._run = run
         self._now = now
+        self._on_event = on_event
         self._pulls_open: dict[tuple[Client, str], datetime] = {}
         self._noted: dict[tuple[Client | None, str], datetime] = {}
         self.apply(settings)
@@ -153,7 +164,7 @@ class Pipeline:
             return
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                targets = await self._store.transact(
+                kept = await self._store.transact(
                     lambda ledger: self._conclude(ledger, exchange), keep=True, weight=_weight(exchange)
                 )
         except (StoreUnavailable, TimeoutError) as exc:
@@ -162,7 +173,7 @@ class Pipeline:
             # Our own bug, or input that nobody thought of: the client's push must not suffer from it.
             log.exception("exchange.record_failed", operation=type(exchange.operation).__name__)
         else:
-            self._outbox.stored(targets)
+            self._tell(kept)
 
     def saw_blob(self, client: Client, repository: Repository) -> None:
         """A client fetches a blob: its pull is a real one, and the next GET a new one."""
@@ -186,16 +197,15 @@ class Pipeline:
         if not await self._store.has_due_holds(now):
             return
         holds = self._settings.holds
-        targets = await self._store.transact(lambda ledger: self._keep(ledger, ripe(ledger, holds, now)))
-        self._outbox.stored(targets)
+        self._tell(await self._store.transact(lambda ledger: self._keep(ledger, ripe(ledger, holds, now))))
 
     # Inside the transaction
 
-    def _conclude(self, ledger: Ledger, exchange: Exchange) -> frozenset[TargetKey]:
+    def _conclude(self, ledger: Ledger, exchange: Exchange) -> _Kept:
         settings = self._settings
         if exchange.outcome is Outcome.UPSTREAM_FAILED and not exchange.status:
             ledger.disown_intent(exchange.id)
-            return frozenset()
+            return _Kept()
         holds = settings.holds if settings.grouped else None
         events = detect(exchange, ledger, holds=holds, routes=settings.routes)
         if isinstance(exchange.operation, WriteOperation):
@@ -204,16 +214,16 @@ class Pipeline:
             self._note(self._pulls_open, (exchange.client, exchange.operation.repository.full_name))
         return self._keep(ledger, events)
 
-    def _keep(self, ledger: Ledger, events: tuple[Event, ...]) -> frozenset[TargetKey]:
-        targets: set[TargetKey] = set()
+    def _keep(self, ledger: Ledger, events: tuple[Event, ...]) -> _Kept:
+        kept = _Kept()
+        if not self._settings.enabled:
+            return kept
         for event in events:
             for raised in with_chart_events(event, wanted=self.wants_oci_chart(event.repository)):
-                targets |= self._keep_event(ledger, raised)
-        return frozenset(targets)
+                self._keep_event(ledger, raised, kept)
+        return kept
 
-    def _keep_event(self, ledger: Ledger, event: Event) -> set[TargetKey]:
-        if not self._settings.enabled:
-            return set()
+    def _keep_event(self, ledger: Ledger, event: Event, kept: _Kept) -> None:
         now = self._now()
         pushed_at = event.occurred_at if event.type is EventType.IMAGE_PUSH else None
         created_at = ledger.created_at(event.repository, at=pushed_at)
@@ -222,7 +232,14 @@ class Pipeline:
         )
         if deliveries:
             ledger.store_event(event, deliveries, next_attempt_at=now)
-        return {delivery.target for delivery in deliveries}
+            kept.event_types.append(event.type)
+            kept.targets |= {delivery.target for delivery in deliveries}
+
+    def _tell(self, kept: _Kept) -> None:
+        """After the commit: wake the dispatcher, count."""
+        self._outbox.stored(frozenset(kept.targets))
+        for event_type in kept.event_types:
+            self._on_event(event_type)
 
     def _context(self, event: Event, created_at: int | None) -> FormatContext:
         project = self._projects.get(event.repository.project)

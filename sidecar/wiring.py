@@ -1,5 +1,6 @@
 """Settings of harbor.yml ⇒ what each stage is told. Values in, values out."""
 
+import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from sidecar.dispatcher.dispatcher import DispatcherSettings
 from sidecar.dispatcher.schedule import DEFAULT_WAITS_S, RetrySchedule
 from sidecar.operation import Routes
 from sidecar.pipeline import PipelineSettings
-from sidecar.place import Place
+from sidecar.place import Place, tls_context
 from sidecar.policy import Target, WebhookPolicy
 from sidecar.proxy.interface import ProxySettings
 
@@ -50,6 +51,9 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         routes=routes_of(settings),
         trusted_proxies=settings.trusted_proxies,
         chart_form_fields=tuple(dict.fromkeys(("chart", charts.form_field))) if charts else ("chart",),
+        registry_tls=_tls(settings.registry),
+        chart_repository_tls=_tls(charts) if charts else True,
+        connect_timeout_s=settings.connect_timeout_s,
         look_up_timeout_s=settings.look_up_timeout_s,
     )
 
@@ -87,6 +91,10 @@ def registry_place(settings: Settings) -> Place:
 
 def charts_place(settings: Settings) -> Place | None:
     return _place(settings.chart_repository) if settings.chart_repository else None
+
+
+def _tls(upstream: Upstream) -> ssl.SSLContext | bool:
+    return tls_context(upstream.ca_file) if upstream.ca_file else True
 
 
 def _place(upstream: Upstream) -> Place:

@@ -68,7 +68,6 @@ def _check_credentials(at: Location, upstream: dict[str, Any], mistakes: Mistake
 
 def _check_target(at: Location, target: dict[str, Any], mistakes: Mistakes) -> None:
     if target.get("type") in {"slack", "teams"}:
-        mistakes.add((*at, "type"), f"{target['type']} is not offered in this version; use http")
         for key in ("auth_header", "payload_format"):
             if key in target:
                 mistakes.add((*at, key), f"has no meaning for {target['type']}; remove it")

@@ -296,10 +296,9 @@ def test_a_mistake_below_a_value_of_the_environment_names_it(mistakes_of: Mistak
 
 
 @pytest.mark.parametrize("kind", ["slack", "teams"])
-def test_chat_targets_are_refused_for_now(mistakes_of: Mistakes, kind: str) -> None:
+def test_chat_targets_have_a_form_of_their_own_and_no_header(mistakes_of: Mistakes, kind: str) -> None:
     mistakes = mistakes_of(one_target(type=kind, auth_header="x", payload_format="Default"))
     assert mistakes == [
-        f"harbor.yml: {TARGET}.type: {kind} is not offered in this version; use http",
         f"harbor.yml: {TARGET}.auth_header: has no meaning for {kind}; remove it",
         f"harbor.yml: {TARGET}.payload_format: has no meaning for {kind}; remove it",
     ]
