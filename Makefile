@@ -1,7 +1,7 @@
 # `make` prints what there is. `run` and the tests install what they need themselves (scripts/tools.sh).
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-all bench fmt
+.PHONY: help setup run check test test-all fmt
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1 #/p' Makefile | awk -F' #' '{printf "  make %-10s%s\n", $$1, $$2}'
@@ -27,10 +27,6 @@ test: ## all tests but the slow tier of real clients
 test-all: ## every test: also skopeo, docker, ctr, podman, crane, oras and helm through the sidecar
 	@scripts/tools.sh
 	python -m pytest $(ARGS)
-
-bench: ## events, bytes and requests per second on this machine
-	@scripts/tools.sh python run
-	python -m bench
 
 fmt: ## format, and mend what the linter can
 	@scripts/tools.sh python
