@@ -7,7 +7,8 @@ import sys
 from typing import Any
 
 _COLOURED = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-_KEY = re.compile(r'^(\s*)("[^"]+"):', re.MULTILINE)
+_KEY = re.compile(r'^(\s*)("[^"]+"):')
+_LIST_OF_ONE = re.compile(r'\[\s+("[^"]*")\s+\]')
 
 
 def paint(text: str, *codes: int) -> str:
@@ -30,7 +31,7 @@ def command(text: str) -> None:
 def event(payload: dict[str, Any], *, headline: str) -> None:
     """One webhook: its type in a line, then what the receiver got, indented."""
     say(f"    {paint('webhook', 30, 42)} {paint(payload.get('event_type', '?'), 1, 32)} {paint(headline, 2)}")
-    text = json.dumps(payload, indent=2)
+    text = _LIST_OF_ONE.sub(r"[\1]", json.dumps(payload, indent=2))
     for line in text.splitlines():
         say("      " + (_KEY.sub(lambda key: f"{key[1]}{paint(key[2], 36)}:", line)))
 
