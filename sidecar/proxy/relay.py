@@ -113,11 +113,13 @@ class Upload(payload.Payload):
         except ClientGone:
             self.client_gone = True
             raise
+        except ConnectionError:
+            pass  # the upstream has closed; what it said before is still to be read
         finally:
             self._left.set()
         if not self.is_complete:
             # Neither an end that would make half a body look whole, nor a closed connection, on which
-            # the answer could not be read: aiohttp cancels this when the answer is through.
+            # the answer could not be read: aiohttp cancels this when the answer is through, or lost.
             await asyncio.get_running_loop().create_future()
 
     async def _pump(self, writer: AbstractStreamWriter) -> None:

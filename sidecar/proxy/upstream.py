@@ -6,11 +6,16 @@ a connection of its own, and a GET or HEAD is repeated at most once, openly, whe
 died before any byte of an answer.
 """
 
+import asyncio
+import os
+import socket
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import structlog
 from aiohttp import (
@@ -27,6 +32,7 @@ from aiohttp import (
     TCPConnector,
     hdrs,
 )
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
@@ -48,6 +54,8 @@ _NEVER_SENT: Final = (ClientConnectorError, ConnectionTimeoutError)
 _NOTHING_ADDED: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 #: Shorter than what servers close idle connections after.
 _IDLE_CONNECTION_S: Final = 15.0
+_LAST_READ_BYTES: Final = 64 * 1024
+_MOST_LAST_READS: Final = 32
 
 #: A status and headers that came before the final answer.
 Informational = Callable[[int, str, list[RawHeader]], None]
@@ -114,6 +122,30 @@ class _Response(ClientResponse):
         return await super().start(connection)
 
 
+class _Protocol(ResponseHandler):
+    """A connection whose last words are heard.
+
+    An upstream that refuses an upload answers, closes, and resets what still arrives. When a write
+    meets that reset first, asyncio gives the connection up with the answer unread in the socket.
+    """
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if exc is not None and self.transport is not None:
+            self._read_last_words(self.transport)
+        super().connection_lost(exc)
+
+    def _read_last_words(self, transport: asyncio.Transport) -> None:
+        sock = transport.get_extra_info("socket")
+        if sock is None or transport.get_extra_info("sslcontext") or sock.fileno() < 0:
+            return
+        with suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as unread:
+            unread.settimeout(0)
+            for _ in range(_MOST_LAST_READS):
+                if not (data := unread.recv(_LAST_READ_BYTES)):
+                    break
+                self.data_received(data)
+
+
 class Connections:
     """The pool for what may be repeated, and the means to connect afresh for everything else."""
 
@@ -127,6 +159,8 @@ class Connections:
 
 
 def _session(connector: TCPConnector) -> ClientSession:
+    # There is no public way to hand a connector its protocol; tests/wire/test_early_answers.py pins this one.
+    connector._factory = cast("partial[ResponseHandler]", partial(_Protocol, loop=connector._loop))  # noqa: SLF001
     session = ClientSession(
         connector=connector,
         request_class=_Request,

@@ -1,6 +1,7 @@
 """The proxy on a real socket, with hooks that keep what they are told."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,14 @@ from sidecar.names import Repository
 from sidecar.operation import Operation
 from sidecar.proxy import Hooks, Proxy, ProxySettings
 from tests.support.raw_upstream import RawConnection, connect
+
+if os.environ.get("EVENT_LOOP") == "uvloop":
+    # The optional loop has a transport of its own; make both pass:
+    # EVENT_LOOP=uvloop .venv/bin/pytest tests/wire
+    uvloop = pytest.importorskip("uvloop")
+
+    def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+        return {"uvloop": uvloop.new_event_loop}
 
 
 @dataclass

@@ -66,6 +66,29 @@ async def test_refusal_in_mid_upload_reaches_the_client(
         assert exchange.response_body.content == ERROR
 
 
+@pytest.mark.parametrize("path", [b"PATCH /v2/prj/app/blobs/uploads/x", b"POST /api/charts"])
+async def test_refusal_is_heard_though_the_upstream_reset_the_connection(
+    start_proxy: StartProxy, path: bytes
+) -> None:
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        await connection.read(1000)
+        await connection.send(ANSWER)
+        connection.close()  # with much of the body unread: the kernel resets
+
+    size = 4 * 1024 * 1024
+    async with RawUpstream(script) as upstream:
+        proxy = await start_proxy(upstream.url, chart_repository_url=upstream.url)
+        for _ in range(20):
+            client = await proxy.connect()
+            await client.send(path + b" HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
+            sending = asyncio.ensure_future(upload_all(client, b"x" * size))
+            async with asyncio.timeout(10):
+                assert (await client.read_head()).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+                assert await client.read(len(ERROR)) == ERROR
+                await sending
+
+
 async def test_refusal_without_a_body_in_mid_upload_reaches_the_client(start_proxy: StartProxy) -> None:
     answer = b"HTTP/1.1 401 Unauthorized\r\nWww-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
     async with refusing(10, answer) as upstream:
