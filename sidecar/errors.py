@@ -4,7 +4,6 @@
     ├── ConfigError           harbor.yml cannot be used; carries every mistake at once
     ├── NameInvalid           a repository, tag or digest that no registry accepts
     ├── ManifestInvalid       bytes that are no manifest, or more than we read
-    ├── ChartInvalid          bytes that are no chart archive, or more than we read
     ├── UpstreamUnavailable   the registry or chart repository did not answer
     └── StoreUnavailable      events cannot be kept right now (disk full, database away)
 
@@ -33,10 +32,6 @@ class NameInvalid(SidecarError):
 
 class ManifestInvalid(SidecarError):
     """The bytes are not a manifest."""
-
-
-class ChartInvalid(SidecarError):
-    """The bytes are not a Helm chart archive with a readable Chart.yaml."""
 
 
 class UpstreamUnavailable(SidecarError):

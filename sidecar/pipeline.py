@@ -210,6 +210,9 @@ class Pipeline:
         events = detect(exchange, ledger, holds=holds, routes=settings.routes)
         if isinstance(exchange.operation, WriteOperation):
             ledger.close_intent(exchange.id)
+        if isinstance(exchange.operation, UploadChart) and exchange.succeeded and not events:
+            # Only a provenance file, or a chart that is not readable within our bounds.
+            log.info("upload.without_chart", request_id=exchange.request_id)
         if isinstance(exchange.operation, GetManifest):
             self._note(self._pulls_open, (exchange.client, exchange.operation.repository.full_name))
         return self._keep(ledger, events)

@@ -4,7 +4,7 @@ Source: distribution docs/content/spec/auth/token.md; the scope is the one the r
 """
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import Generator
 
 import httpx
 
@@ -21,7 +21,7 @@ class RegistryAuth(httpx.Auth):
     def __init__(self, username: str, password: Secret) -> None:
         self._basic = httpx.BasicAuth(username, password.reveal()) if username else None
 
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         response = yield request
         challenge = response.headers.get("WWW-Authenticate", "")
         if response.status_code != 401:
@@ -48,6 +48,9 @@ class RegistryAuth(httpx.Auth):
 def _token(answer: httpx.Response) -> str:
     if answer.status_code != 200:
         return ""
-    document = answer.json()
+    try:
+        document = answer.json()
+    except ValueError:
+        return ""
     token = document.get("token") or document.get("access_token") if isinstance(document, dict) else ""
     return token if isinstance(token, str) else ""

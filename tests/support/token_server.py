@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
 
-from aiohttp import BasicAuth, web
+from aiohttp import web
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
@@ -56,9 +56,9 @@ class TokenServer:
         return {"realm": self.realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": bundle}
 
     async def _get(self, request: web.Request) -> web.Response:
-        header = request.headers.get("Authorization")
-        given = BasicAuth.decode(header) if header else BasicAuth("")
-        return self._answer(given.login, given.password, request.query.getall("scope", []))
+        encoded = request.headers.get("Authorization", "").removeprefix("Basic ")
+        user, _, password = base64.b64decode(encoded).decode().partition(":")
+        return self._answer(user, password, request.query.getall("scope", []))
 
     async def _post(self, request: web.Request) -> web.Response:
         form = parse_qs(await request.text())

@@ -1,0 +1,159 @@
+"""What becomes of open intents, asked of a real registry; the crash tests do the same to whole processes."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from sidecar import reconciler as module
+from sidecar.exchange import Body, Facts, Intent
+from sidecar.names import Digest, parse_reference
+from sidecar.operation import DeleteManifest, PutManifest, Routes
+from sidecar.place import Place
+from sidecar.policy import Secret
+from sidecar.reconciler import Reconciler
+from tests.support.builders import DOCKER, START
+from tests.support.images import Artifact, build_image, upload
+from tests.support.process import is_installed, require_program
+from tests.support.servers import Credentials, Registry
+from tests.unit.test_pipeline import APP, Line
+
+ALICE = Credentials("alice", "secret")
+IMAGE, OTHER = build_image("image"), build_image("other")
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    if not is_installed("registry"):
+        require_program("registry")
+    with Registry(tmp_path_factory.mktemp("registry"), users=[ALICE]) as it:
+        yield it
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    it = Line(tmp_path)
+    yield it
+    it.database.close()
+
+
+@pytest.fixture(autouse=True)
+def _settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SETTLED_S", 0.0)
+
+
+def a_reconciler(line: Line, registry: Registry, user: Credentials | None = ALICE) -> Reconciler:
+    place = Place(url=registry.url)
+    if user:
+        place = replace(place, username=user.user, password=Secret(user.password))
+    return Reconciler(
+        line.store,
+        line.pipeline,
+        registry=lambda: place,
+        charts=lambda: None,
+        routes=Routes,
+        live_runs=lambda: ("alive",),
+    )
+
+
+async def left_open(line: Line, operation: PutManifest | DeleteManifest, **more: Any) -> Intent:
+    intent = Intent(id=uuid4(), operation=operation, client=DOCKER, opened_at=START, **more)
+    await line.store.transact(lambda ledger: ledger.open_intent(intent, run="dead"))
+    return intent
+
+
+def put(artifact: Artifact, tag: str) -> dict[str, Any]:
+    body = Body(artifact.manifest, artifact.media_type)
+    return {"operation": PutManifest(APP, parse_reference(tag)), "request_body": body}
+
+
+def has(registry: Registry, artifact: Artifact, tag: str) -> None:
+    upload(artifact, registry_url=registry.url, repository="prj/app", tag=tag, auth=ALICE.pair)
+
+
+async def test_an_accepted_push_is_recorded_under_its_intent_and_once(line: Line, registry: Registry) -> None:
+    has(registry, IMAGE, "accepted")
+    intent = await left_open(line, **put(IMAGE, "accepted"))
+    assert await a_reconciler(line, registry).reconcile() == 0
+    (delivery,) = await line.deliveries()
+    assert b'"tag":"accepted"' in delivery.body
+    await line.store.transact(lambda ledger: ledger.open_intent(intent, run="dead"))
+    await a_reconciler(line, registry).reconcile()
+    assert await line.open_intents() == 0
+    assert await line.deliveries() == []
+
+
+async def test_a_push_that_never_arrived_is_closed_without_an_event(line: Line, registry: Registry) -> None:
+    await left_open(line, **put(IMAGE, "never"))
+    assert await a_reconciler(line, registry).reconcile() == 0
+    assert await line.deliveries() == []
+
+
+async def test_what_is_not_there_yet_is_asked_again(
+    line: Line, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SETTLED_S", 3600.0)
+    await left_open(line, **put(IMAGE, "late"))
+    asking = a_reconciler(line, registry)
+    assert await asking.reconcile() == 1
+    has(registry, IMAGE, "late")
+    assert await asking.reconcile() == 0
+    assert len(await line.deliveries()) == 1
+
+
+async def test_a_tag_that_names_something_older_means_refused(line: Line, registry: Registry) -> None:
+    has(registry, IMAGE, "elsewhere")
+    has(registry, OTHER, "older")
+    await left_open(line, **put(IMAGE, "older"))
+    assert await a_reconciler(line, registry).reconcile() == 0
+    assert await line.deliveries() == []
+
+
+async def test_a_push_overtaken_by_a_later_one_is_recorded(line: Line, registry: Registry) -> None:
+    has(registry, IMAGE, "moved")
+    has(registry, OTHER, "moved")
+    later = START + timedelta(seconds=1)
+    await line.store.transact(lambda ledger: ledger.learn_tag(APP, "moved", Digest(OTHER.digest), at=later))
+    await left_open(line, **put(IMAGE, "moved"))
+    assert await a_reconciler(line, registry).reconcile() == 0
+    (delivery,) = await line.deliveries()
+    assert IMAGE.digest.encode() in delivery.body
+
+
+async def test_a_delete_is_recorded_when_the_digest_is_gone(line: Line, registry: Registry) -> None:
+    has(registry, IMAGE, "there")
+    there = DeleteManifest(APP, parse_reference(IMAGE.digest))
+    gone = DeleteManifest(APP, parse_reference(f"sha256:{'0' * 64}"))
+    await left_open(line, there, facts=Facts(existed=True))
+    await left_open(line, gone, facts=Facts(existed=True, tags=("v1", "v2")))
+    await left_open(line, replace(gone, reference=parse_reference("nothing")), facts=Facts(existed=False))
+    assert await a_reconciler(line, registry).reconcile() == 0
+    (delivery,) = await line.deliveries()
+    assert b'"tags":["v1","v2"]' in delivery.body
+
+
+async def test_without_credentials_the_intent_stays_open(line: Line, registry: Registry) -> None:
+    has(registry, IMAGE, "closed")
+    await left_open(line, **put(IMAGE, "closed"))
+    assert await a_reconciler(line, registry, user=None).reconcile() == 1
+    assert await line.deliveries() == []
+    assert await a_reconciler(line, registry).reconcile() == 0
+    assert len(await line.deliveries()) == 1
+
+
+async def test_an_upstream_that_is_away_leaves_everything_open(line: Line, registry: Registry) -> None:
+    await left_open(line, **put(IMAGE, "away"))
+    asking = a_reconciler(line, registry)
+    asking._registry = lambda: Place(url="http://127.0.0.1:9")
+    assert await asking.reconcile() == 1
+
+
+async def test_intents_of_living_processes_are_left_alone(line: Line, registry: Registry) -> None:
+    intent = Intent(id=uuid4(), client=DOCKER, opened_at=START, **put(IMAGE, "never"))
+    await line.store.transact(lambda ledger: ledger.open_intent(intent, run="alive"))
+    assert await a_reconciler(line, registry).reconcile() == 0
+    assert await line.open_intents() == 1
