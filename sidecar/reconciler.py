@@ -3,11 +3,12 @@
 After a crash, or when the upstream vanished before it answered, an intent is left open. The upstream's
 state tells whether it accepted the operation: a tag that names the manifest's digest, a digest that is
 gone, a chart whose bytes have the uploaded hash. What was accepted is recorded under the intent's id,
-so it does not matter how often this is done. The client's credentials are never kept; the upstream is
-asked with those of the configuration, or with none.
+so it does not matter how often this is done. The client's credentials are never kept: the upstream is
+asked with those of the configuration or with none, and where that does not do, as the next client whose
+request for the same repository is accepted.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -20,7 +21,16 @@ import structlog
 from sidecar.exchange import Exchange, Intent, Outcome
 from sidecar.manifest import MANIFEST_TYPES
 from sidecar.names import Digest, Repository
-from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, Routes, UploadChart
+from sidecar.operation import (
+    DeleteChart,
+    DeleteManifest,
+    DownloadChart,
+    Operation,
+    Other,
+    PutManifest,
+    Routes,
+    UploadChart,
+)
 from sidecar.pipeline import Pipeline
 from sidecar.place import Place
 from sidecar.registry_auth import RegistryAuth
@@ -60,18 +70,37 @@ class Reconciler:
         self._live_runs = live_runs
         self._complained: set[str] = set()
         self._first_asked: dict[str, datetime] = {}
+        self._unanswered: dict[str, list[Intent]] = {}  # by repository: the registry wants to know who asks
 
     async def reconcile(self) -> int:
         """Settle what can be settled; answers how many intents are still open."""
         intents = await self._store.intents_left_open(live_runs=self._live_runs())
+        self._unanswered.clear()
         remaining = 0
         for intent in intents:
-            remaining += not await self._settle(intent)
+            remaining += not await self._settle(intent, self._own_credentials(intent))
         return remaining
 
-    async def _settle(self, intent: Intent) -> bool:
+    def _own_credentials(self, intent: Intent) -> httpx.Auth:
+        is_chart = isinstance(intent.operation, UploadChart | DeleteChart)
+        place = self._charts() if is_chart else self._registry()
+        return RegistryAuth(place.username, place.password) if place else httpx.Auth()
+
+    def wants_credentials(self, operation: Operation) -> bool:
+        """Whether an upstream did not answer, without credentials, about what this operation is about."""
+        return bool(self._unanswered) and _subject(operation) in self._unanswered
+
+    async def reconcile_as(self, operation: Operation, authorization: str) -> None:
+        """Ask again as a client whose request about the same repository was just accepted.
+
+        Its credentials serve these questions and are kept nowhere.
+        """
+        for intent in self._unanswered.pop(_subject(operation), []):
+            await self._settle(intent, _Borrowed(authorization))
+
+    async def _settle(self, intent: Intent, auth: httpx.Auth) -> bool:
         try:
-            verdict = await self._ask(intent)
+            verdict = await self._ask(intent, auth)
         except httpx.HTTPError as exc:
             verdict = Verdict.UNKNOWN
             self._complain(intent, repr(exc))
@@ -97,30 +126,34 @@ class Reconciler:
                 "intent.left_open", operation=_name(intent), request_id=intent.request_id, error=error
             )
 
-    async def _ask(self, intent: Intent) -> Verdict:
+    async def _ask(self, intent: Intent, auth: httpx.Auth) -> Verdict:
         match intent.operation:
             case PutManifest() as put:
-                return await self._ask_put(intent, put)
+                return await self._ask_put(intent, put, auth)
             case DeleteManifest() as delete:
-                return await self._ask_delete(intent, delete)
+                return await self._ask_delete(intent, delete, auth)
             case UploadChart(tenant):
                 if intent.chart is None:
                     return Verdict.REFUSED  # its last bytes were never forwarded
-                found = await self._chart_digest(tenant, intent.chart.name, intent.chart.version)
+                found = await self._chart_digest(
+                    intent, tenant, f"{intent.chart.name}-{intent.chart.version}.tgz", auth
+                )
                 return _verdict(found, accepted=found == intent.chart_digest)
             case DeleteChart(tenant, name, version):
-                found = await self._chart_digest(tenant, name, version)
+                found = await self._chart_digest(intent, tenant, f"{name}-{version}.tgz", auth)
                 return _verdict(found, accepted=found == "" and intent.facts.existed is not False)
 
-    async def _ask_put(self, intent: Intent, put: PutManifest) -> Verdict:
+    async def _ask_put(self, intent: Intent, put: PutManifest, auth: httpx.Auth) -> Verdict:
         body = intent.request_body
         expected = put.reference.digest or (f"sha256:{sha256(body.content).hexdigest()}" if body else "")
-        found = await self._manifest_digest(intent, put.repository, str(put.reference))
+        found = await self._manifest_digest(intent, put.repository, str(put.reference), auth)
         if found and expected and found != expected:
-            return await self._ask_overtaken(intent, put, expected=expected, found=found)
+            return await self._ask_overtaken(intent, put, auth, expected=expected, found=found)
         return _verdict(found, accepted=bool(found))
 
-    async def _ask_overtaken(self, intent: Intent, put: PutManifest, *, expected: str, found: str) -> Verdict:
+    async def _ask_overtaken(
+        self, intent: Intent, put: PutManifest, auth: httpx.Auth, *, expected: str, found: str
+    ) -> Verdict:
         """The tag names something else: another push may have come after this one.
 
         Accepted when the manifest is there and a later push is what moved the tag; else the upstream
@@ -131,17 +164,18 @@ class Reconciler:
         )
         if not later:
             return Verdict.REFUSED
-        kept = await self._manifest_digest(intent, put.repository, expected)
+        kept = await self._manifest_digest(intent, put.repository, expected, auth)
         return _verdict(kept, accepted=bool(kept))
 
-    async def _ask_delete(self, intent: Intent, delete: DeleteManifest) -> Verdict:
-        found = await self._manifest_digest(intent, delete.repository, str(delete.reference))
+    async def _ask_delete(self, intent: Intent, delete: DeleteManifest, auth: httpx.Auth) -> Verdict:
+        found = await self._manifest_digest(intent, delete.repository, str(delete.reference), auth)
         return _verdict(found, accepted=found == "" and intent.facts.existed is not False)
 
-    async def _manifest_digest(self, intent: Intent, repository: Repository, reference: str) -> str | None:
+    async def _manifest_digest(
+        self, intent: Intent, repository: Repository, reference: str, auth: httpx.Auth
+    ) -> str | None:
         """The digest that a reference names, "" when it names nothing, None when it cannot be known."""
         place = self._registry()
-        auth = RegistryAuth(place.username, place.password)
         url = f"{place.url}/v2/{repository.full_name}/manifests/{quote(reference, safe=':')}"
         async with place.client() as http:
             response = await http.head(url, headers={"Accept": ", ".join(MANIFEST_TYPES)}, auth=auth)
@@ -149,26 +183,46 @@ class Reconciler:
             return ""
         if response.status_code == 200:
             return response.headers.get("Docker-Content-Digest") or reference
-        self._complain(intent, f"the registry answered {response.status_code} to the question; {_ADVICE}")
+        self._was_not_told(intent, response.status_code)
         return None
 
-    async def _chart_digest(self, tenant: str, name: str, version: str) -> str | None:
+    def _was_not_told(self, intent: Intent, status: int) -> None:
+        if status in {401, 403}:
+            self._unanswered.setdefault(_subject(intent.operation), []).append(intent)
+        self._complain(intent, f"the upstream answered {status} to the question; {_ADVICE}")
+
+    async def _chart_digest(
+        self, intent: Intent, tenant: str, file_name: str, auth: httpx.Auth
+    ) -> str | None:
         """sha256 of a stored chart, "" when there is none, None when it cannot be known."""
         place = self._charts()
         if place is None:
             return None
         prefix = f"{self._routes().chart_context_path}{'/' + tenant if tenant else ''}"
-        url = f"{place.url}{quote(prefix)}/charts/{quote(f'{name}-{version}.tgz')}"
-        auth = httpx.BasicAuth(place.username, place.password.reveal()) if place.username else None
+        url = f"{place.url}{quote(prefix)}/charts/{quote(file_name)}"
         async with place.client() as http, http.stream("GET", url, auth=auth) as response:
             if response.status_code == 404:
                 return ""
-            if response.status_code != 200:
-                return None
-            return await _digest_of_body(response)
+            if response.status_code == 200:
+                return await _digest_of_body(response)
+        self._was_not_told(intent, response.status_code)
+        return None
 
 
-_ADVICE: Final = "set registry.username and registry.password so that it may be asked"
+class _Borrowed(httpx.Auth):
+    """A client's own Authorization, as it came."""
+
+    def __init__(self, authorization: str) -> None:
+        self._authorization = authorization
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = self._authorization
+        yield request
+
+
+_ADVICE: Final = (
+    "it is asked again with the next accepted request; or set registry.username and registry.password"
+)
 
 
 async def _digest_of_body(response: httpx.Response) -> Digest | None:
@@ -201,6 +255,17 @@ def _concluded(intent: Intent, at: datetime) -> Exchange:
         facts=intent.facts,
         request_id=intent.request_id,
     )
+
+
+def _subject(operation: Operation) -> str:
+    """What an operation needs rights for: a repository, or a tenant of the chart repository."""
+    match operation:
+        case UploadChart(tenant) | DownloadChart(tenant) | DeleteChart(tenant):
+            return f"charts/{tenant}"
+        case Other():
+            return ""
+        case _:
+            return operation.repository.full_name
 
 
 def _name(intent: Intent) -> str:

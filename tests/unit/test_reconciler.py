@@ -1,5 +1,6 @@
 """What becomes of open intents, asked of a real registry; the crash tests do the same to whole processes."""
 
+import base64
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ import pytest
 from sidecar import reconciler as module
 from sidecar.exchange import Body, Facts, Intent
 from sidecar.names import Digest, parse_reference
-from sidecar.operation import DeleteManifest, PutManifest, Routes
+from sidecar.operation import DeleteManifest, GetManifest, PutManifest, Routes
 from sidecar.place import Place
 from sidecar.policy import Secret
 from sidecar.reconciler import Reconciler
@@ -23,6 +24,7 @@ from tests.support.servers import Credentials, Registry
 from tests.unit.test_pipeline import APP, Line
 
 ALICE = Credentials("alice", "secret")
+GET = GetManifest(APP, parse_reference("v1"))
 IMAGE, OTHER = build_image("image"), build_image("other")
 
 
@@ -143,6 +145,22 @@ async def test_without_credentials_the_intent_stays_open(line: Line, registry: R
     assert await line.deliveries() == []
     assert await a_reconciler(line, registry).reconcile() == 0
     assert len(await line.deliveries()) == 1
+
+
+async def test_the_next_client_of_the_repository_lends_its_credentials(
+    line: Line, registry: Registry
+) -> None:
+    has(registry, IMAGE, "lent")
+    await left_open(line, **put(IMAGE, "lent"))
+    asking = a_reconciler(line, registry, user=None)
+    assert not asking.wants_credentials(GET)
+    await asking.reconcile()
+    assert asking.wants_credentials(GET)
+    basic = base64.b64encode(b"alice:secret").decode()
+    await asking.reconcile_as(GET, f"Basic {basic}")
+    assert len(await line.deliveries()) == 1
+    assert not asking.wants_credentials(GET)
+    assert await line.open_intents() == 0
 
 
 async def test_an_upstream_that_is_away_leaves_everything_open(line: Line, registry: Registry) -> None:
