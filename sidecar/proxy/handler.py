@@ -26,7 +26,8 @@ from sidecar.proxy import headers as headers_of
 from sidecar.proxy.headers import RawHeader, text_of
 from sidecar.proxy.identity import client_of, is_trusted
 from sidecar.proxy.interface import Hooks, ProxySettings, TlsChoice
-from sidecar.proxy.observers import Observer, Passage, observer_of, unharmed
+from sidecar.proxy.observers import observer_of
+from sidecar.proxy.passage import Observer, Passage, unharmed
 from sidecar.proxy.refusals import Refused, refuse
 from sidecar.proxy.relay import ClientGone, RelayedResponse, Upload, break_off, relay_body, taken, write_raw
 from sidecar.proxy.tasks import Tasks

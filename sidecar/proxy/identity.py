@@ -6,7 +6,8 @@ Nothing is verified here: a name is only believed after the upstream accepted th
 import binascii
 import json
 from base64 import b64decode, urlsafe_b64decode
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -19,7 +20,7 @@ _LONGEST_TEXT: Final = 256
 _NAME_CLAIMS: Final = ("sub", "preferred_username", "name", "azp")
 
 
-def client_of(headers: Sequence[RawHeader], *, peer: str, trusted: Sequence[Network]) -> Client:
+def client_of(headers: Sequence[RawHeader], *, peer: str, trusted: tuple[Network, ...]) -> Client:
     return Client(
         address=client_address(headers, peer=peer, trusted=trusted),
         operator=operator_of(text_of(headers, b"authorization")),
@@ -39,7 +40,7 @@ def operator_of(authorization: str) -> str:
             return ""
 
 
-def client_address(headers: Sequence[RawHeader], *, peer: str, trusted: Sequence[Network]) -> str:
+def client_address(headers: Sequence[RawHeader], *, peer: str, trusted: tuple[Network, ...]) -> str:
     """The nearest hop that is no trusted proxy; the farthest hop when all are trusted.
 
     Hops are read from the right: only what a trusted proxy appended can be believed.
@@ -57,7 +58,8 @@ def client_address(headers: Sequence[RawHeader], *, peer: str, trusted: Sequence
     return str(address)
 
 
-def is_trusted(peer: str, trusted: Iterable[Network]) -> bool:
+@lru_cache(maxsize=4096)
+def is_trusted(peer: str, trusted: tuple[Network, ...]) -> bool:
     address = _parse_address(peer)
     return address is not None and any(address in network for network in trusted)
 
@@ -67,6 +69,7 @@ def _forwarded_for(headers: Sequence[RawHeader]) -> list[str]:
     return [hop.strip() for hop in joined.split(",") if hop.strip()]
 
 
+@lru_cache(maxsize=4096)
 def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
     """An address, with the port that some proxies append taken off."""
     if text.startswith("["):

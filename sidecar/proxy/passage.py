@@ -1,0 +1,175 @@
+"""A request on its way, and what watches it pass: here nothing but the plain relay.
+
+The handler asks in this order: `request_body`, then exactly one of `saw_head` and `saw_no_answer`; after
+`saw_head` each piece of the answer and `saw_end`. An observer may delay the answer of a write until its
+exchange is recorded; it never changes it.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, ParamSpec, TypeVar
+from uuid import UUID, uuid4
+
+import structlog
+from aiohttp import ClientResponse, web
+
+from sidecar.errors import ManifestInvalid, NameInvalid
+from sidecar.exchange import Client, Exchange, Outcome
+from sidecar.manifest import LARGEST_MANIFEST_BYTES, Manifest, parse_manifest
+from sidecar.names import Digest, parse_digest
+from sidecar.operation import Operation
+from sidecar.proxy.facts import LookUps
+from sidecar.proxy.headers import RawHeader, text_of, values_of
+from sidecar.proxy.interface import Hooks, ProxySettings
+from sidecar.proxy.relay import Upload
+from sidecar.proxy.tasks import Tasks
+from sidecar.proxy.upstream import Upstream
+
+log = structlog.get_logger()
+
+_LONGEST_REQUEST_ID: Final = 128
+
+
+@dataclass(slots=True, kw_only=True)
+class Passage:
+    """A request that is on its way."""
+
+    request: web.BaseRequest
+    path: str  #: as on the wire, without the query
+    target: str  #: path and query
+    operation: Operation
+    upstream: Upstream
+    headers: list[RawHeader]  #: as the upstream gets them
+    client: Client
+    settings: ProxySettings
+    say_continue: Callable[[], None] | None  #: set when the client waits with its body
+
+    def streamed_body(self) -> Upload | None:
+        if not self.request.body_exists:
+            return None
+        return Upload(rest=self.request.content, say_continue=self.say_continue)
+
+    def look_ups(self) -> LookUps:
+        return LookUps(
+            upstream=self.upstream,
+            headers=self.headers,
+            timeout_s=self.settings.look_up_timeout_s,
+            most_tags=self.settings.most_tags_looked_up,
+            routes=self.settings.routes,
+        )
+
+
+class Observer:
+    """Notes nothing: the plain relay."""
+
+    #: Sees each piece of the answer's body before the client gets it.
+    saw_piece: Callable[[bytes], None] | None = None
+
+    def __init__(self, passage: Passage, hooks: Hooks, tasks: Tasks) -> None:
+        self.passage = passage
+        self.hooks = hooks
+        self.tasks = tasks
+        self.id: UUID = uuid4()
+
+    async def request_body(self) -> Upload | None:
+        """The body to send; whatever must be known or durable before is done here."""
+        return self.passage.streamed_body()
+
+    async def saw_head(self, answer: ClientResponse) -> bytes:  # noqa: ARG002
+        """The answer's head came; returns what was read of its body already."""
+        return b""
+
+    async def saw_no_answer(self, outcome: Outcome, status: int) -> None:
+        """The exchange ended before any answer."""
+
+    async def saw_end(self, outcome: Outcome) -> None:
+        """The answer was relayed as far as it will be."""
+
+    def exchange(self, answer: ClientResponse, outcome: Outcome = Outcome.COMPLETED) -> Exchange:
+        return Exchange(
+            id=self.id,
+            operation=self.passage.operation,
+            client=self.passage.client,
+            answered_at=now(),
+            status=answer.status,
+            outcome=outcome,
+            content_digest=_named_digest(answer),
+            oci_tags=_oci_tags(answer),
+            request_id=self.request_id,
+        )
+
+    @property
+    def request_id(self) -> str:
+        return text_of(self.passage.headers, b"x-request-id")[:_LONGEST_REQUEST_ID]
+
+    async def record(self, exchange: Exchange) -> None:
+        """Hand an exchange over; goes on when the request is cancelled."""
+        await self.tasks.see_through(unharmed_work(self.hooks.record(exchange)), name="record")
+
+    def record_later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Hand an exchange over while the client goes on."""
+        self.tasks.start(unharmed_work(work), name="record")
+
+
+_Answer = TypeVar("_Answer")
+_Given = ParamSpec("_Given")
+
+
+def unharmed(hook: Callable[_Given, _Answer], *args: _Given.args, **kwargs: _Given.kwargs) -> _Answer | None:
+    """A hook's answer, or None when it failed: its faults must not reach the client."""
+    try:
+        return hook(*args, **kwargs)
+    except Exception:
+        log.exception("hook.failed")
+        return None
+
+
+async def unharmed_work(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("exchange.not_recorded")
+
+
+def _named_digest(answer: ClientResponse) -> Digest | None:
+    try:
+        return parse_digest(answer.headers.get("Docker-Content-Digest", ""))
+    except NameInvalid:
+        return None
+
+
+def _oci_tags(answer: ClientResponse) -> tuple[str, ...]:
+    joined = b",".join(values_of(answer.raw_headers, b"oci-tag")).decode("latin-1")
+    return tuple(tag.strip() for tag in joined.split(",") if tag.strip())
+
+
+def decoded(content: bytes | None, encoding: str) -> bytes | None:
+    """A body without its content-encoding, None when it is unknown or grows too large."""
+    if content is None or encoding in {"", "identity"}:
+        return content
+    if encoding not in {"gzip", "x-gzip"}:
+        return None
+    inflater = zlib.decompressobj(31)
+    try:
+        plain = inflater.decompress(content, LARGEST_MANIFEST_BYTES)
+    except zlib.error:
+        return None
+    return plain if inflater.eof else None
+
+
+def sha256_of(content: bytes) -> Digest:
+    return Digest(f"sha256:{hashlib.sha256(content).hexdigest()}")
+
+
+def parsed(content: bytes, content_type: str) -> Manifest | None:
+    try:
+        return parse_manifest(content, content_type)
+    except ManifestInvalid:
+        return None
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,213 @@
+"""Writes: noted before they are forwarded, recorded before the client sees the end of its answer."""
+
+from dataclasses import replace
+from typing import Final
+
+import structlog
+from aiohttp import ClientResponse
+
+from sidecar.chartfile import ChartUpload
+from sidecar.errors import StoreUnavailable
+from sidecar.exchange import Body, Exchange, Facts, Intent, Outcome
+from sidecar.manifest import LARGEST_MANIFEST_BYTES
+from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart, WriteBlob, WriteOperation
+from sidecar.proxy.facts import chart_path
+from sidecar.proxy.headers import text_of
+from sidecar.proxy.passage import Observer, decoded, now, parsed, sha256_of, unharmed
+from sidecar.proxy.refusals import Refused
+from sidecar.proxy.relay import ClientGone, Upload, read_whole
+from sidecar.proxy.upstream import FAULTS
+
+log = structlog.get_logger()
+
+_LARGEST_ERROR_BYTES: Final = 64 * 1024
+
+
+class _Write(Observer):
+    """A request that may be refused for want of room: the client waits until that is recorded."""
+
+    async def saw_head(self, answer: ClientResponse) -> bytes:
+        exchange = self.described(self.exchange(answer))
+        if exchange.succeeded:
+            await self.saw_success(exchange)
+            return b""
+        opening, outcome = await _read_error(answer)
+        content = decoded(opening[:_LARGEST_ERROR_BYTES], answer.headers.get("Content-Encoding", "").lower())
+        body = Body(content or b"", answer.headers.get("Content-Type", ""))
+        await self.record(replace(exchange, outcome=outcome, response_body=body))
+        return opening
+
+    async def saw_success(self, exchange: Exchange) -> None:
+        await self.record(exchange)
+
+    def described(self, exchange: Exchange) -> Exchange:
+        """The exchange with what was learnt from the request."""
+        return exchange
+
+
+class BlobWrite(_Write):
+    async def saw_head(self, answer: ClientResponse) -> bytes:
+        # Asking for credentials, or for an upload that is no more, is the usual course of things.
+        return b"" if answer.status in {401, 404, 416} else await super().saw_head(answer)
+
+    async def request_body(self) -> Upload | None:
+        self._saw_upload()
+        return await super().request_body()
+
+    async def saw_success(self, exchange: Exchange) -> None:
+        """A blob alone is no event."""
+
+    async def saw_end(self, outcome: Outcome) -> None:  # noqa: ARG002
+        self._saw_upload()
+
+    async def saw_no_answer(self, outcome: Outcome, status: int) -> None:  # noqa: ARG002
+        self._saw_upload()
+
+    def _saw_upload(self) -> None:
+        operation = self.passage.operation
+        assert isinstance(operation, WriteBlob)
+        unharmed(self.hooks.saw_upload, self.passage.client, operation.repository)
+
+
+class _IntendedWrite(_Write):
+    """A write that raises an event: noted before it is forwarded, recorded before it is answered."""
+
+    intent: Intent
+
+    async def note(self, *, request_body: Body | None = None, facts: Facts | None = None) -> None:
+        operation = self.passage.operation
+        assert isinstance(operation, WriteOperation)
+        self.intent = Intent(
+            id=self.id,
+            operation=operation,
+            client=self.passage.client,
+            opened_at=now(),
+            request_body=request_body,
+            facts=facts or Facts(),
+            request_id=self.request_id,
+        )
+        await self.open_intent()
+
+    async def open_intent(self) -> None:
+        try:
+            await self.hooks.open_intent(self.intent)
+        except StoreUnavailable as exc:
+            raise Refused("events cannot be kept right now; try again later", status=503) from exc
+        except Exception:  # a fault of ours must not refuse a push
+            log.exception("intent.not_opened", operation=type(self.intent.operation).__name__)
+
+    def described(self, exchange: Exchange) -> Exchange:
+        intent = self.intent
+        return replace(exchange, facts=intent.facts, request_body=intent.request_body, chart=intent.chart)
+
+    async def saw_no_answer(self, outcome: Outcome, status: int) -> None:
+        """Status 0 when the upstream may have done what it was asked for: the intent stays open then."""
+        exchange = Exchange(
+            id=self.id,
+            operation=self.passage.operation,
+            client=self.passage.client,
+            answered_at=now(),
+            status=status,
+            outcome=outcome,
+            request_id=self.request_id,
+        )
+        await self.record(self.described(exchange))
+
+
+class ManifestPut(_IntendedWrite):
+    async def request_body(self) -> Upload | None:
+        pieces, is_whole = await self._read_request()
+        content_type = text_of(self.passage.headers, b"content-type")
+        body = Body(b"".join(pieces), content_type) if is_whole else None
+        await self.note(request_body=body, facts=await self._facts(body) if body else None)
+        rest = None if is_whole else self.passage.request.content
+        return Upload(opening=pieces, rest=rest) if pieces else self.passage.streamed_body()
+
+    async def _read_request(self) -> tuple[list[bytes], bool]:
+        request = self.passage.request
+        if request.body_exists and (request.content_length or 0) > LARGEST_MANIFEST_BYTES:
+            return [], False
+        if self.passage.say_continue:
+            self.passage.say_continue()  # its content must be known before it is forwarded
+            self.passage.say_continue = None
+            self.passage.headers[:] = [p for p in self.passage.headers if p[0].lower() != b"expect"]
+        try:
+            return await read_whole(request.content, LARGEST_MANIFEST_BYTES)
+        except Exception as exc:
+            raise ClientGone(f"request body ended early: {type(exc).__name__}") from exc
+
+    async def _facts(self, body: Body) -> Facts:
+        operation = self.passage.operation
+        assert isinstance(operation, PutManifest)
+        manifest = parsed(body.content, body.content_type)
+        if not manifest:
+            return Facts()
+        look_ups = self.passage.look_ups()
+        wants_chart = self.hooks.wants_oci_chart(operation.repository)
+        return await look_ups.within_time(
+            look_ups.before_put(operation.repository, manifest, wants_chart=wants_chart)
+        )
+
+    def described(self, exchange: Exchange) -> Exchange:
+        exchange = super().described(exchange)
+        operation, body = self.passage.operation, exchange.request_body
+        assert isinstance(operation, PutManifest)
+        digest = exchange.content_digest or operation.reference.digest
+        if digest is None and body is not None:
+            digest = sha256_of(body.content)
+        return replace(exchange, content_digest=digest)
+
+
+class ManifestDelete(_IntendedWrite):
+    async def request_body(self) -> Upload | None:
+        operation = self.passage.operation
+        assert isinstance(operation, DeleteManifest)
+        look_ups = self.passage.look_ups()
+        wants_chart = self.hooks.wants_oci_chart(operation.repository)
+        facts = await look_ups.within_time(look_ups.before_delete(operation, wants_chart=wants_chart))
+        await self.note(facts=facts)
+        return self.passage.streamed_body()
+
+
+class ChartDelete(_IntendedWrite):
+    async def request_body(self) -> Upload | None:
+        operation = self.passage.operation
+        assert isinstance(operation, DeleteChart)
+        look_ups = self.passage.look_ups()
+        facts = await look_ups.within_time(look_ups.before_delete_chart(operation, self.passage.path))
+        await self.note(facts=facts)
+        return self.passage.streamed_body()
+
+
+class ChartPost(_IntendedWrite):
+    """Relayed as it comes; what it holds is noted before its last bytes let the upstream keep it."""
+
+    async def request_body(self) -> Upload | None:
+        content_type = text_of(self.passage.headers, b"content-type")
+        self._upload = ChartUpload(content_type, self.passage.settings.chart_form_fields)
+        await self.note()
+        request = self.passage.request
+        if not request.body_exists:
+            return None
+        return Upload(rest=request.content, tap=self, say_continue=self.passage.say_continue)
+
+    def feed(self, piece: bytes) -> None:
+        self._upload.feed(piece)
+
+    async def before_last(self) -> None:
+        operation = self.passage.operation
+        assert isinstance(operation, UploadChart)
+        if found := self._upload.finish():
+            path = chart_path(self.passage.settings.routes, operation.tenant, found.name, found.version)
+            chart = found.chart(path=path)
+            self.intent = replace(self.intent, chart=chart, chart_digest=found.digest)
+            await self.open_intent()
+
+
+async def _read_error(answer: ClientResponse) -> tuple[bytes, Outcome]:
+    """The beginning of a refusal, which says why."""
+    try:
+        pieces, _ = await read_whole(answer.content, _LARGEST_ERROR_BYTES)
+    except FAULTS:
+        return b"", Outcome.UPSTREAM_FAILED
+    return b"".join(pieces), Outcome.COMPLETED

@@ -1,0 +1,60 @@
+"""The proxy alone in a process of its own, with every operation observed and nothing kept.
+
+python -m tests.wire.proxy_process UPSTREAM_URL PORT [uvloop]
+"""
+
+import asyncio
+import sys
+
+from aiohttp import web
+
+from sidecar.exchange import Client, Exchange, Intent
+from sidecar.names import Repository
+from sidecar.operation import Operation
+from sidecar.proxy import Hooks, Proxy, ProxySettings
+
+
+async def _open_intent(intent: Intent) -> None:
+    pass
+
+
+async def _record(exchange: Exchange) -> None:
+    pass
+
+
+def _is_observed(operation: Operation) -> bool:
+    return True
+
+
+def _wants_oci_chart(repository: Repository) -> bool:
+    return False
+
+
+def _saw(client: Client, repository: Repository) -> None:
+    pass
+
+
+async def serve(upstream_url: str, port: int) -> None:
+    hooks = Hooks(
+        is_observed=_is_observed,
+        wants_oci_chart=_wants_oci_chart,
+        open_intent=_open_intent,
+        record=_record,
+        saw_blob=_saw,
+        saw_upload=_saw,
+    )
+    proxy = Proxy(ProxySettings(registry_url=upstream_url, chart_repository_url=upstream_url), hooks)
+    await proxy.start()
+    runner = web.ServerRunner(proxy.server())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    if "uvloop" in sys.argv:
+        import uvloop
+
+        uvloop.run(serve(sys.argv[1], int(sys.argv[2])))
+    else:
+        asyncio.run(serve(sys.argv[1], int(sys.argv[2])))
