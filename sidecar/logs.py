@@ -53,8 +53,11 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     )
     logging.getLogger().handlers = [handler]
     logging.captureWarnings(capture=True)
-    # Its lines hold paths and queries as clients sent them; the proxy says what there is to say.
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    # Their lines repeat what clients send, paths and queries too; the stages say what there is to say.
+    for name in ("aiohttp.access", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # One warning for each malformed form: clients could fill the log with them.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 def set_level(level: str) -> None:
