@@ -27,7 +27,7 @@ from sidecar.proxy.headers import RawHeader, text_of
 from sidecar.proxy.identity import client_of, is_trusted
 from sidecar.proxy.interface import Hooks, ProxySettings, TlsChoice
 from sidecar.proxy.observers import observer_of
-from sidecar.proxy.passage import Observer, Passage, unharmed
+from sidecar.proxy.passage import Observer, Passage, unharmed, unharmed_work
 from sidecar.proxy.refusals import Refused, refuse
 from sidecar.proxy.relay import ClientGone, RelayedResponse, Upload, break_off, relay_body, taken, write_raw
 from sidecar.proxy.tasks import Tasks
@@ -134,14 +134,6 @@ class Proxy:
         await self._tasks.finish(limit_s)
         if self._connections:
             await self._connections.close()
-
-    async def probe_registry(self) -> str:
-        """Why the registry does not answer; empty when it does."""
-        return await self._registry.probe("/v2/")
-
-    async def probe_chart_repository(self) -> str:
-        """Why the chart repository does not answer; empty when it does, or when there is none."""
-        return await self._charts.probe("/health") if self._charts else ""
 
     @property
     def requests_in_flight(self) -> int:
@@ -263,6 +255,8 @@ class Proxy:
         self, passage: Passage, observer: Observer, answer: ClientResponse
     ) -> web.StreamResponse:
         opening = await observer.saw_head(answer)
+        if answer.status < 400:
+            self._lend_credentials(passage)
         response = self._response(passage, answer)
         outcome = Outcome.COMPLETED
         try:
@@ -279,6 +273,14 @@ class Proxy:
             break_off(passage.request)
         await observer.saw_end(outcome)
         return response
+
+    def _lend_credentials(self, passage: Passage) -> None:
+        """An open intent can only be settled by asking the upstream as somebody it knows."""
+        authorization = text_of(passage.headers, b"authorization")
+        wanted = bool(authorization) and unharmed(self._hooks.wants_credentials, passage.operation)
+        if wanted:
+            asking = self._hooks.reconcile_as(passage.operation, authorization)
+            self._tasks.start(unharmed_work(asking), name="reconcile")
 
     def _response(self, passage: Passage, answer: ClientResponse) -> RelayedResponse:
         kept = headers_of.end_to_end(answer.raw_headers)

@@ -25,6 +25,14 @@ PRIVATE_NETWORKS: Final[tuple[Network, ...]] = tuple(
 )
 
 
+def _wants_none(_: Operation) -> bool:
+    return False
+
+
+async def _takes_none(_: Operation, __: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """What happens beside the relaying."""
@@ -42,6 +50,10 @@ class Hooks:
     saw_blob: Callable[[Client, Repository], None]
     #: A step of a blob upload began or ended.
     saw_upload: Callable[[Client, Repository], None]
+    #: Whether the Authorization of an accepted request of this kind is of use to `reconcile_as`.
+    wants_credentials: Callable[[Operation], bool] = _wants_none
+    #: Gets it once, beside the request, and must not keep it.
+    reconcile_as: Callable[[Operation, str], Awaitable[None]] = _takes_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,7 +131,7 @@ async def unharmed_work(work: Awaitable[None]) -> None:
     try:
         await work
     except Exception:
-        log.exception("exchange.not_recorded")
+        log.exception("hook.failed")
 
 
 def _named_digest(answer: ClientResponse) -> Digest | None:

@@ -216,16 +216,6 @@ class Upstream:
         host = (url.raw_authority or "").rpartition("@")[2].encode()
         return base, Call(method=method, target=url.raw_path_qs, headers=[(b"Host", host)])
 
-    async def probe(self, target: str) -> str:
-        """Why there is no answer below 500; empty when there is one."""
-        host = (URL(self.url).raw_authority or "").encode()
-        try:
-            answer = await self.send(Call(method="GET", target=target, headers=[(b"Host", host)]))
-        except UpstreamUnavailable as exc:
-            return str(exc)
-        answer.close()
-        return f"answers with {answer.status}" if answer.status >= 500 else ""
-
     async def _send_once(self, call: Call) -> ClientResponse:
         if not call.is_repeatable:
             return await self._request(self._connections.fresh, call)

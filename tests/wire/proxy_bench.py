@@ -17,9 +17,9 @@ from aiohttp import web
 
 os.environ.setdefault("BODY_GIB", "2")
 
-from tests.support.process import free_port, wait_until
+from tests.support.process import free_port
 from tests.support.raw_upstream import connect
-from tests.wire.test_memory import BODY_BYTES, BLOB, MIB, ProxyProcess, Storage, download, upload
+from tests.wire.test_memory import BLOB, BODY_BYTES, MIB, ProxyProcess, Storage, download, upload
 
 _REQUESTS = 4000
 _AT_ONCE = 32

@@ -183,10 +183,14 @@ async def test_upstream_that_does_not_read_stops_the_client(start_proxy: StartPr
             b"PATCH /v2/a/b/blobs/uploads/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n"
         )
         sent_bytes = 0
+
+        async def send() -> None:
+            nonlocal sent_bytes
+            while True:
+                await client.send(BLOCK)
+                sent_bytes += len(BLOCK)
+
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.7):
-                while True:
-                    await client.send(BLOCK)
-                    sent_bytes += len(BLOCK)
+            await asyncio.wait_for(send(), 0.7)
         assert sent_bytes < ALLOWED_BYTES
         client.reset()

@@ -1,0 +1,32 @@
+import pytest
+
+from sidecar.proxy.upstream import Call, Connections, Upstream
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("http://registry:5000", "http://registry:5000"),
+        ("http://registry:5000/", "http://registry:5000"),
+        ("http://user:pass@registry:5000/a%2Fb/?x=1#f", "http://registry:5000/a%2Fb"),
+        ("https://[::1]:5000", "https://[::1]:5000"),
+    ],
+)
+async def test_url_of_an_upstream_is_its_base(url: str, base: str) -> None:
+    connections = Connections()
+    assert Upstream(url, connections, connect_timeout_s=1).url == base
+    await connections.close()
+
+
+async def test_elsewhere_asks_without_credentials() -> None:
+    connections = Connections()
+    upstream = Upstream("http://registry", connections, connect_timeout_s=1)
+    other, call = upstream.elsewhere("https://u:p@s3.example.com:8443/b%2Fc?sig=%2F", method="GET")
+    assert other.url == "https://s3.example.com:8443"
+    assert (call.target, call.headers) == ("/b%2Fc?sig=%2F", [(b"Host", b"s3.example.com:8443")])
+    await connections.close()
+
+
+@pytest.mark.parametrize(("method", "repeatable"), [("GET", True), ("HEAD", True), ("DELETE", False)])
+def test_only_reads_may_be_repeated(method: str, *, repeatable: bool) -> None:
+    assert Call(method=method, target="/", headers=[]).is_repeatable is repeatable
