@@ -1,0 +1,47 @@
+"""What figures are measured on: a real registry, the sidecar in front of it as a process, a receiver."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.images import Artifact, build_image, upload
+from tests.support.process import is_installed
+from tests.support.servers import Registry, Sidecar, Version, policy
+
+Json = dict[str, Any]
+
+PROJECT = "prj"
+REPOSITORY = f"{PROJECT}/app"
+DATABASE = Path("data") / "sidecar.db"  #: below the folder of a sidecar
+
+
+@contextmanager
+def a_folder() -> Iterator[Path]:
+    """Where TMPDIR says; a file system in memory makes flushes free and figures of them untrue."""
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def a_registry(folder: Path, *, settings: Mapping[str, Any] | None = None) -> Registry:
+    version: Version = "3" if is_installed("registry") else "2.8"
+    return Registry(folder, version=version, storage="filesystem", settings=settings)
+
+
+def a_sidecar(folder: Path, *, registry: str, addresses: Sequence[str], **settings: Any) -> Sidecar:
+    """With one policy for each address, `receiver-0` and so on, of all events of the project."""
+    policies = [policy(address) | {"name": f"receiver-{n}"} for n, address in enumerate(addresses)]
+    projects = [{"name": PROJECT, "webhook_policies": policies}] if policies else []
+    return Sidecar(folder, registry=registry, projects=projects, settings=settings)
+
+
+def policy_id(number: int) -> str:
+    return f"{PROJECT}/receiver-{number}"
+
+
+def an_image_in(registry: Registry) -> Artifact:
+    """An image that is in REPOSITORY already: its manifest can be put under further tags."""
+    image = build_image("bench")
+    upload(image, registry_url=registry.url, repository=REPOSITORY, tag="base")
+    return image
