@@ -25,19 +25,18 @@ from sidecar.dispatcher.dispatcher import Dispatcher
 from sidecar.errors import StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.pipeline import Pipeline
-from sidecar.place import probe
 from sidecar.proxy.handler import Proxy
 from sidecar.proxy.interface import Hooks
 from sidecar.reconciler import Reconciler
 from sidecar.reload import Watcher
 from sidecar.store.outbox import Outbox
+from sidecar.store.schema import DATABASE_FILE
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Figures, Store
 from sidecar.workers import RUN_VARIABLE, Workers, main_process_ended
 
 log = structlog.get_logger()
 
-_DATABASE_FILE: Final = "sidecar.db"
 #: Less than Kubernetes' 30 s, so that the store is closed before SIGKILL.
 _GRACE_S: Final = 20.0
 _DISPATCHER_GRACE_S: Final = 5.0
@@ -84,7 +83,7 @@ class App:
         self._lost = 0
         self._metrics = Metrics()
         self._workers = Workers(config_path, run)
-        self._database = SqliteDatabase(settings.data_volume / _DATABASE_FILE)
+        self._database = SqliteDatabase(settings.data_volume / DATABASE_FILE)
         self._store = Store(self._database)
         self._outbox = Outbox(self._database)
         self._pipeline = Pipeline(
@@ -94,6 +93,7 @@ class App:
             run=run,
             on_event=self._metrics.event_recorded,
         )
+        self._reconciler = self._make_reconciler()
         self._proxy = Proxy(wiring.proxy_settings(settings), self._hooks())
         self._dispatcher: Dispatcher | None = None
         self._watcher = Watcher(
@@ -191,6 +191,8 @@ class App:
             record=pipeline.record,
             saw_blob=pipeline.saw_blob,
             saw_upload=pipeline.saw_upload,
+            wants_credentials=self._reconciler.wants_credentials,
+            reconcile_as=self._reconciler.reconcile_as,
         )
 
     def _make_dispatcher(self) -> Dispatcher:
@@ -212,7 +214,7 @@ class App:
             store_up=lambda: float(not self._store.health.error),
         )
 
-    def _reconciler(self) -> Reconciler:
+    def _make_reconciler(self) -> Reconciler:
         return Reconciler(
             self._store,
             self._pipeline,
@@ -224,16 +226,12 @@ class App:
 
     def _readiness(self) -> Readiness:
         checks = {
-            "registry": Check(lambda: probe(wiring.registry_place(self._settings))),
+            "registry": Check(self._proxy.probe_registry),
             "store": Check(self._probe_store, is_required=self._settings.strict),
         }
         if self._settings.chart_repository:
-            checks["chart_repository"] = Check(self._probe_charts, is_required=False)
+            checks["chart_repository"] = Check(self._proxy.probe_chart_repository, is_required=False)
         return Readiness(checks, is_draining=self._stopping.is_set)
-
-    async def _probe_charts(self) -> str:
-        place = wiring.charts_place(self._settings)
-        return await probe(place) if place else ""
 
     async def _probe_store(self) -> str:
         return self._store.health.error
@@ -247,19 +245,19 @@ class App:
             _every(_RIPEN_EVERY_S, self._pipeline.ripen),
             _every(_FIGURES_EVERY_S, self._look_at_figures),
             _every(_PRUNE_EVERY_S, self._prune),
-            self._reconcile(self._reconciler()),
+            self._reconcile(),
         ]
         if self._settings.workers > 1:
             work.append(self._watch_other_workers())
         return work
 
-    async def _reconcile(self, reconciler: Reconciler) -> None:
+    async def _reconcile(self) -> None:
         """Settle open intents; rarely once asking has not helped for a while."""
         wait_s = _RECONCILE_EVERY_S
         while True:
             remaining = 0
             with _trouble_is_logged("reconcile"):
-                remaining = await reconciler.reconcile()
+                remaining = await self._reconciler.reconcile()
             wait_s = min(wait_s * 1.2, _RECONCILE_RARELY_S) if remaining else _RECONCILE_EVERY_S
             await asyncio.sleep(wait_s)
 
@@ -272,8 +270,9 @@ class App:
     async def _prune(self) -> None:
         now = datetime.now(UTC)
         await self._store.forget_traces(before=now - _TRACES_KEPT)
-        kept = timedelta(days=self._settings.notification.retention_days)
-        while await self._outbox.prune(before=now - kept):
+        notification = self._settings.notification
+        before = now - timedelta(days=notification.retention_days)
+        while await self._outbox.prune(before=before, most_per_policy=notification.retention_count):
             pass  # each step is a transaction of its own, others come between
 
     async def _watch_other_workers(self) -> None:

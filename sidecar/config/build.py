@@ -84,6 +84,7 @@ def _notification(section: model.NotificationSection) -> Notification:
         retry_waits_s=None if waits is None else tuple(waits),
         target_concurrency=section.target_concurrency,
         retention_days=section.retention_days,
+        retention_count=section.retention_count,
     )
 
 

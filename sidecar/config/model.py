@@ -69,6 +69,7 @@ class NotificationSection(Section):
     retry_waits_s: Annotated[list[RetryWait], Field(min_length=1)] | None = None
     target_concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
     retention_days: Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False)] = 7.0
+    retention_count: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
 
 
 class EventsSection(Section):

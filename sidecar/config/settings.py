@@ -40,6 +40,7 @@ class Notification:
     retry_waits_s: tuple[float, ...] | None = None  #: None = the schedule of the dispatcher
     target_concurrency: int = 8  #: attempts under way to one target
     retention_days: float = 7.0  #: how long finished deliveries are kept
+    retention_count: int = 1000  #: and how many of each policy, the newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ Sources: OWASP SSRF prevention cheat sheet; GHSA-33p6-fx42-7rf5 (Harbor's test e
 
 import re
 import socket
+import ssl
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class Dial:
     host: str  #: of the target, as its address names it
     address: str = ""  #: last address dialled, or the other end of the connection that was reused
     refused: str = ""  #: why the guard refused an address
+    tls: ssl.SSLObject | None = None  #: of the connection that the answer came over
 
 
 DIAL: ContextVar[Dial] = ContextVar("dial")

@@ -44,9 +44,10 @@ class _Response(aiohttp.ClientResponse):
     """Notes the other end of its connection, which aiohttp forgets once the answer has been read."""
 
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        peer = connection.transport.get_extra_info("peername") if connection.transport else None
-        if peer:
-            DIAL.get().address = format_address(peer[0], peer[1])
+        if connection.transport:
+            DIAL.get().tls = connection.transport.get_extra_info("ssl_object")
+            if peer := connection.transport.get_extra_info("peername"):
+                DIAL.get().address = format_address(peer[0], peer[1])
         return await super().start(connection)
 
 

@@ -72,24 +72,25 @@ class Ledger:
             (str(event.id), event.type, event.repository.full_name, occurred_at, event_to_json(event)),
         )
         for delivery in deliveries:
-            self._store_delivery(delivery, next_attempt_at)
+            self._store_delivery(delivery, event.repository.project, next_attempt_at)
             self._sql.execute(
                 "INSERT INTO last_triggered (policy_id, event_type, at) VALUES (?, ?, ?) "
                 "ON CONFLICT (policy_id, event_type) DO UPDATE SET at = max(at, excluded.at)",
                 (delivery.target.policy_id, event.type, occurred_at),
             )
 
-    def _store_delivery(self, delivery: Delivery, next_attempt_at: datetime) -> None:
+    def _store_delivery(self, delivery: Delivery, project: str, next_attempt_at: datetime) -> None:
         self._sql.execute(
-            "INSERT INTO deliveries (id, event_id, event_type, policy_id, target_index, repository, "
+            "INSERT INTO deliveries (id, event_id, event_type, policy_id, target_index, project, repository, "
             "content_type, body, state, created_at, next_attempt_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
             (
                 str(delivery.id),
                 str(delivery.event_id),
                 delivery.event_type,
                 delivery.target.policy_id,
                 delivery.target.index,
+                project,
                 delivery.repository,
                 delivery.content_type,
                 delivery.body,

@@ -26,6 +26,7 @@ from sidecar.store.sqlite import SqliteDatabase
 
 StoredCallback = Callable[[frozenset[TargetKey]], None]
 
+_PRUNED_AT_ONCE: Final = 500
 _CLAIM: Final = """
 SELECT seq, id, event_id, event_type, policy_id, target_index, repository, body, content_type, created_at,
        failures, attempts
@@ -158,23 +159,60 @@ class Outbox:
 
         return await self._database.read(work)
 
-    async def prune(self, *, before: datetime) -> int:
-        """Forget deliveries that ended before then, with their events and attempts; in small steps."""
+    async def prune(self, *, before: datetime, most_per_policy: int) -> int:
+        """Forget some finished deliveries, with their attempts and events; 0 when no more are to be forgotten.
 
-        def work(sql: sqlite3.Connection) -> int:
-            rows = sql.execute(
-                "SELECT seq, id, event_id FROM deliveries WHERE finished_at < ? LIMIT 500", (seconds(before),)
-            ).fetchall()
-            sql.executemany("DELETE FROM attempts WHERE delivery_id = ?", ((row[1],) for row in rows))
-            sql.executemany("DELETE FROM deliveries WHERE seq = ?", ((row[0],) for row in rows))
-            sql.executemany(
-                "DELETE FROM events WHERE id = ?1 "
-                "AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event_id = ?1)",
-                ((row[2],) for row in rows),
-            )
-            return len(rows)
+        before            those that ended before then go
+        most_per_policy   of those that are left, the newest of each policy stay
 
-        return await self._database.write(work)
+        `last_triggered` stays whatever goes.
+        """
+        doomed = await self._database.read(
+            lambda sql: _doomed(sql, before=seconds(before), most=most_per_policy)
+        )
+        if not doomed:
+            return 0
+        await self._database.write(lambda sql: _forget(sql, doomed))
+        return len(doomed)
+
+
+def _doomed(sql: sqlite3.Connection, *, before: float, most: int) -> list[int]:
+    """Which deliveries to forget next, a few hundred at most."""
+    policy = ""
+    # One step of the index for each policy, however many deliveries are kept.
+    while row := sql.execute(
+        "SELECT policy_id FROM deliveries WHERE finished_at IS NOT NULL AND policy_id > ? "
+        "ORDER BY policy_id LIMIT 1",
+        (policy,),
+    ).fetchone():
+        policy = row[0]
+        if doomed := _doomed_of(sql, policy, before=before, most=most):
+            return doomed
+    return []
+
+
+def _doomed_of(sql: sqlite3.Connection, policy: str, *, before: float, most: int) -> list[int]:
+    rows = sql.execute(
+        "SELECT seq FROM deliveries WHERE policy_id = ?1 AND finished_at < ?2 "
+        "UNION ALL SELECT seq FROM (SELECT seq FROM deliveries WHERE policy_id = ?1 AND finished_at >= ?2 "
+        "ORDER BY finished_at DESC, seq DESC LIMIT -1 OFFSET ?3) LIMIT ?4",
+        (policy, before, most, _PRUNED_AT_ONCE),
+    )
+    return [seq for (seq,) in rows.fetchall()]
+
+
+def _forget(sql: sqlite3.Connection, doomed: list[int]) -> None:
+    rows = sql.execute(
+        "SELECT seq, id, event_id FROM deliveries WHERE seq IN (SELECT value FROM json_each(?)) "
+        "AND finished_at IS NOT NULL",  # one may have been sent again meanwhile
+        (json.dumps(doomed),),
+    ).fetchall()
+    sql.executemany("DELETE FROM attempts WHERE delivery_id = ?", ((row[1],) for row in rows))
+    sql.executemany("DELETE FROM deliveries WHERE seq = ?", ((row[0],) for row in rows))
+    sql.executemany(
+        "DELETE FROM events WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event_id = ?1)",
+        ((row[2],) for row in rows),
+    )
 
 
 def _insert_attempt(sql: sqlite3.Connection, attempt: Attempt) -> None:

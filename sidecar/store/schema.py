@@ -5,6 +5,8 @@ Times are Unix seconds (REAL, UTC). Repositories are full names. Events travel a
 
 from typing import Final
 
+DATABASE_FILE: Final = "sidecar.db"  #: below data_volume
+
 _FIRST: Final = """
 CREATE TABLE intents (
     id TEXT PRIMARY KEY,
@@ -64,7 +66,7 @@ CREATE TABLE repositories (
 ) WITHOUT ROWID;
 
 CREATE TABLE events (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: whoever follows events goes by it
     id TEXT NOT NULL UNIQUE,
     type TEXT NOT NULL,
     repository TEXT NOT NULL,
@@ -80,6 +82,7 @@ CREATE TABLE deliveries (
     event_type TEXT NOT NULL,
     policy_id TEXT NOT NULL,
     target_index INTEGER NOT NULL,
+    project TEXT NOT NULL,
     repository TEXT NOT NULL,
     content_type TEXT NOT NULL,
     body BLOB NOT NULL,
@@ -95,7 +98,11 @@ CREATE INDEX deliveries_waiting ON deliveries (policy_id, target_index, next_att
     WHERE state = 'waiting';
 CREATE INDEX deliveries_sending ON deliveries (seq) WHERE state = 'sending';
 CREATE INDEX deliveries_event ON deliveries (event_id);
-CREATE INDEX deliveries_finished ON deliveries (finished_at) WHERE finished_at IS NOT NULL;
+-- For lists: what is asked for stands in the index, so that a million bodies are not read to find ten.
+CREATE INDEX deliveries_created ON deliveries (created_at, policy_id, project, event_type);
+CREATE INDEX deliveries_finished ON deliveries (finished_at, state, policy_id, project, event_type)
+    WHERE finished_at IS NOT NULL;
+CREATE INDEX deliveries_policy_finished ON deliveries (policy_id, finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE attempts (
     delivery_id TEXT NOT NULL,

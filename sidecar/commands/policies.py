@@ -1,0 +1,128 @@
+"""`sidecar policies`: who hears of what, what waits for them, when they last heard."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sidecar.commands.common import (
+    config_option,
+    database,
+    echo_json,
+    host_of,
+    json_option,
+    read_settings,
+    rfc3339,
+)
+from sidecar.commands.text import echo_lines, table, when
+from sidecar.config import Settings
+from sidecar.delivery import TargetKey
+from sidecar.event import EventType
+from sidecar.policy import Target, WebhookPolicy
+from sidecar.store.history import History
+
+_TARGETS = ("POLICY", "ENABLED", "TARGET", "FORMAT", "AUTH", "SIGNED", "VERIFIED", "WAITING")
+_TRIGGERED = ("POLICY", "EVENT TYPE", "LAST TRIGGERED (UTC)")
+
+
+@click.command("policies")
+@config_option
+@json_option
+def command(config: Path, *, as_json: bool) -> None:
+    """List webhook policies, what waits for them and what they last heard of."""
+    settings = read_settings(config)
+    with database(settings) as connection:
+        history = History(connection)
+        if as_json:
+            echo_json(_document(settings, history))
+        elif settings.policies:
+            _show(settings, history)
+        else:
+            click.echo("No webhook policies: no event is delivered to anyone.")
+
+
+def _show(settings: Settings, history: History) -> None:
+    if not settings.notification.enabled:
+        click.echo("Webhooks are switched off (notification.enabled).\n")
+    rows = [row for policy in settings.policies for row in _target_rows(policy, history)]
+    echo_lines(table([_TARGETS, *rows]))
+    click.echo()
+    echo_lines(table([_TRIGGERED, *(row for policy in settings.policies for row in _last(policy, history))]))
+
+
+def _target_rows(policy: WebhookPolicy, history: History) -> list[tuple[str, ...]]:
+    return [
+        (
+            policy.id,
+            _yes(policy.enabled),
+            host_of(target),
+            _format(target),
+            _yes(bool(target.auth_header)),
+            _yes(bool(target.secret)),
+            _yes(_is_verified(target)),
+            str(history.waiting(TargetKey(policy_id=policy.id, index=index))),
+        )
+        for index, target in enumerate(policy.targets)
+    ]
+
+
+def _last(policy: WebhookPolicy, history: History) -> list[tuple[str, ...]]:
+    last = history.last_triggered(policy.id)
+    return [
+        (policy.id, kind, when(last[kind]) if kind in last else "never")
+        for kind in EventType
+        if kind in policy.event_types or kind in last
+    ]
+
+
+def _format(target: Target) -> str:
+    return target.payload_format if target.type == "http" else target.type
+
+
+def _is_verified(target: Target) -> bool:
+    """Whether the other end must prove who it is."""
+    return target.address.startswith("https:") and not target.skip_cert_verify
+
+
+def _yes(claim: bool) -> str:  # noqa: FBT001  # a value to be shown
+    return "yes" if claim else "no"
+
+
+def _document(settings: Settings, history: History) -> dict[str, Any]:
+    return {
+        "enabled": settings.notification.enabled,
+        "policies": [_policy(policy, history) for policy in settings.policies],
+    }
+
+
+def _policy(policy: WebhookPolicy, history: History) -> dict[str, Any]:
+    last = history.last_triggered(policy.id)
+    targets = [_target(policy, index, history) for index in range(len(policy.targets))]
+    return {
+        "id": policy.id,
+        "project": policy.project,
+        "name": policy.name,
+        "enabled": policy.enabled,
+        "event_types": sorted(policy.event_types),
+        "repositories": list(policy.repositories),
+        "tags": list(policy.tags),
+        "targets": targets,
+        "waiting": sum(target["waiting"] for target in targets),
+        "last_triggered": {
+            kind: rfc3339(last.get(kind)) for kind in sorted(policy.event_types | last.keys())
+        },
+    }
+
+
+def _target(policy: WebhookPolicy, index: int, history: History) -> dict[str, Any]:
+    target = policy.targets[index]
+    return {
+        "index": index,
+        "type": target.type,
+        "host": host_of(target),
+        "payload_format": target.payload_format if target.type == "http" else None,
+        "auth": bool(target.auth_header),
+        "signed": bool(target.secret),
+        "cert_verified": _is_verified(target),
+        "waiting": history.waiting(TargetKey(policy_id=policy.id, index=index)),
+    }

@@ -1,0 +1,23 @@
+"""`sidecar serve`: run in the foreground."""
+
+import sys
+from pathlib import Path
+
+import click
+import structlog
+
+from sidecar import logs
+from sidecar.commands.common import config_option, read_settings
+
+
+@click.command("serve")
+@config_option
+def command(config: Path) -> None:
+    """Run in the foreground until SIGTERM."""
+    settings = read_settings(config)
+    logs.configure(settings.log_level)
+    for notice in settings.notices:
+        structlog.get_logger().warning("config.not_in_effect", notice=notice)
+    from sidecar.app import run  # noqa: PLC0415 - mistakes are told without waiting for it
+
+    sys.exit(run(settings, config))
