@@ -13,6 +13,7 @@ import httpx
 from sidecar.policy import Secret
 
 _TIMEOUT_S: Final = 10.0
+_PROBE_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +35,13 @@ class Place:
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """How an upstream's certificate is verified: by that bundle, or the system's."""
     return ssl.create_default_context(cafile=ca_file)
+
+
+async def probe(place: Place) -> str:
+    """Why an upstream cannot be reached, "" when it can; any answer will do, 401 too."""
+    try:
+        async with place.client() as http:
+            await http.get(f"{place.url}/v2/", timeout=_PROBE_TIMEOUT_S)
+    except (httpx.HTTPError, OSError) as exc:
+        return f"does not answer: {type(exc).__name__}"
+    return ""
