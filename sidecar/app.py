@@ -25,6 +25,7 @@ from sidecar.dispatcher.dispatcher import Dispatcher
 from sidecar.errors import StoreUnavailable
 from sidecar.metrics import Metrics
 from sidecar.pipeline import Pipeline
+from sidecar.place import probe
 from sidecar.proxy.handler import Proxy
 from sidecar.proxy.interface import Hooks
 from sidecar.reconciler import Reconciler
@@ -226,12 +227,16 @@ class App:
 
     def _readiness(self) -> Readiness:
         checks = {
-            "registry": Check(self._proxy.probe_registry),
+            "registry": Check(lambda: probe(wiring.registry_place(self._settings))),
             "store": Check(self._probe_store, is_required=self._settings.strict),
         }
         if self._settings.chart_repository:
-            checks["chart_repository"] = Check(self._proxy.probe_chart_repository, is_required=False)
+            checks["chart_repository"] = Check(self._probe_charts, is_required=False)
         return Readiness(checks, is_draining=self._stopping.is_set)
+
+    async def _probe_charts(self) -> str:
+        place = wiring.charts_place(self._settings)
+        return await probe(place) if place else ""
 
     async def _probe_store(self) -> str:
         return self._store.health.error
