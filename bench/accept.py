@@ -16,10 +16,10 @@ from typing import Final
 from uuid import uuid4
 
 from bench.figures import Figure, percentile
-from bench.load import Elsewhere, Outcome, Plan, elsewhere, run_plan
+from bench.load import NUMBER, Elsewhere, Outcome, Plan, elsewhere, run_plan
 from bench.receiver import FastReceiver
 from bench.scale import Scale
-from bench.stack import PROJECT, REPOSITORY, a_folder, a_registry, a_sidecar, an_image_in
+from bench.stack import PROJECT, REPOSITORY, a_folder, a_registry, a_sidecar, an_image, an_image_in
 from sidecar.exchange import Body, Client, Exchange, Intent
 from sidecar.exchange import Outcome as HowItEnded
 from sidecar.names import parse_reference, parse_repository
@@ -29,7 +29,7 @@ from sidecar.policy import Project, Target, WebhookPolicy
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
-from tests.support.images import Artifact, build_image
+from tests.support.images import Artifact
 from tests.support.servers import Sidecar
 
 TITLE: Final = "accept: events accepted per second, each flushed to the disk before the client has its answer"
@@ -98,7 +98,7 @@ def a_push(
     seconds: float = 0,
     pause_s: float = 0,
 ) -> Plan:
-    """The image's manifest under one new tag after the other."""
+    """One image after the other, each with a tag and a digest of its own."""
     return Plan(
         port=port,
         method="PUT",
@@ -138,13 +138,15 @@ class _Pushes:
     """Exchanges as the proxy would hand them over."""
 
     image: Artifact
-    tags: Iterator[int]
+    numbers: Iterator[int]
 
     async def push(self, pipeline: Pipeline) -> None:
+        number = next(self.numbers)
         operation = PutManifest(
-            parse_repository(REPOSITORY, default_project="library"), parse_reference(f"t{next(self.tags)}")
+            parse_repository(REPOSITORY, default_project="library"), parse_reference(f"t{number}")
         )
-        body = Body(self.image.manifest, self.image.media_type)
+        manifest = self.image.manifest.replace(NUMBER, b"%08d" % number)
+        body = Body(manifest, self.image.media_type)
         intent = Intent(
             id=uuid4(), operation=operation, client=_CLIENT, opened_at=datetime.now(UTC), request_body=body
         )
@@ -165,7 +167,7 @@ async def _accept(path: Path, seconds: float) -> float:
     database = SqliteDatabase(path)
     database.open()
     pipeline = Pipeline(Store(database), Outbox(database), _settings(), run="bench")
-    pushes = _Pushes(build_image("bench"), count())
+    pushes = _Pushes(an_image(), count())
     begun_at, done = time.monotonic(), 0
 
     async def client() -> None:

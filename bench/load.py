@@ -14,6 +14,8 @@ from typing import Final, ParamSpec, TypeVar
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _BODILESS: Final = frozenset({204, 304})
 _LIMIT_S: Final = 300.0
+#: In a body: as long as what it becomes.
+NUMBER: Final = b"@NUMBER@"
 #: Without it distribution answers 404 for an OCI manifest.
 _ACCEPT: Final = "application/vnd.oci.image.manifest.v1+json"
 
@@ -23,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Requests to one server; `{n}` in the path becomes the request's number."""
+    """Requests to one server; `{n}` in the path and NUMBER in the body become the request's number."""
 
     port: int
     method: str = "GET"
@@ -41,7 +43,8 @@ class Plan:
             f"Content-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n" if self.body else ""
         )
         headers = f"Host: 127.0.0.1:{self.port}\r\nAccept: {_ACCEPT}\r\n{about_body}"
-        return f"{self.method} {path} HTTP/1.1\r\n{headers}\r\n".encode() + self.body
+        body = self.body.replace(NUMBER, b"%08d" % number)
+        return f"{self.method} {path} HTTP/1.1\r\n{headers}\r\n".encode() + body
 
 
 @dataclass(slots=True, kw_only=True)

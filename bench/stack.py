@@ -1,12 +1,14 @@
 """What figures are measured on: a real registry, the sidecar in front of it as a process, a receiver."""
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.images import Artifact, build_image, upload
+from bench.load import NUMBER
+from tests.support.images import Artifact, build_image, encode, upload
 from tests.support.process import is_installed
 from tests.support.servers import Registry, Sidecar, Version, policy
 
@@ -40,8 +42,15 @@ def policy_id(number: int) -> str:
     return f"{PROJECT}/receiver-{number}"
 
 
-def an_image_in(registry: Registry) -> Artifact:
-    """An image that is in REPOSITORY already: its manifest can be put under further tags."""
+def an_image() -> Artifact:
+    """An image with NUMBER in its manifest, so that each push can be of a digest of its own."""
     image = build_image("bench")
+    document = json.loads(image.manifest) | {"annotations": {"number": NUMBER.decode()}}
+    return Artifact(manifest=encode(document), media_type=image.media_type, blobs=image.blobs)
+
+
+def an_image_in(registry: Registry) -> Artifact:
+    """An image whose blobs are in REPOSITORY, and itself under the tag `base`."""
+    image = an_image()
     upload(image, registry_url=registry.url, repository=REPOSITORY, tag="base")
     return image
