@@ -41,8 +41,10 @@ class Delivery:
     target: TargetKey
     repository: str  #: full name; deliveries of one repository keep their order
     body: bytes
-    content_type: str
+    content_type: str  #: "" when there is no body, because it could not be made
     created_at: datetime  #: UTC
+    state: DeliveryState = DeliveryState.WAITING  #: that it is stored with
+    reason: str = ""  #: of a delivery that is stored as ended
     failures: int = 0  #: attempts that have failed so far
     attempts: int = 0  #: attempts begun so far, failed or not
 

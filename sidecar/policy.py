@@ -56,6 +56,7 @@ class PayloadFormat(StrEnum):
     DOCUMENTED = "Documented"  #: the form printed on Harbor's webhook page
     DEFAULT = "Default"  #: what Harbor 2 sends
     CLOUDEVENTS = "CloudEvents"
+    TEMPLATE = "Template"  #: what the target's own template makes of the event
 
 
 class EventNames(StrEnum):
@@ -63,6 +64,16 @@ class EventNames(StrEnum):
 
     HARBOR2 = "2.x"
     HARBOR1 = "1.x"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """PEM files for connections to one target; two that are equal hold the same."""
+
+    ca_file: str = ""  #: trusted instead of the system's authorities
+    client_cert_file: str = ""
+    client_key_file: str = ""
+    fingerprint: str = ""  #: of what the files held when they were read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +87,13 @@ class Target:
     payload_format: PayloadFormat = PayloadFormat.DOCUMENTED
     event_names: EventNames = EventNames.HARBOR2
     secret: Secret = field(default_factory=lambda: Secret(""))  #: signs deliveries when set
+    previous_secret: Secret = field(
+        default_factory=lambda: Secret("")
+    )  #: signs beside it while it is replaced
+    headers: tuple[tuple[str, Secret], ...] = ()  #: sent with every attempt
+    tls: TlsFiles = field(default_factory=TlsFiles)
+    template: str = ""  #: for TEMPLATE
+    template_content_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +107,12 @@ class WebhookPolicy:
     event_types: frozenset[EventType] = frozenset(EventType)
     repositories: tuple[str, ...] = ()  #: globs over the full name; empty = all
     tags: tuple[str, ...] = ()  #: globs; empty = all
+    exclude_repositories: tuple[str, ...] = ()  #: globs; go before `repositories`
+    exclude_tags: tuple[str, ...] = ()  #: globs; go before `tags`
+    operators: tuple[str, ...] = ()  #: globs over who did it; "" is an anonymous client; empty = all
+    max_retry: int | None = None  #: this and the next two: None = as for all policies
+    timeout_s: float | None = None
+    retry_waits_s: tuple[float, ...] | None = None
     targets: tuple[Target, ...] = ()
 
 
@@ -107,21 +131,32 @@ def matches(policy: WebhookPolicy, event: Event) -> bool:
         policy.enabled
         and policy.project in {ALL_PROJECTS, event.repository.project}
         and event.type in policy.event_types
-        and _any_glob(policy.repositories, (event.repository.full_name,))
-        and _any_glob(policy.tags, _tags_of(event))
+        and _is_chosen(event.repository.full_name, policy.repositories, policy.exclude_repositories)
+        and (not policy.operators or _any_glob(policy.operators, (event.operator,)))
+        and _has_wanted_tag(policy, event)
     )
 
 
-def _tags_of(event: Event) -> Iterable[str]:
+def _has_wanted_tag(policy: WebhookPolicy, event: Event) -> bool:
     # A tag filter is about what the user named: other tags of the same digest do not let it pass.
-    # A delete by digest names all its tags.
-    if event.chart:
-        return (event.chart.version, event.tag)
-    return (event.tag,) if event.tag else event.tags
+    # A delete by digest names all its tags; one of them that is wanted is enough.
+    if not policy.tags and not policy.exclude_tags:
+        return True
+    if event.chart:  # two spellings of one version
+        spellings = (event.chart.version, event.tag)
+        return (not policy.tags or _any_glob(policy.tags, spellings)) and not _any_glob(
+            policy.exclude_tags, spellings
+        )
+    tags = (event.tag,) if event.tag else event.tags
+    return any(_is_chosen(tag, policy.tags, policy.exclude_tags) for tag in tags) or not (tags or policy.tags)
+
+
+def _is_chosen(name: str, globs: tuple[str, ...], but_not: tuple[str, ...]) -> bool:
+    return (not globs or _any_glob(globs, (name,))) and not _any_glob(but_not, (name,))
 
 
 def _any_glob(globs: tuple[str, ...], names: Iterable[str]) -> bool:
-    return not globs or any(_glob(glob).fullmatch(name) for name in names for glob in globs)
+    return any(_glob(glob).fullmatch(name) for name in names for glob in globs)
 
 
 @lru_cache(maxsize=1024)

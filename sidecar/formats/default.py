@@ -15,16 +15,19 @@ _DATED = frozenset({EventType.IMAGE_PUSH, EventType.IMAGE_PULL, EventType.IMAGE_
 
 
 def encode(event: Event, context: FormatContext, names: EventNames = EventNames.HARBOR2) -> Payload:
-    return Payload(
-        encode_json(
-            {
-                "type": str(event.type) if names is EventNames.HARBOR1 else event.type.harbor2,
-                "occur_at": unix_seconds(event.occurred_at),
-                "operator": event.operator,
-                "event_data": event_data(event, context),
-            }
-        )
-    )
+    return Payload(encode_json(document_of(event, context, names)))
+
+
+def document_of(
+    event: Event, context: FormatContext, names: EventNames = EventNames.HARBOR2
+) -> dict[str, object]:
+    """The body, before it is JSON."""
+    return {
+        "type": str(event.type) if names is EventNames.HARBOR1 else event.type.harbor2,
+        "occur_at": unix_seconds(event.occurred_at),
+        "operator": event.operator,
+        "event_data": event_data(event, context),
+    }
 
 
 def event_data(event: Event, context: FormatContext) -> dict[str, object]:

@@ -12,11 +12,14 @@ from sidecar.names import encoded_part
 
 
 def encode(event: Event, context: FormatContext) -> Payload:
+    return Payload(encode_json({"event_type": str(event.type), "events": [contents_of(event, context)]}))
+
+
+def contents_of(event: Event, context: FormatContext) -> dict[str, object]:
+    """The keys of one event."""
     if event.type in CHART_EVENTS and event.chart:
-        contents = _chart_contents(event, event.chart, context)
-    else:
-        contents = _image_contents(event, context)
-    return Payload(encode_json({"event_type": str(event.type), "events": [contents]}))
+        return _chart_contents(event, event.chart, context)
+    return _image_contents(event, context)
 
 
 def _image_contents(event: Event, context: FormatContext) -> dict[str, object]:

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote
 
-from sidecar.delivery import Delivery, TargetKey, delivery_id
+from sidecar.delivery import Delivery, DeliveryState, TargetKey, delivery_id
 from sidecar.event import Event
-from sidecar.formats import FormatContext, Payload, encode
+from sidecar.formats import FormatContext, Payload, TemplateFailed, encode
 from sidecar.policy import PayloadFormat, Target, WebhookPolicy, matches
 
 
@@ -17,7 +17,10 @@ def deliveries_for(
     context: Callable[[Event], FormatContext],
     at: datetime,
 ) -> tuple[Delivery, ...]:
-    """The deliveries of an event; `context` is asked only when somebody wants the event."""
+    """The deliveries of an event; `context` is asked only when somebody wants the event.
+
+    Where a template fails there is a delivery all the same: given up, without a payload, and it says why.
+    """
     wanted = [
         (TargetKey(policy_id=policy.id, index=index), target)
         for policy in policies
@@ -36,16 +39,26 @@ class _Payloads:
     def __init__(self, event: Event, context: FormatContext) -> None:
         self._event = event
         self._context = context
-        self._made: dict[tuple[object, ...], Payload] = {}
+        self._made: dict[tuple[object, ...], Payload | TemplateFailed] = {}
 
-    def payload_for(self, key: TargetKey, target: Target) -> Payload:
+    def payload_for(self, key: TargetKey, target: Target) -> Payload | TemplateFailed:
         context = self._context
         if target.payload_format is PayloadFormat.CLOUDEVENTS:
             context = replace(context, source=_source(self._event, key))
-        differs_by = (target.type, target.payload_format, target.event_names, context.source)
+        differs_by = (
+            *(target.type, target.payload_format, target.event_names, context.source),
+            *(target.template, target.template_content_type),
+        )
         if differs_by not in self._made:
-            self._made[differs_by] = encode(self._event, context, target)
+            self._made[differs_by] = _encoded(self._event, context, target)
         return self._made[differs_by]
+
+
+def _encoded(event: Event, context: FormatContext, target: Target) -> Payload | TemplateFailed:
+    try:
+        return encode(event, context, target)
+    except TemplateFailed as exc:
+        return exc
 
 
 def _source(event: Event, key: TargetKey) -> str:
@@ -54,14 +67,17 @@ def _source(event: Event, key: TargetKey) -> str:
     return f"/projects/{project}/webhook/policies/{policy}"
 
 
-def _delivery(event: Event, key: TargetKey, payload: Payload, *, at: datetime) -> Delivery:
-    return Delivery(
+def _delivery(event: Event, key: TargetKey, payload: Payload | TemplateFailed, *, at: datetime) -> Delivery:
+    delivery = Delivery(
         id=delivery_id(event, key),
         event_id=event.id,
         event_type=event.type,
         target=key,
         repository=event.repository.full_name,
-        body=payload.body,
-        content_type=payload.content_type,
+        body=b"",
+        content_type="",
         created_at=at,
     )
+    if isinstance(payload, TemplateFailed):
+        return replace(delivery, state=DeliveryState.GIVEN_UP, reason=f"the template failed: {payload}")
+    return replace(delivery, body=payload.body, content_type=payload.content_type)

@@ -64,7 +64,7 @@ def open_objects(node: Any) -> list[Any]:
 
 @given(events(), contexts())
 def test_whatever_is_sent_fits_its_schema(event: Event, context: FormatContext) -> None:
-    for target_format in PayloadFormat:
+    for target_format in set(PayloadFormat) - {PayloadFormat.TEMPLATE}:
         target = Target(address="http://localhost/", payload_format=target_format)
         policy = WebhookPolicy(id="prj/ci", project=ALL_PROJECTS, name="ci", targets=(target,))
         (delivery,) = deliveries_for(event, [policy], lambda _: context, event.occurred_at)

@@ -160,6 +160,77 @@ def test_tag_filter_is_about_a_charts_version(tags: tuple[str, ...], *, expected
     assert lets_pass(tags, an_event(EventType.CHART_PUSH)) is expected
 
 
+# What is left out, and who
+
+
+def test_what_is_excluded_goes_before_what_is_named() -> None:
+    policy = a_policy(repositories=("prj/**",), exclude_repositories=("prj/tmp/**", "prj/*-test"))
+    assert matches(policy, an_event(repository="prj/app"))
+    assert not matches(policy, an_event(repository="prj/tmp/app"))
+    assert not matches(policy, an_event(repository="prj/app-test"))
+
+
+def test_exclusion_alone_leaves_the_rest() -> None:
+    policy = a_policy(exclude_repositories=("prj/tmp",), exclude_tags=("*-rc*",))
+    assert matches(policy, an_event())
+    assert not matches(policy, an_event(tag="v1-rc1"))
+    assert not matches(policy, an_event(repository="prj/tmp"))
+
+
+def test_untagged_event_is_not_excluded_by_its_tag() -> None:
+    assert matches(a_policy(exclude_tags=("*",)), an_event(tag="", tags=()))
+
+
+def test_delete_of_several_tags_passes_with_one_that_is_not_excluded() -> None:
+    event = an_event(EventType.IMAGE_DELETE, tag="", tags=("v1-rc1", "v1"))
+    assert matches(a_policy(exclude_tags=("*-rc*",)), event)
+    assert matches(a_policy(tags=("v*",), exclude_tags=("*-rc*",)), event)
+    assert not matches(a_policy(tags=("*-rc*",), exclude_tags=("*-rc*",)), event)
+    assert not matches(a_policy(exclude_tags=("v*",)), event)
+
+
+def test_excluded_version_of_a_chart_is_excluded_in_either_spelling() -> None:
+    chart = an_event(EventType.CHART_PUSH).chart
+    assert chart
+    event = an_event(EventType.CHART_PUSH, chart=replace(chart, version="1.0.0+b"), tag="1.0.0_b")
+    assert matches(a_policy(tags=("*+b",)), event)
+    assert not matches(a_policy(exclude_tags=("*+b",)), event)
+    assert not matches(a_policy(exclude_tags=("*_b",)), event)
+
+
+@pytest.mark.parametrize(
+    ("operators", "operator", "expected"),
+    [
+        ((), "alice", True),
+        ((), "", True),
+        (("alice",), "alice", True),
+        (("alice",), "bob", False),
+        (("robot$*",), "robot$prj+ci", True),
+        (("robot$*", ""), "", True),
+        (("?*",), "", False),
+        (("?*",), "bob", True),
+        (("",), "bob", False),
+        (("system:serviceaccount:**",), "system:serviceaccount:ns/x", True),
+    ],
+)
+def test_operators(operators: tuple[str, ...], operator: str, *, expected: bool) -> None:
+    assert matches(a_policy(operators=operators), an_event(operator=operator)) is expected
+
+
+_GLOBS = st.lists(st.text("ab*", min_size=1, max_size=3), max_size=3).map(tuple)
+
+
+@given(_GLOBS, _GLOBS, st.lists(st.text("ab", min_size=1, max_size=3), max_size=3))
+def test_excluding_only_ever_takes_away(
+    tags: tuple[str, ...], but_not: tuple[str, ...], names: list[str]
+) -> None:
+    event = an_event(EventType.IMAGE_DELETE, tag="", tags=tuple(names))
+    if matches(a_policy(tags=tags, exclude_tags=but_not), event):
+        assert lets_pass(tags, event)
+    if names and all(lets_pass(but_not, replace(event, tags=(name,))) for name in names) and but_not:
+        assert not matches(a_policy(tags=tags, exclude_tags=but_not), event)
+
+
 # Secrets
 
 
