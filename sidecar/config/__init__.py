@@ -3,6 +3,8 @@
     document      bytes of the file        => plain values, or mistakes with their line
     environment   SIDECAR_ names           => laid over those values
     secret_files  *_file keys              => read, and put where the secret itself may stand
+    tls_files     PEM files                => looked at
+    templates     payload templates        => tried on samples
     model         the shape of harbor.yml  (pydantic; nothing of it leaves this package)
     rules         what one key alone cannot say
     load          all of these in order    => Settings, or ConfigError with every mistake at once

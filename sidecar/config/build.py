@@ -5,6 +5,7 @@ from pathlib import Path
 from sidecar.config import model
 from sidecar.config.checks import as_network, split_address
 from sidecar.config.settings import ChartUpstream, Egress, Events, Network, Notification, Settings, Upstream
+from sidecar.config.tls_files import tls_files_of
 from sidecar.event import EventType, parse_event_type
 from sidecar.policy import (
     ALL_PROJECTS,
@@ -40,7 +41,7 @@ def settings_of(
         egress=_egress(checked.egress),
         projects=tuple(_project(project) for project in checked.projects if project.name != ALL_PROJECTS),
         policies=tuple(
-            _policy(policy, project.name)
+            _policy(policy, project.name, folder)
             for project in checked.projects
             for policy in project.webhook_policies
         ),
@@ -114,7 +115,7 @@ def _project(section: model.ProjectSection) -> Project:
     return Project(name=section.name, public=section.public, oci_chart_events=section.oci_chart_events)
 
 
-def _policy(section: model.PolicySection, project: str) -> WebhookPolicy:
+def _policy(section: model.PolicySection, project: str, folder: Path) -> WebhookPolicy:
     return WebhookPolicy(
         id=f"{project}/{section.name}",
         project=project,
@@ -123,7 +124,13 @@ def _policy(section: model.PolicySection, project: str) -> WebhookPolicy:
         event_types=_event_types(section.event_types),
         repositories=tuple(section.repositories),
         tags=tuple(section.tags),
-        targets=tuple(_target(target) for target in section.targets),
+        exclude_repositories=tuple(section.exclude_repositories),
+        exclude_tags=tuple(section.exclude_tags),
+        operators=tuple(section.operators),
+        max_retry=section.webhook_job_max_retry,
+        timeout_s=section.webhook_job_http_client_timeout,
+        retry_waits_s=None if section.retry_waits_s is None else tuple(section.retry_waits_s),
+        targets=tuple(_target(target, folder) for target in section.targets),
     )
 
 
@@ -133,7 +140,7 @@ def _event_types(names: list[str] | None) -> frozenset[EventType]:
     return frozenset(kind for name in names if (kind := parse_event_type(name)))
 
 
-def _target(section: model.TargetSection) -> Target:
+def _target(section: model.TargetSection, folder: Path) -> Target:
     return Target(
         address=section.address,
         type=TargetType(section.type),
@@ -142,4 +149,9 @@ def _target(section: model.TargetSection) -> Target:
         payload_format=PayloadFormat(section.payload_format),
         event_names=EventNames(section.event_names),
         secret=Secret(section.secret or ""),
+        previous_secret=Secret(section.previous_secret or ""),
+        headers=tuple((name, Secret(value)) for name, value in section.headers.items()),
+        tls=tls_files_of(section, folder),
+        template=section.template or "",
+        template_content_type=section.template_content_type,
     )

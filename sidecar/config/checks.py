@@ -18,6 +18,19 @@ _HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _CONTEXT_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]i?B|B)?")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}")  # RFC 9110 5.6.2
+_MEDIA_TYPE = re.compile(
+    rf'{_TOKEN.pattern}/{_TOKEN.pattern}(?:[ \t]*;[ \t]*{_TOKEN.pattern}=(?:{_TOKEN.pattern}|"[ !#-\[\]-~]*"))*'
+)
+# What the request is made of; the last lines are between two neighbours only.
+_OUR_HEADERS = {
+    *("host", "content-length", "content-type", "content-encoding", "transfer-encoding", "accept-encoding"),
+    *("webhook-id", "webhook-timestamp", "webhook-signature"),
+    *("connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "upgrade"),
+    "expect",
+}
+# By these Argo CD and others tell whose webhook it is, before they look at the body.
+_FOREIGN_HEADERS = {"x-github-event", "x-gitlab-event", "x-gogs-event", "x-gitea-event", "x-event-key"}
 _POWERS = "BKMGTP"
 _UNLIMITED = -1
 
@@ -98,6 +111,27 @@ def header_value(text: str) -> str:
     return text
 
 
+def media_type(text: str) -> str:
+    """What may follow `Content-Type:`. Source: RFC 9110 8.3.1."""
+    if not _MEDIA_TYPE.fullmatch(text):
+        raise ValueError("must be a media type, as text/plain; charset=utf-8")
+    return text
+
+
+def header_name_fault(name: str) -> str:
+    """Why targets cannot be sent a header of that name; "" when they can."""
+    lower = name.lower()
+    if not _TOKEN.fullmatch(name):
+        return "is no name of a header; use letters, digits and hyphens"
+    if lower == "authorization":
+        return "has a key of its own; use auth_header"
+    if lower in _OUR_HEADERS or lower.startswith("x-sidecar-"):
+        return "is set by the sidecar itself; remove it"
+    if lower in _FOREIGN_HEADERS or lower.startswith("x-vss-"):
+        return "would make receivers take the request for another system's; remove it"
+    return ""
+
+
 def signing_secret(text: str) -> str:
     signing_keys(text)
     return text
@@ -120,6 +154,11 @@ def glob(text: str) -> str:
     if not text or not text.isprintable() or text != text.strip():
         raise ValueError("must be a glob, as prj/app-*")
     return text
+
+
+def operator_glob(text: str) -> str:
+    """Empty stands for anonymous clients."""
+    return text and glob(text)
 
 
 def cidr(text: str) -> str:

@@ -137,7 +137,7 @@ def list_element(annotation: Any) -> Any:
 
 
 def is_text(annotation: Any) -> bool:
-    if get_origin(annotation) is list:
+    if get_origin(annotation) in {list, dict}:
         return False
     if get_origin(annotation) is Literal:
         return True

@@ -12,8 +12,10 @@ from sidecar.config.environment import lay_over
 from sidecar.config.mistakes import Mistakes, sections
 from sidecar.config.model import HarborYml
 from sidecar.config.rules import check_rules
-from sidecar.config.secret_files import check_ca_files, read_secret_files
+from sidecar.config.secret_files import read_header_files, read_secret_files
 from sidecar.config.settings import Settings
+from sidecar.config.templates import check_templates
+from sidecar.config.tls_files import check_tls_files
 from sidecar.errors import ConfigError
 from sidecar.event import EventType, parse_event_type
 
@@ -44,8 +46,10 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     lay_over(values, environ, HarborYml, mistakes)
     _leave_out_nulls(values)
     files = read_secret_files(values, HarborYml, mistakes, folder=path.parent)
-    files += check_ca_files(values, HarborYml, mistakes, folder=path.parent)
+    files += read_header_files(values, HarborYml, mistakes, folder=path.parent)
+    files += check_tls_files(values, HarborYml, mistakes, folder=path.parent)
     check_rules(values, mistakes)
+    check_templates(values, mistakes)
     checked = _validated(values, mistakes)
     if checked is None or mistakes:
         raise ConfigError(mistakes.lines)

@@ -14,11 +14,17 @@ Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(checks
 SecretText = Annotated[str, Field(min_length=1)]
 FilePath = Annotated[str, AfterValidator(checks.plain_text)]
 Glob = Annotated[str, AfterValidator(checks.glob)]
+OperatorGlob = Annotated[str, AfterValidator(checks.operator_glob)]
+HeaderValue = Annotated[SecretText, AfterValidator(checks.header_value)]
+SigningSecret = Annotated[SecretText, AfterValidator(checks.signing_secret)]
 Cidr = Annotated[str, AfterValidator(checks.cidr)]
 EventTypeName = Annotated[str, AfterValidator(checks.event_type)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 HoldSeconds = Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)]
 RetryWait = Annotated[float, Field(ge=0, le=604_800, allow_inf_nan=False)]
+MaxRetry = Annotated[int, Field(ge=1, le=1000)]
+AttemptSeconds = Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)]
+RetryWaits = Annotated[list[RetryWait], Field(min_length=1)]
 BaseUrl = Annotated[str, AfterValidator(checks.base_url)]
 
 #: Where ingress controllers and load balancers of a cluster stand.
@@ -64,9 +70,9 @@ class Database(Section):
 
 class NotificationSection(Section):
     enabled: bool = True
-    webhook_job_max_retry: Annotated[int, Field(ge=1, le=1000)] = 10
-    webhook_job_http_client_timeout: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 10.0
-    retry_waits_s: Annotated[list[RetryWait], Field(min_length=1)] | None = None
+    webhook_job_max_retry: MaxRetry = 10
+    webhook_job_http_client_timeout: AttemptSeconds = 10.0
+    retry_waits_s: RetryWaits | None = None
     target_concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
     retention_days: Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False)] = 7.0
     retention_count: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
@@ -91,13 +97,22 @@ class TargetSection(Section):
     address: Annotated[str, AfterValidator(checks.target_address)] = Field(
         description="where deliveries are sent, as https://ci.example.com/hook"
     )
-    auth_header: Annotated[SecretText, AfterValidator(checks.header_value)] | None = None
+    auth_header: HeaderValue | None = None
     auth_header_file: FilePath | None = None
+    headers: dict[str, HeaderValue] = {}
     skip_cert_verify: bool = False
-    payload_format: Literal["Documented", "Default", "CloudEvents"] = "Documented"
+    ca_file: FilePath | None = None
+    client_cert_file: FilePath | None = None
+    client_key_file: FilePath | None = None
+    payload_format: Literal["Documented", "Default", "CloudEvents", "Template"] = "Documented"
     event_names: Literal["2.x", "1.x"] = "2.x"
-    secret: Annotated[SecretText, AfterValidator(checks.signing_secret)] | None = None
+    template: str | None = None
+    template_file: FilePath | None = None
+    template_content_type: Annotated[str, AfterValidator(checks.media_type)] = "application/json"
+    secret: SigningSecret | None = None
     secret_file: FilePath | None = None
+    previous_secret: SigningSecret | None = None
+    previous_secret_file: FilePath | None = None
 
 
 class PolicySection(Section):
@@ -106,6 +121,12 @@ class PolicySection(Section):
     event_types: Annotated[list[EventTypeName], Field(min_length=1)] | None = None
     repositories: list[Glob] = []
     tags: list[Glob] = []
+    exclude_repositories: list[Glob] = []
+    exclude_tags: list[Glob] = []
+    operators: list[OperatorGlob] = []
+    webhook_job_max_retry: MaxRetry | None = None
+    webhook_job_http_client_timeout: AttemptSeconds | None = None
+    retry_waits_s: RetryWaits | None = None
     targets: Annotated[list[TargetSection], Field(min_length=1)] = Field(
         description="at least one address that deliveries are sent to"
     )

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
 
-from sidecar.config.checks import listen_address, split_address
+from sidecar.config.checks import header_name_fault, listen_address, split_address
 from sidecar.config.mistakes import Location, Mistakes
 from sidecar.policy import ALL_PROJECTS
 
@@ -73,18 +73,58 @@ def _check_target(at: Location, target: dict[str, Any], mistakes: Mistakes) -> N
                 mistakes.add((*at, key), f"has no meaning for {target['type']}; remove it")
     elif "event_names" in target and target.get("payload_format") != "Default":
         mistakes.add((*at, "event_names"), "is a choice of payload_format Default only; remove it")
+    _check_template(at, target, mistakes)
+    _check_headers((*at, "headers"), _section(target, "headers"), mistakes)
+    _check_tls(at, target, mistakes)
+    if "previous_secret" in target and not ({"secret", "secret_file"} & target.keys()):
+        mistakes.add((*at, "previous_secret"), "needs the new secret beside it, as secret or secret_file")
+
+
+def _check_template(at: Location, target: dict[str, Any], mistakes: Mistakes) -> None:
+    keys = [key for key in ("template", "template_file", "template_content_type") if key in target]
+    if target.get("payload_format") == "Template":
+        if not {"template", "template_file"} & set(keys):
+            mistakes.add((*at, "payload_format"), "is Template: needs a template or template_file beside it")
+    elif keys:
+        mistakes.add((*at, keys[0]), "is for payload_format Template only; remove it, or set that")
+
+
+def _check_headers(at: Location, headers: dict[str, Any], mistakes: Mistakes) -> None:
+    seen: dict[str, str] = {}
+    for name in headers:
+        if fault := header_name_fault(name):
+            mistakes.add((*at, name), fault)
+        elif (spelling := seen.setdefault(name.lower(), name)) != name:
+            mistakes.add((*at, name), f"is the same header as {spelling}; remove one of the two")
+
+
+def _check_tls(at: Location, target: dict[str, Any], mistakes: Mistakes) -> None:
+    keys = [key for key in ("ca_file", "client_cert_file", "client_key_file") if key in target]
+    address = target.get("address")
+    if keys and isinstance(address, str) and address.lower().startswith("http://"):
+        mistakes.add((*at, keys[0]), "has no meaning for an address that begins with http://; remove it")
+    if "ca_file" in target and target.get("skip_cert_verify") is True:
+        mistakes.add((*at, "ca_file"), "has no effect with skip_cert_verify: true; remove one of the two")
+    for key, other in (("client_cert_file", "client_key_file"), ("client_key_file", "client_cert_file")):
+        if key in target and other not in target:
+            mistakes.add((*at, key), f"needs {other} beside it")
 
 
 def _check_globs(
     at: Location, policy: dict[str, Any], project: object, default: object, mistakes: Mistakes
 ) -> None:
-    globs = policy.get("repositories")
-    for index, glob in enumerate(globs if isinstance(globs, list) else ()):
-        if isinstance(glob, str) and isinstance(project, str) and _matches_nothing(glob, project, default):
-            mistakes.add(
-                (*at, "repositories", index),
-                f"matches nothing in project {project}; full names begin with {project}/",
-            )
+    for key in ("repositories", "exclude_repositories"):
+        globs = policy.get(key)
+        for index, glob in enumerate(globs if isinstance(globs, list) else ()):
+            if (
+                isinstance(glob, str)
+                and isinstance(project, str)
+                and _matches_nothing(glob, project, default)
+            ):
+                mistakes.add(
+                    (*at, key, index),
+                    f"matches nothing in project {project}; full names begin with {project}/",
+                )
 
 
 def _matches_nothing(glob: str, project: str, default: object) -> bool:

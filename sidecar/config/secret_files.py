@@ -3,7 +3,6 @@
 What a file holds is put where the secret itself may stand, and is checked there.
 """
 
-import ssl
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel
 from sidecar.config.mistakes import Location, Mistakes, sections
 
 _SUFFIX: Final = "_file"
+_VALUE_FILE: Final = "value_file"
 _LARGEST_SECRET_BYTES: Final = 64 * 1024
 
 
@@ -56,7 +56,7 @@ def _contents(path: Path) -> str:
     except OSError as exc:
         raise ValueError(f"{path} cannot be read: {exc.strerror}") from None
     if len(content) > _LARGEST_SECRET_BYTES:
-        raise ValueError(f"{path} is too large for a secret")
+        raise ValueError(f"{path} is larger than {_LARGEST_SECRET_BYTES >> 10} KiB")
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -67,23 +67,34 @@ def _contents(path: Path) -> str:
     return text
 
 
-def check_ca_files(
+def read_header_files(
     values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes, *, folder: Path
 ) -> list[Path]:
-    """Whether every `ca_file` holds certificates; answers which files were named."""
+    """Replaces `{value_file: path}` among a target's headers by what the file holds; answers the files."""
     paths = []
     for at, mapping, kind in sections(values, model):
-        name = mapping.get("ca_file") if "ca_file" in kind.model_fields else None
-        if isinstance(name, str) and name.isprintable():
-            paths.append(folder / name)
-            _check_certificates(paths[-1], (*at, "ca_file"), mistakes)
+        headers = mapping.get("headers") if "headers" in kind.model_fields else None
+        if not isinstance(headers, dict):
+            continue
+        for name, value in tuple(headers.items()):
+            if isinstance(value, dict):
+                paths += _put_header(headers, name, (*at, "headers", name), mistakes, folder)
     return paths
 
 
-def _check_certificates(path: Path, location: Location, mistakes: Mistakes) -> None:
+def _put_header(
+    headers: dict[str, Any], name: str, location: Location, mistakes: Mistakes, folder: Path
+) -> list[Path]:
+    value = headers.pop(name)
+    path = value.get(_VALUE_FILE)
+    if len(value) != 1 or not isinstance(path, str) or not path.isprintable():
+        mistakes.add(location, f"must be text, or a mapping with one key, {_VALUE_FILE}: a path")
+        return []
+    file_location = (*location, _VALUE_FILE)
     try:
-        ssl.create_default_context(cafile=path)
-    except ssl.SSLError:
-        mistakes.add(location, f"{path} holds no certificates in PEM form")
-    except OSError as exc:
-        mistakes.add(location, f"{path} cannot be read: {exc.strerror}")
+        headers[name] = _contents(folder / path)
+    except ValueError as exc:
+        mistakes.add(file_location, str(exc))
+    else:
+        mistakes.read_from[location] = file_location
+    return [folder / path]

@@ -258,6 +258,7 @@ _GROWING: Final[Mapping[Callable[..., Any], Callable[..., None]]] = {
 
 
 def _tojson(value: object) -> str:
+    _check_defined(value)
     return encode_json(value).decode()
 
 
@@ -280,7 +281,14 @@ def _concat(context: Context, parts: list[Any]) -> str:
 
 @pass_context
 def _literal(context: Context, value: Any) -> Any:
+    _check_defined(*(value.values() if isinstance(value, dict) else value))
     return _charged(context, value)
+
+
+def _check_defined(*values: object) -> None:
+    for value in values:
+        if isinstance(value, Undefined):
+            str(value)  # says what is not defined
 
 
 # Names that no template can say, except as text to `map`: there they do no harm.

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from sidecar.operation import DYNAMIC
 from sidecar.policy import Secret
-from tests.unit.config.conftest import Load
+from tests.unit.config.conftest import Load, one_target
 
 
 def test_chart_repository(load_text: Load, tmp_path: Path) -> None:
@@ -48,3 +48,33 @@ def test_projects(load_text: Load) -> None:
 
 def test_external_url(load_text: Load) -> None:
     assert load_text("external_url: http://x:1/\n").external_url == "http://x:1"
+
+
+def test_policy_has_filters_and_overrides_of_its_own(load_text: Load) -> None:
+    text = one_target(secret="d2hhdGV2ZXI=", previous_secret="d2hhdGV2ZXIy").replace(
+        "name: ci\n",
+        "name: ci\n        exclude_repositories: [prj/tmp]\n        exclude_tags: [dev]\n"
+        "        operators: ['', 'robot$*']\n        webhook_job_max_retry: 3\n"
+        "        webhook_job_http_client_timeout: 2.5\n        retry_waits_s: [1, 2]\n",
+    )
+    (policy,) = load_text(text).policies
+    assert (policy.exclude_repositories, policy.exclude_tags) == (("prj/tmp",), ("dev",))
+    assert policy.operators == ("", "robot$*")
+    assert (policy.max_retry, policy.timeout_s, policy.retry_waits_s) == (3, 2.5, (1.0, 2.0))
+    assert policy.targets[0].previous_secret == Secret("d2hhdGV2ZXIy")
+
+
+def test_policy_that_says_nothing_has_no_overrides(load_text: Load) -> None:
+    (policy,) = load_text(one_target()).policies
+    assert (policy.max_retry, policy.timeout_s, policy.retry_waits_s) == (None, None, None)
+
+
+def test_policies_of_all_projects_stand_beside_those_of_one(load_text: Load) -> None:
+    target = "targets: [{address: 'http://a'}, {address: 'http://b'}]"
+    policies = f"[{{name: x, {target}}}, {{name: y, {target}}}]"
+    loaded = load_text(
+        f"projects: [{{name: '*', webhook_policies: {policies}}}, {{name: p, webhook_policies: {policies}}}]\n"
+    )
+    assert [policy.id for policy in loaded.policies] == ["*/x", "*/y", "p/x", "p/y"]
+    assert {len(policy.targets) for policy in loaded.policies} == {2}
+    assert [project.name for project in loaded.projects] == ["p"]

@@ -147,3 +147,9 @@ def test_list_element() -> None:
     assert list_element(list[int]) is int
     assert list_element(list[str] | None) is str
     assert list_element(str | None) is None
+
+
+def test_headers_come_from_the_environment_as_a_mapping(load_text: Load) -> None:
+    environ = {f"{TARGET_ENVIRONMENT}__HEADERS": "{X-Team: platform}"}
+    ((header, value),) = load_text(one_target(), environ).policies[0].targets[0].headers
+    assert (header, value.reveal()) == ("X-Team", "platform")

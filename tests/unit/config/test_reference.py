@@ -28,7 +28,7 @@ def _everything_switched_on() -> Any:
 def _keys_of(value: Any, at: Location = ()) -> set[Location]:
     if isinstance(value, list) and any(isinstance(element, dict) for element in value):
         return set().union(*(_keys_of(element, (*at, 0)) for element in value))
-    if isinstance(value, dict):
+    if isinstance(value, dict) and at not in KEYS:  # a mapping with names of the user's own is one key
         return set().union(*(_keys_of(inner, (*at, key)) for key, inner in value.items()))
     return {at}
 

@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from tests.support.certificates import write_certificate
 from tests.unit.config.conftest import Load, Mistakes, one_target
 
 POLICY = "projects[0].webhook_policies[0]"
@@ -95,3 +98,58 @@ def test_an_upstream_elsewhere_may_have_the_same_port(load_text: Load) -> None:
 def test_wrong_shapes_are_left_to_the_model(mistakes_of: Mistakes, text: str) -> None:
     (mistake,) = mistakes_of(text)
     assert "must" in mistake
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Host", "content-length", "Content-Type", "Transfer-Encoding", "Connection", "Authorization"),
+        *("webhook-id", "Webhook-Timestamp", "webhook-signature", "X-Sidecar-Attempt", "x-sidecar-y"),
+        *("X-GitHub-Event", "X-Gitlab-Event", "x-gogs-event", "X-Gitea-Event", "X-Event-Key"),
+        *("X-Vss-ActivityId", "X Y", "X:Y", "Ü", "é", "x" * 256, "Upgrade", "Expect", "Content-Encoding"),
+    ],
+)
+def test_header_that_cannot_be_sent_is_a_mistake(mistakes_of: Mistakes, name: str) -> None:
+    (found,) = mistakes_of(one_target(headers=f'{{"{name}": x}}'))
+    assert found.startswith("harbor.yml: projects[0].webhook_policies[0].targets[0].headers.")
+
+
+@pytest.mark.parametrize("name", ["X-Api-Key", "User-Agent", "X-Registry-Type", "x_y", "X-Vssx"])
+def test_other_headers_are_sent(load_text: Load, name: str) -> None:
+    (target,) = load_text(one_target(headers=f"{{{name}: x}}")).policies[0].targets
+    assert [header for header, _ in target.headers] == [name]
+
+
+def test_one_header_in_two_spellings_is_a_mistake(mistakes_of: Mistakes) -> None:
+    (found,) = mistakes_of(one_target(headers="{X-A: x, x-a: y}"))
+    assert found.endswith("headers.x-a: is the same header as X-A; remove one of the two")
+
+
+def test_every_header_that_is_wrong_is_named(mistakes_of: Mistakes) -> None:
+    assert len(mistakes_of(one_target(headers='{Host: x, "a b": y, X-C: 1}'))) == 3
+
+
+@pytest.mark.parametrize(
+    ("keys", "mistake"),
+    [
+        ({"previous_secret": "d2hhdGV2ZXI="}, "previous_secret: needs the new secret beside it"),
+        ({"client_key_file": "x"}, "client_key_file: needs client_cert_file beside it"),
+        ({"client_cert_file": "x"}, "client_cert_file: needs client_key_file beside it"),
+    ],
+)
+def test_what_needs_something_beside_it(mistakes_of: Mistakes, keys: dict[str, str], mistake: str) -> None:
+    (found,) = mistakes_of(one_target(**keys))
+    assert mistake in found
+
+
+def test_files_that_would_do_nothing_are_mistakes(mistakes_of: Mistakes, tmp_path: Path) -> None:
+    authority = str(write_certificate(tmp_path / "tls").path)
+    (found,) = mistakes_of(one_target(ca_file=authority, skip_cert_verify="true"))
+    assert "ca_file: has no effect with skip_cert_verify: true" in found
+    (found,) = mistakes_of(one_target(ca_file=authority).replace("https:", "http:"))
+    assert "ca_file: has no meaning for an address that begins with http://" in found
+
+
+def test_exclusions_that_match_nothing_are_mistakes(mistakes_of: Mistakes) -> None:
+    (found,) = mistakes_of(_filtered("other/x").replace("repositories:", "exclude_repositories:"))
+    assert found.startswith(f"harbor.yml: {POLICY}.exclude_repositories[0]: matches nothing")

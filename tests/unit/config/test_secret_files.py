@@ -28,7 +28,7 @@ def test_absolute_paths_stay(load_text: Load, tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"\n", "is empty"),
         (b"\xff", "is not UTF-8 text"),
-        (b"x" * 70_000, "is too large for a secret"),
+        (b"x" * 70_000, "is larger than 64 KiB"),
         (None, "cannot be read: No such file or directory"),
     ],
 )
@@ -66,10 +66,32 @@ def test_every_secret_can_be_a_file() -> None:
             assert (*location[:-1], f"{name}_file") in found
 
 
-def test_certificates_are_looked_at(mistakes_of: Mistakes, tmp_path: Path) -> None:
-    minimal = "hostname: x\nregistry: {url: 'https://r', ca_file: ca.pem}\n"
-    (missing,) = mistakes_of(minimal=minimal)
-    assert missing.endswith("ca.pem cannot be read: No such file or directory")
-    (tmp_path / "ca.pem").write_text("nonsense")
-    (wrong,) = mistakes_of(minimal=minimal)
-    assert wrong == f"harbor.yml: registry.ca_file: {tmp_path / 'ca.pem'} holds no certificates in PEM form"
+def test_header_may_stand_in_a_file(load_text: Load, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s3cret\n")
+    loaded = load_text(one_target(headers="{X-Api-Key: {value_file: key}, X-Team: platform}"))
+    headers = loaded.policies[0].targets[0].headers
+    assert dict(headers) == {"X-Api-Key": Secret("s3cret"), "X-Team": Secret("platform")}
+    assert loaded.files == (tmp_path / "key",)
+
+
+@pytest.mark.parametrize(
+    ("value", "mistake"),
+    [
+        ("{value_file: nowhere}", ".value_file: "),
+        ("{file: key}", ": must be text, or a mapping with one key, value_file: a path"),
+        ("{value_file: a, b: c}", ": must be text, or a mapping with one key, value_file: a path"),
+        ("{value_file: 1}", ": must be text, or a mapping with one key, value_file: a path"),
+        ("1", ": must be text; put it in quotes"),
+        ("''", ": must not be empty"),
+    ],
+)
+def test_mistakes_of_header_values(mistakes_of: Mistakes, value: str, mistake: str) -> None:
+    (found,) = mistakes_of(one_target(headers=f"{{X-Key: {value}}}"))
+    assert found.startswith(f"harbor.yml: {TARGET}.headers.X-Key{mistake}")
+
+
+def test_header_of_a_file_is_checked_like_any_other(mistakes_of: Mistakes, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("s3\ncret")
+    (found,) = mistakes_of(one_target(headers="{X-Key: {value_file: key}}"))
+    assert found.startswith(f"harbor.yml: {TARGET}.headers.X-Key.value_file: must be one line")
+    assert "cret" not in found
