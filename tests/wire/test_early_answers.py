@@ -103,11 +103,16 @@ async def test_refusal_without_a_body_in_mid_upload_reaches_the_client(start_pro
         assert proxy.proxy.requests_in_flight == 0
 
 
-async def test_refused_upload_is_never_ended_as_if_it_were_whole(start_proxy: StartProxy) -> None:
+@pytest.mark.parametrize("end", [b"", b"0\r\n\r\n"])
+async def test_refused_upload_stops_and_never_ends_as_if_it_were_whole(
+    start_proxy: StartProxy, end: bytes
+) -> None:
     async def script(connection: RawConnection) -> None:
         await connection.read_head()
-        await connection.read(10)
-        await connection.send(b"HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 2\r\n\r\nno")
+        await connection.read(0x1000 + 8)
+        await connection.send(b"HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 2\r\n\r\nn")
+        await asyncio.sleep(0.3)  # while the client goes on
+        await connection.send(b"o")
         await connection.read_until_closed()
 
     async with RawUpstream(script) as upstream:
@@ -116,10 +121,11 @@ async def test_refused_upload_is_never_ended_as_if_it_were_whole(start_proxy: St
         await client.send(PATCH + b"Transfer-Encoding: chunked\r\n\r\n1000\r\n" + b"x" * 0x1000)
         head = await client.read_head()
         assert head.startswith(b"HTTP/1.1 413 Request Entity Too Large\r\n")
+        received = len(upstream.received)
+        await client.send(b"\r\n3\r\nabc\r\n" + end)
         assert await client.read(2) == b"no"
-        await client.send(b"\r\n0\r\n\r\n")
         await asyncio.sleep(0.1)
-        assert not upstream.received.endswith(b"0\r\n\r\n")
+        assert len(upstream.received) == received
         client.close()
 
 
