@@ -5,9 +5,9 @@ fault of the target, whatever it answers or fails to answer.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -209,6 +209,8 @@ def _certificate_fault(exc: Exception) -> str:
 
 def _words(exc: OSError) -> str:
     # aiohttp and asyncio put addresses and hosts into messages; the cause alone is plain.
-    with suppress(AttributeError):
-        return str(exc.os_error.strerror or exc.os_error)  # type: ignore[attr-defined]
-    return (exc.strerror or str(exc) or type(exc).__name__).lower()
+    cause = getattr(exc, "os_error", exc)
+    text = cause.strerror or str(cause) or type(cause).__name__
+    if cause.errno and "call failed" in text:
+        text = os.strerror(cause.errno)
+    return text.lower()

@@ -41,6 +41,9 @@ class DispatcherSettings:
     concurrency: int = 8  #: attempts under way to one target
     shared_slots: int = 1000  #: attempts under way beyond the first of each target, all together
     trust_env: bool = True  #: use HTTP_PROXY, HTTPS_PROXY and NO_PROXY
+    #: How long a policy must be gone or disabled before what waits for it is cancelled: worker processes do
+    #: not read a changed configuration in the same instant, and deliveries may come before their policy.
+    hold_s: float = 2.0
     poll_s: float = 5.0  #: how often to look for deliveries stored by another process
 
 
@@ -79,6 +82,7 @@ class Dispatcher:
             schedule=settings.schedule,
             concurrency=settings.concurrency,
             shared=SharedSlots(settings.shared_slots),
+            hold_s=settings.hold_s,
             observer=observer,
             now=now,
             jitter=jitter,

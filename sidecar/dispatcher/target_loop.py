@@ -61,6 +61,7 @@ class Means:
     schedule: RetrySchedule
     concurrency: int
     shared: SharedSlots
+    hold_s: float
     observer: Observer | None
     now: Callable[[], datetime]
     jitter: Callable[[], float]
@@ -77,6 +78,7 @@ class TargetLoop:
         self._wakeup = asyncio.Event()
         self._has_more = True  # the store may have something that can be claimed
         self._passed_over: frozenset[str] = frozenset()  # repositories skipped by the last claim
+        self._held_since = 0.0
         self._workers = 0
         self._sending: dict[UUID, tuple[Delivery, asyncio.Task[None] | None]] = {}
         self._is_stopping = False
@@ -122,7 +124,8 @@ class TargetLoop:
         if self._is_stopping:
             return False
         if reason := self._means.book.hold_reason(self._key):
-            return await self._cancel(reason)
+            return await self._hold(reason)
+        self._held_since = 0.0
         if self._lanes.unsent > 2 * self._batch():  # the target began to fail
             await self._release(self._lanes.drain())
             self._has_more = True
@@ -169,7 +172,13 @@ class TargetLoop:
         if wait_s <= 0 and self._passed_over:
             await self._wakeup.wait()  # due, but of a repository that has one on its way
             return
-        self._has_more = not await self._sleep(min(max(wait_s, 0), _LONGEST_SLEEP_S)) or self._has_more
+        if not await self._sleep(min(max(wait_s, 0), _LONGEST_SLEEP_S)):
+            self._has_more = True
+            return
+        # Woken, perhaps only because something was stored for another target: look before writing.
+        self._has_more = False
+        earliest = await self._means.outbox.next_due(self._key)
+        self._has_more |= earliest is not None and earliest <= self._means.now()
 
     async def _sleep(self, wait_s: float) -> bool:
         """Whether something woke this loop before the time was over."""
@@ -178,19 +187,29 @@ class TargetLoop:
                 await self._wakeup.wait()
         return self._wakeup.is_set()
 
-    async def _cancel(self, reason: str) -> bool:
+    async def _hold(self, reason: str) -> bool:
+        """Send nothing; cancel what waits, once the reason has held for a moment."""
         await self._release(self._lanes.drain())
+        now = asyncio.get_running_loop().time()
+        self._held_since = self._held_since or now
+        if (rest_s := self._held_since + self._means.hold_s - now) > 0:
+            await self._sleep(rest_s)
+            return True
         self._has_more = False
-        if cancelled := await self._means.outbox.cancel_waiting(self._key, reason=reason):
-            log.info("delivery.cancelled", policy=self._key.policy_id, count=cancelled, reason=reason)
-            if observer := self._means.observer:
-                observer.delivery_ended(DeliveryState.CANCELLED, cancelled)
+        await self._cancel(reason)
         if self._workers:
             await self._wakeup.wait()
         elif not self._has_more:
             self._on_idle()
             return False
         return True
+
+    async def _cancel(self, reason: str) -> None:
+        number = await self._means.outbox.cancel_waiting(self._key, reason=reason)
+        if number:
+            log.info("delivery.cancelled", policy=self._key.policy_id, number=number, reason=reason)
+        if number and (observer := self._means.observer):
+            observer.delivery_ended(DeliveryState.CANCELLED, number)
 
     async def _release(self, deliveries: list[Delivery]) -> None:
         if not deliveries:

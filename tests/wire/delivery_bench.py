@@ -1,7 +1,7 @@
 """Deliveries in a real SQLite store and a running dispatcher, for the tests of this folder."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 
 SHORT = DispatcherSettings(
-    schedule=RetrySchedule(max_failures=3, waits_s=(0.05, 0.1)), timeout_s=2.0, trust_env=False
+    schedule=RetrySchedule(max_failures=3, waits_s=(0.05, 0.1)), timeout_s=2.0, trust_env=False, hold_s=0.1
 )
 
 
@@ -32,6 +32,7 @@ class Bench:
     outbox: Outbox
     policies: dict[TargetKey, tuple[WebhookPolicy, Target]] = field(default_factory=dict)
     enabled: bool = True
+    changed: Callable[[], None] = lambda: None  #: tells the dispatcher that is running
 
     def add_target(self, address: str, **more: Any) -> TargetKey:
         key = TargetKey(policy_id=f"prj/{len(self.policies):04}", index=0)
@@ -41,10 +42,20 @@ class Bench:
     def set_target(self, key: TargetKey, target: Target, **more: Any) -> None:
         policy = WebhookPolicy(id=key.policy_id, project="prj", name="ci", targets=(target,), **more)
         self.policies[key] = policy, target
+        self.changed()
+
+    def remove(self, key: TargetKey) -> None:
+        del self.policies[key]
+        self.changed()
+
+    def switch(self, *, enabled: bool) -> None:
+        self.enabled = enabled
+        self.changed()
 
     def disable(self, key: TargetKey) -> None:
         policy, target = self.policies[key]
         self.policies[key] = replace(policy, enabled=False), target
+        self.changed()
 
     async def store(self, *deliveries: Delivery) -> None:
         """What the pipeline does with an event."""
@@ -138,15 +149,13 @@ async def running(
     async with asyncio.TaskGroup() as group:
         group.create_task(dispatcher.run())
         await asyncio.sleep(0)
+        bench.changed = dispatcher.policies_changed
         try:
             yield dispatcher
         finally:
+            bench.changed = lambda: None
             await dispatcher.stop(grace_s)
 
 
 def seconds_ago(seconds: float) -> datetime:
     return datetime.now(UTC) - timedelta(seconds=seconds)
-
-
-def bodies(received: Iterable[Any]) -> list[bytes]:
-    return [request.body for request in received]
