@@ -8,6 +8,7 @@ Source: RFC 5280 4.1 (TBSCertificate), X.690 (DER).
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ssl import SSLContext
@@ -42,7 +43,9 @@ async def fetch_certificate(address: str, *, host: str, tls: SSLContext, timeout
     async with asyncio.timeout(timeout_s):
         _, writer = await asyncio.open_connection(ip.strip("[]"), int(port), ssl=tls, server_hostname=host)
         der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        writer.transport.abort()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
     return bytes(der or b"")
 
 

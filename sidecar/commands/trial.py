@@ -11,7 +11,7 @@ from sidecar import wiring
 from sidecar.commands.certificate import Certificate, fetch_certificate, parse_certificate
 from sidecar.commands.samples import sample_event
 from sidecar.config import Settings
-from sidecar.delivery import Accepted, Attempt, Delivery, Unreachable
+from sidecar.delivery import Accepted, Attempt, Delivery, DeliveryState, Unreachable
 from sidecar.dispatcher.addresses import DIAL, Dial
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.prepared import PreparedTarget, TlsContexts, make_tls_contexts, prepare
@@ -97,11 +97,10 @@ def _sample_deliveries(
 
 
 async def _try(client: TargetClient, delivery: Delivery, prepared: PreparedTarget | Unreachable) -> Tried:
+    if delivery.state is DeliveryState.GIVEN_UP:  # its template failed
+        return _not_sent(delivery, Unreachable(delivery.reason))
     if isinstance(prepared, Unreachable):
-        failed = Attempt(
-            delivery_id=delivery.id, number=1, started_at=_now(), duration_ms=0.0, result=prepared
-        )
-        return Tried(delivery=delivery, attempt=failed, tls=None)
+        return _not_sent(delivery, prepared)
     attempt = await client.attempt(delivery, prepared)
     return Tried(delivery=delivery, attempt=attempt, tls=DIAL.get(Dial("")).tls)
 
@@ -127,6 +126,11 @@ async def _fetch(address: str, host: str, contexts: TlsContexts) -> bytes:
         return await fetch_certificate(address, host=host, tls=contexts.unverified, timeout_s=_HANDSHAKE_S)
     except OSError:
         return b""
+
+
+def _not_sent(delivery: Delivery, fault: Unreachable) -> Tried:
+    attempt = Attempt(delivery_id=delivery.id, number=1, started_at=_now(), duration_ms=0.0, result=fault)
+    return Tried(delivery=delivery, attempt=attempt, tls=None)
 
 
 def _parsed(der: bytes) -> Certificate | None:

@@ -80,10 +80,11 @@ class Ledger:
             )
 
     def _store_delivery(self, delivery: Delivery, project: str, next_attempt_at: datetime) -> None:
+        waits = delivery.state is DeliveryState.WAITING
         self._sql.execute(
             "INSERT INTO deliveries (id, event_id, event_type, policy_id, target_index, project, repository, "
-            "content_type, body, state, created_at, next_attempt_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            "content_type, body, state, reason, created_at, next_attempt_at, finished_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
             (
                 str(delivery.id),
                 str(delivery.event_id),
@@ -94,9 +95,11 @@ class Ledger:
                 delivery.repository,
                 delivery.content_type,
                 delivery.body,
-                DeliveryState.WAITING,
+                delivery.state,
+                delivery.reason,
                 seconds(delivery.created_at),
-                seconds(next_attempt_at),
+                seconds(next_attempt_at) if waits else None,
+                None if waits else seconds(delivery.created_at),
             ),
         )
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from sidecar.cli import main
 from tests.support.builders import a_manifest
 from tests.support.process import ROOT, environment
 from tests.support.receiver import Answer, Received, Receiver
@@ -47,25 +49,22 @@ class Stage:
         assert answer.status_code == 201
 
     def run(self, *arguments: str, status: int = 0) -> str:
-        done = subprocess.run(
-            self._command(*arguments),
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
+        """What a command writes to both streams; in this process, as starting Python is most of the time."""
+        done = CliRunner().invoke(main, arguments, env={"SIDECAR_CONFIG": str(self.sidecar.configuration)})
+        assert done.exit_code == status, done.output
         for secret in (SECRET, "c2VjcmV0", "s3cret-t0ken"):
-            assert secret not in done.stdout + done.stderr
-        return done.stdout + done.stderr
+            assert secret not in done.output
+        return done.output
 
     def read(self, *arguments: str, status: int = 0) -> Any:
         return json.loads(self.run(*arguments, "--json", status=status))
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            self._command(*arguments), env=self._environment(), stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "sidecar", *arguments],
+            env=environment(PYTHONPATH=str(ROOT), SIDECAR_CONFIG=str(self.sidecar.configuration)),
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def deliveries(self, *arguments: str) -> list[Json]:
@@ -77,12 +76,6 @@ class Stage:
         while not claim():
             assert time.monotonic() < deadline
             time.sleep(0.05)
-
-    def _command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "sidecar", *arguments]
-
-    def _environment(self) -> dict[str, str]:
-        return environment(PYTHONPATH=str(ROOT), SIDECAR_CONFIG=str(self.sidecar.configuration))
 
 
 @pytest.fixture

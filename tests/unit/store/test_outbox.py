@@ -182,6 +182,38 @@ async def test_pruning_forgets_old_endings_with_their_attempts_and_events(
     assert second.repository == "prj/other"
 
 
+async def test_the_newest_of_each_policy_are_kept(database: SqliteDatabase, outbox: Outbox) -> None:
+    mine = [a_delivery(an_event(f"prj/{number}")) for number in range(5)]
+    other, waiting = a_delivery(an_event(), SLOW), a_delivery(an_event("prj/waiting"))
+    await store(database, *mine, other)
+    for delivery in (*mine, other):
+        await outbox.claim(delivery.target, limit=10, now=START, skip_repositories=())
+        attempt = replace(
+            an_attempt(delivery, Accepted(200)), duration_ms=mine.index(delivery) if delivery in mine else 0
+        )
+        await outbox.finish(attempt, state=DeliveryState.DELIVERED, next_attempt_at=None)
+    await store(database, waiting)
+    before = START - timedelta(days=1)
+    assert await outbox.prune(before=before, most_per_policy=5) == 0
+    assert await outbox.prune(before=before, most_per_policy=2) == 3
+    assert await outbox.prune(before=before, most_per_policy=2) == 0
+    left = await database.read(lambda sql: sql.execute("SELECT id FROM deliveries ORDER BY seq").fetchall())
+    assert [UUID(row[0]) for row in left] == [mine[3].id, mine[4].id, other.id, waiting.id]
+
+
+async def test_pruning_goes_on_in_steps_until_nothing_is_to_be_forgotten(
+    database: SqliteDatabase, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.store.outbox._PRUNED_AT_ONCE", 2)
+    await store(database, *(a_delivery(an_event(f"prj/{number}")) for number in range(3)))
+    for delivery in await claim(outbox):
+        await outbox.finish(
+            an_attempt(delivery, Accepted(200)), state=DeliveryState.DELIVERED, next_attempt_at=None
+        )
+    later = START + timedelta(days=1)
+    assert [await outbox.prune(before=later, most_per_policy=9) for _ in range(3)] == [2, 1, 0]
+
+
 class OutboxMachine(RuleBasedStateMachine):
     """Whatever is done in whatever order: nothing is claimed twice at a time, nothing vanishes."""
 

@@ -1,0 +1,87 @@
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from sidecar.commands.deliveries import _payload_text, document_of, identity_headers, states_named
+from sidecar.delivery import DeliveryState
+from sidecar.dispatcher.attempt import request_headers
+from sidecar.dispatcher.prepared import PreparedTarget, make_tls_contexts, prepare
+from sidecar.policy import Secret, Target
+from sidecar.store.history import FAILED
+from sidecar.store.sqlite import SqliteDatabase
+from tests.support.builders import START
+from tests.unit.commands.conftest import Run
+from tests.unit.store.test_history import Shelf
+
+KEYS = [
+    *("id", "event_id", "event_type", "policy", "target", "project", "repository", "state", "reason"),
+    *("created_at", "finished_at", "next_attempt_at", "failures", "attempt_count", "last_attempt"),
+]
+
+
+def test_failed_is_a_word_for_two_states() -> None:
+    assert states_named(None) == ()
+    assert states_named("failed") == FAILED
+    assert states_named("waiting") == (DeliveryState.WAITING,)
+
+
+async def test_headers_shown_are_those_that_are_sent_less_what_is_secret(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "store.db")
+    database.open()
+    shelf = Shelf(database, tmp_path / "store.db")
+    delivery = await shelf.keep()
+    kept = shelf.history.delivery(delivery.id)
+    shelf.sql.close()
+    database.close()
+    assert kept
+    assert list(document_of(kept)) == KEYS
+    target = Target(address="http://h", auth_header=Secret("t0ken"), secret=Secret("whsec_c2VjcmV0"))
+    prepared = prepare(target, tls=make_tls_contexts(), environment={})
+    assert isinstance(prepared, PreparedTarget)
+    sent = request_headers(replace(delivery, attempts=0), prepared, at=START)
+    shown = identity_headers(kept)
+    assert shown.items() <= sent.items()
+    assert not {"Authorization", "webhook-signature"} & shown.keys()
+
+
+@pytest.mark.parametrize(
+    ("body", "text"), [(b'{"a":"\xc3\xbc"}', '{\n  "a": "ü"\n}'), (b"a: b", "a: b"), (b"\xff", "�")]
+)
+def test_a_payload_is_laid_out_where_it_is_json(body: bytes, text: str) -> None:
+    assert _payload_text(body) == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (("--state", "lost"), 2, "'lost' is not one of 'waiting', 'sending', 'delivered'"),
+        (("--since", "yesterday"), 2, "is no time"),
+        (("--event-type", "push"), 2, "'push' is none of pushImage"),
+        (("--limit", "0"), 2, "0 is not in the range"),
+        (("--policy", "nobody"), 2, "No policy is called nobody"),
+        (("show",), 2, "Missing argument 'ID'"),
+        ((), 1, "there is no database at"),
+    ],
+)
+def test_what_cannot_be_answered_is_said(
+    path: Path, run: Run, arguments: tuple[str, ...], status: int, says: str
+) -> None:
+    with path.open("a") as file:
+        file.write(f"data_volume: {path.parent / 'none'}\n")
+    result = run("deliveries", *arguments, SIDECAR_CONFIG=str(path))
+    assert (result.exit_code, says in result.output) == (status, True), result.output
+
+
+def test_an_id_that_names_none_is_said(path: Path, run: Run, tmp_path: Path) -> None:
+    with path.open("a") as file:
+        file.write(f"data_volume: {tmp_path}\n")
+    database = SqliteDatabase(tmp_path / "sidecar.db")
+    database.open()
+    database.close()
+    for identity in ("abcd", "abc", "%", "x' OR 1", str(uuid4())):
+        result = run("deliveries", "--config", str(path), "show", identity)
+        assert result.exit_code == 1
+        assert "No delivery has an id that begins with" in result.output
+    assert run("deliveries", "--config", str(path)).output == "No deliveries.\n"

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from tests.support.receiver import Answer, Receiver
+from tests.unit.commands.conftest import Run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "Say which one: --policy or --address."),
+        (("--policy", "ci", "--address", "http://h"), "Say which one"),
+        (("--policy", "nobody"), "No policy is called nobody;"),
+        (("--policy", "prj/nobody"), "No policy is called prj/nobody."),
+        (("--address", "ftp://u:sekrit@h"), "--address "),
+        (("--address", "http://h", "--auth-header", "sekrit\nx"), "--auth-header "),
+        (("--address", "http://h", "--secret", "sekrit!"), "--secret "),
+        (("--address", "http://h", "--secret", "@/nowhere"), "/nowhere cannot be read."),
+        (("--address", "http://h", "--event-type", "scanningFailed"), "does not happen in this version"),
+        (("--address", "http://h", "--event-type", "push"), "'push' is none of"),
+    ],
+)
+def test_what_cannot_be_tested_is_said_without_secrets(
+    path: Path, run: Run, arguments: tuple[str, ...], says: str
+) -> None:
+    result = run("test-endpoint", *arguments, SIDECAR_CONFIG=str(path))
+    assert result.exit_code == 2
+    assert says in result.output
+    assert "sekrit" not in result.output
+
+
+def test_an_address_is_sent_what_was_asked_for(path: Path, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("Bearer sekrit\n")
+    with Receiver(lambda _: Answer(status=202)) as receiver:
+        result = run(
+            *(
+                "test-endpoint",
+                "--address",
+                f"{receiver.url}/sekrit",
+                "--auth-header",
+                f"@{tmp_path / 'token'}",
+            ),
+            *("--payload-format", "Default", "--event-type", "DELETE_CHART", "--config", str(path)),
+        )
+    assert result.exit_code == 0, result.output
+    (received,) = receiver.requests
+    assert (received.path, received.header("Authorization")) == ("/sekrit", "Bearer sekrit")
+    assert received.json()["type"] == "DELETE_CHART"
+    first, second = result.output.splitlines()
+    assert first == f"{receiver.url}  (Default, with auth_header, not signed)"
+    assert second.split()[:2] == ["deleteChart", "202"]
+    assert "sekrit" not in result.output
+
+
+def test_a_target_that_is_not_there_is_status_1(path: Path, run: Run) -> None:
+    with Receiver() as receiver:
+        pass
+    result = run("test-endpoint", "--address", receiver.url, "--config", str(path))
+    assert result.exit_code == 1
+    assert "pushImage" in result.output
