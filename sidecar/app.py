@@ -93,6 +93,7 @@ class App:
             wiring.pipeline_settings(settings),
             run=run,
             on_event=self._metrics.event_recorded,
+            on_ended=self._metrics.delivery_ended,
         )
         self._reconciler = self._make_reconciler()
         self._proxy = Proxy(wiring.proxy_settings(settings), self._hooks())

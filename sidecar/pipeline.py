@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from sidecar.delivery import TargetKey
+from sidecar.delivery import Delivery, DeliveryState, TargetKey
 from sidecar.detectors import detect
 from sidecar.detectors.grouping import Holds, ripe, with_chart_events
 from sidecar.errors import StoreUnavailable
@@ -86,6 +86,7 @@ class _Kept:
 
     targets: set[TargetKey] = field(default_factory=set)
     event_types: list[EventType] = field(default_factory=list)
+    given_up: list[Delivery] = field(default_factory=list)  #: their templates failed
 
 
 def _now() -> datetime:
@@ -104,13 +105,15 @@ class Pipeline:
         run: str,
         now: Callable[[], datetime] = _now,
         on_event: Callable[[EventType], None] = lambda _kind: None,
+        on_ended: Callable[[DeliveryState], None] = lambda _state: None,
     ) -> None:
-        """`on_event` is told of each event that was stored, after its commit."""
+        """`on_event` is told of each event that was stored, `on_ended` of deliveries stored as ended."""
         self._store = store
         self._outbox = outbox
         self._run = run
         self._now = now
         self._on_event = on_event
+        self._on_ended = on_ended
         self._pulls_open: dict[tuple[Client, str], datetime] = {}
         self._noted: dict[tuple[Client | None, str], datetime] = {}
         self.apply(settings)
@@ -236,22 +239,27 @@ class Pipeline:
         if deliveries:
             ledger.store_event(event, deliveries, next_attempt_at=now)
             kept.event_types.append(event.type)
-            kept.targets |= {delivery.target for delivery in deliveries}
+            kept.given_up += (found for found in deliveries if found.state is DeliveryState.GIVEN_UP)
+            kept.targets |= {found.target for found in deliveries if found.state is DeliveryState.WAITING}
 
     def _tell(self, kept: _Kept) -> None:
         """After the commit: wake the dispatcher, count."""
         self._outbox.stored(frozenset(kept.targets))
         for event_type in kept.event_types:
             self._on_event(event_type)
+        for delivery in kept.given_up:
+            self._on_ended(delivery.state)
+            log.error(
+                "delivery.given_up",
+                event_id=str(delivery.event_id),
+                policy=delivery.target.policy_id,
+                delivery_id=str(delivery.id),
+                error=delivery.reason,
+            )
 
     def _context(self, event: Event, created_at: int | None) -> FormatContext:
         project = self._projects.get(event.repository.project)
-        return FormatContext(
-            hostname=self._settings.hostname,
-            external_url=self._settings.external_url,
-            public=project is not None and project.public,
-            repository_created_at=created_at,
-        )
+        return context_of(self._settings, is_public=project is not None and project.public, at=created_at)
 
     # Small things
 
@@ -284,6 +292,16 @@ class Pipeline:
         if len(notes) >= _MOST_NOTED:
             notes.clear()  # forgetting costs a row more, not an event
         notes[key] = self._now()
+
+
+def context_of(settings: PipelineSettings, *, is_public: bool, at: int | None) -> FormatContext:
+    """What formats are told; `at` is when the repository was first seen."""
+    return FormatContext(
+        hostname=settings.hostname,
+        external_url=settings.external_url,
+        public=is_public,
+        repository_created_at=at,
+    )
 
 
 def _wanted(settings: PipelineSettings, project: str) -> frozenset[EventType]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from sidecar import wiring
 from sidecar.commands.common import (
     config_option,
     database,
@@ -19,11 +20,13 @@ from sidecar.commands.common import (
     since_option,
 )
 from sidecar.commands.deliveries import resolve
+from sidecar.commands.text import plain
 from sidecar.commands.times import moment_option
 from sidecar.config import Settings
+from sidecar.remake import remake
 from sidecar.store.beside import Connection
 from sidecar.store.history import FAILED, Chosen, History
-from sidecar.store.redelivery import AT_ONCE, redeliver, redeliver_all
+from sidecar.store.redelivery import AT_ONCE, Bodiless, all_bodiless, bodiless, redeliver, redeliver_all
 
 
 @click.command("redeliver")
@@ -49,7 +52,8 @@ def command(
     """Send deliveries again, with the same event ids.
 
     Named ones in whatever state, also those that have arrived; or with --failed all that did not. They
-    have all their tries again. `sidecar deliveries --state failed --since …` shows which those are.
+    have all their tries again. What a template failed for is made with the template of now.
+    `sidecar deliveries --state failed --since …` shows which those are.
     """
     _check_usage(identities, since=since, until=until, policy=policy, failed=failed)
     settings = read_settings(config)
@@ -58,9 +62,10 @@ def command(
             chosen = Chosen(
                 policy_id=policy_id(settings, policy), states=FAILED, since=since, until=until or _now()
             )
+            _remake(connection, all_bodiless(connection, chosen), settings)
             number = _redeliver_failed(connection, chosen)
         else:
-            number = _redeliver_named(connection, identities)
+            number = _redeliver_named(connection, identities, settings)
     _report(number, settings, as_json=as_json)
 
 
@@ -75,9 +80,16 @@ def _check_usage(identities: tuple[str, ...], *, failed: bool, **range_of_time: 
         raise click.UsageError("--since, --until and --policy belong to --failed.")
 
 
-def _redeliver_named(connection: Connection, identities: tuple[str, ...]) -> int:
+def _remake(connection: Connection, unmade: list[Bodiless], settings: Settings) -> None:
+    faults = remake(connection, unmade, wiring.pipeline_settings(settings))
+    for identity, fault in faults.items():
+        click.echo(f"{identity} is not sent: {plain(fault)}", err=True)
+
+
+def _redeliver_named(connection: Connection, identities: tuple[str, ...], settings: Settings) -> int:
     history = History(connection)
     found = [resolve(history, identity) for identity in identities]  # all of them, or nothing is done
+    _remake(connection, bodiless(connection, found), settings)
     return redeliver(connection, dict.fromkeys(found), at=_now())
 
 

@@ -21,6 +21,7 @@ from sidecar.delivery import (
     Unreachable,
 )
 from sidecar.event import EventType
+from sidecar.store.disabled import DisabledTargets
 from sidecar.store.records import moment, seconds
 from sidecar.store.sqlite import SqliteDatabase
 
@@ -42,6 +43,7 @@ class Outbox:
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
+        self.disabled: Final = DisabledTargets(database)
         self._callbacks: list[StoredCallback] = []
 
     def on_stored(self, callback: StoredCallback) -> None:

@@ -11,12 +11,15 @@ so that the sidecar's own writer never waits long.
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from sidecar.event import Event
+from sidecar.formats import Payload
 from sidecar.store.history import Chosen
-from sidecar.store.records import seconds
+from sidecar.store.records import event_from_json, seconds
 
 AT_ONCE: Final = 500
 _SHORTEST_PAUSE_S: Final = 0.005
@@ -56,10 +59,60 @@ def _redeliver_some(sql: sqlite3.Connection, chosen: Chosen, *, after: float, at
     where, values = chosen.conditions()
     query = (
         f"SELECT finished_at, seq FROM deliveries INDEXED BY {chosen.index} WHERE {where} "  # noqa: S608  # constants
-        f"AND finished_at >= ? ORDER BY finished_at LIMIT {AT_ONCE}"
+        f"AND finished_at >= ? AND content_type <> '' ORDER BY finished_at LIMIT {AT_ONCE}"
     )
     sql.execute("BEGIN IMMEDIATE")
     rows = sql.execute(query, (*values, after)).fetchall()
     sql.executemany(f"{_AGAIN} seq = ?", ((seconds(at), seq) for _, seq in rows))
     sql.execute("COMMIT")
     return [finished_at for finished_at, _ in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bodiless:
+    """A delivery that could not be made, with all that is needed to try again."""
+
+    id: UUID
+    policy_id: str
+    event: Event
+    repository_created_at: int | None  #: Unix seconds
+
+
+def bodiless(sql: sqlite3.Connection, identities: Iterable[UUID]) -> list[Bodiless]:
+    """Those of these that have no body."""
+    found = (sql.execute(f"{_BODILESS} AND d.id = ?", (str(identity),)).fetchone() for identity in identities)
+    return [_bodiless(row) for row in found if row]
+
+
+def all_bodiless(sql: sqlite3.Connection, chosen: Chosen) -> list[Bodiless]:
+    """Those without a body among all that ended as chosen."""
+    where, values = chosen.conditions()
+    rows = sql.execute(
+        f"SELECT id FROM deliveries INDEXED BY {chosen.index} WHERE {where} AND content_type = ''",  # noqa: S608  # constants
+        values,
+    ).fetchall()
+    return bodiless(sql, (UUID(identity) for (identity,) in rows))
+
+
+def give_body(sql: sqlite3.Connection, identity: UUID, payload: Payload) -> None:
+    """Complete a delivery; it stays ended until it is sent again."""
+    sql.execute(
+        "UPDATE deliveries SET body = ?, content_type = ? WHERE id = ? AND content_type = ''",
+        (payload.body, payload.content_type, str(identity)),
+    )
+
+
+_BODILESS: Final = (
+    "SELECT d.id, d.policy_id, e.document, r.created_at FROM deliveries d JOIN events e ON e.id = d.event_id "
+    "LEFT JOIN repositories r ON r.repository = d.repository WHERE d.content_type = ''"
+)
+
+
+def _bodiless(row: tuple[str, str, str, float | None]) -> Bodiless:
+    identity, policy_id, document, created_at = row
+    return Bodiless(
+        id=UUID(identity),
+        policy_id=policy_id,
+        event=event_from_json(document),
+        repository_created_at=None if created_at is None else int(created_at),
+    )

@@ -124,4 +124,15 @@ CREATE TABLE last_triggered (
 ) WITHOUT ROWID
 """
 
-MIGRATIONS: Final = (_FIRST,)
+_DISABLED_TARGETS: Final = """
+CREATE TABLE disabled_targets (
+    policy_id TEXT NOT NULL,
+    target_index INTEGER NOT NULL,
+    address_hash TEXT NOT NULL, -- SHA-256: an address may hold a token
+    at REAL NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (policy_id, target_index)
+) WITHOUT ROWID
+"""
+
+MIGRATIONS: Final = (_FIRST, _DISABLED_TARGETS)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from sidecar.delivery import Delivery, TargetKey
+from sidecar.delivery import Delivery, DeliveryState, TargetKey
 from sidecar.errors import StoreUnavailable
 from sidecar.event import Chart, EventType
 from sidecar.exchange import Exchange, Facts, Intent, Outcome
@@ -67,8 +67,15 @@ class Line:
         self.outbox = Outbox(self.database)
         self.store = Store(self.database)
         self.counted: list[EventType] = []
+        self.ended: list[DeliveryState] = []
         self.pipeline = Pipeline(
-            self.store, self.outbox, settings, run="this", now=self.clock, on_event=self.counted.append
+            self.store,
+            self.outbox,
+            settings,
+            run="this",
+            now=self.clock,
+            on_event=self.counted.append,
+            on_ended=self.ended.append,
         )
 
     async def deliveries(self) -> list[Delivery]:

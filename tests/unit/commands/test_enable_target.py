@@ -14,7 +14,9 @@ async def test_targets_are_enabled_beside_a_running_sidecar(path: Path, run: Run
     database.open()
     targets = DisabledTargets(database)
     for target in (FIRST, SECOND):
-        await targets.disable(DisabledTarget(target=target, address_hash=hash_of("x"), at=START, reason="gone"))
+        await targets.disable(
+            DisabledTarget(target=target, address_hash=hash_of("x"), at=START, reason="gone")
+        )
 
     result = run("enable-target", "ci", "--target", "1", "--config", str(path))
     assert (result.exit_code, result.output) == (0, "1 target is used again.\n")

@@ -12,7 +12,9 @@ def disabled(target: TargetKey, address: str = ADDRESS) -> DisabledTarget:
     return DisabledTarget(target=target, address_hash=hash_of(address), at=START, reason="it is gone")
 
 
-async def test_what_was_disabled_is_known_with_its_reason_but_not_its_address(database: SqliteDatabase) -> None:
+async def test_what_was_disabled_is_known_with_its_reason_but_not_its_address(
+    database: SqliteDatabase,
+) -> None:
     targets = DisabledTargets(database)
     await targets.disable(disabled(FIRST))
     await targets.disable(disabled(OTHER))

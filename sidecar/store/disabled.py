@@ -1,0 +1,92 @@
+"""Targets that asked, with 410 Gone, never to be sent anything again.
+
+Kept beside the deliveries, so that a restart does not forget them. An address may hold a token, so only
+its hash is kept: enough to see that it has changed.
+"""
+
+import sqlite3
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from sidecar.delivery import TargetKey
+from sidecar.store.records import moment, seconds
+from sidecar.store.sqlite import SqliteDatabase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisabledTarget:
+    """A target that gets nothing as long as its address is the same."""
+
+    target: TargetKey
+    address_hash: str
+    at: datetime  #: UTC
+    reason: str
+
+    def is_about(self, address: str) -> bool:
+        return self.address_hash == hash_of(address)
+
+
+def hash_of(address: str) -> str:
+    return sha256(address.encode()).hexdigest()
+
+
+class DisabledTargets:
+    """The dispatcher's side; the functions below are for another process."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def all(self) -> list[DisabledTarget]:
+        return await self._database.read(disabled_targets)
+
+    async def disable(self, disabled: DisabledTarget) -> None:
+        await self._database.write(lambda sql: _disable(sql, disabled), keep=True)
+
+    async def enable(self, targets: Collection[TargetKey]) -> None:
+        keys = [(target.policy_id, target.index) for target in targets]
+        await self._database.write(
+            lambda sql: sql.executemany(
+                "DELETE FROM disabled_targets WHERE policy_id = ? AND target_index = ?", keys
+            )
+        )
+
+
+def disabled_targets(sql: sqlite3.Connection) -> list[DisabledTarget]:
+    """All of them, by policy."""
+    rows = sql.execute(
+        "SELECT policy_id, target_index, address_hash, at, reason FROM disabled_targets "
+        "ORDER BY policy_id, target_index"
+    )
+    return [
+        DisabledTarget(
+            target=TargetKey(policy_id=policy_id, index=index),
+            address_hash=address_hash,
+            at=moment(at),
+            reason=reason,
+        )
+        for policy_id, index, address_hash, at, reason in rows.fetchall()
+    ]
+
+
+def enable_target(sql: sqlite3.Connection, policy_id: str, index: int | None = None) -> int:
+    """Let a target be tried again, or all of a policy; answers how many were disabled."""
+    return sql.execute(
+        "DELETE FROM disabled_targets WHERE policy_id = ?1 AND target_index = coalesce(?2, target_index)",
+        (policy_id, index),
+    ).rowcount
+
+
+def _disable(sql: sqlite3.Connection, disabled: DisabledTarget) -> None:
+    sql.execute(
+        "INSERT OR REPLACE INTO disabled_targets (policy_id, target_index, address_hash, at, reason) "
+        "VALUES (?, ?, ?, ?, ?)",
+        (
+            disabled.target.policy_id,
+            disabled.target.index,
+            disabled.address_hash,
+            seconds(disabled.at),
+            disabled.reason,
+        ),
+    )
