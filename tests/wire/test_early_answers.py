@@ -105,8 +105,10 @@ async def test_refusal_without_a_body_in_mid_upload_reaches_the_client(start_pro
 
 @pytest.mark.parametrize("end", [b"", b"0\r\n\r\n"])
 async def test_refused_upload_stops_and_never_ends_as_if_it_were_whole(
-    start_proxy: StartProxy, end: bytes
+    start_proxy: StartProxy, noted: Noted, end: bytes
 ) -> None:
+    noted.observes = lambda _: False  # an observed refusal waits until it is recorded
+
     async def script(connection: RawConnection) -> None:
         await connection.read_head()
         await connection.read(0x1000 + 8)
