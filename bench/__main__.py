@@ -1,5 +1,6 @@
 """`python -m bench` prints all figures, `python -m bench NAME...` some of them."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -26,6 +27,7 @@ MEASURES: Final[dict[str, tuple[str, Callable[[Scale], Iterator[Figure]]]]] = {
 @click.option("--quick", is_flag=True, help="Seconds instead of minutes; the figures say less.")
 def main(names: tuple[str, ...], *, quick: bool) -> None:
     """Print what this machine does, each figure beside a peer measured in the same run."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
     for name in names or MEASURES:
         title, measure = MEASURES[name]
         begun_at = time.monotonic()

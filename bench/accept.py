@@ -18,8 +18,10 @@ from uuid import uuid4
 from bench.figures import Figure, percentile
 from bench.load import NUMBER, Elsewhere, Outcome, Plan, elsewhere, run_plan
 from bench.receiver import FastReceiver
+from bench.requests import processor_time
 from bench.scale import Scale
 from bench.stack import PROJECT, REPOSITORY, a_folder, a_registry, a_sidecar, an_image, an_image_in
+from bench.watch import watched
 from sidecar.exchange import Body, Client, Exchange, Intent
 from sidecar.exchange import Outcome as HowItEnded
 from sidecar.names import parse_reference, parse_repository
@@ -30,7 +32,6 @@ from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
 from tests.support.images import Artifact
-from tests.support.servers import Sidecar
 
 TITLE: Final = "accept: events accepted per second, each flushed to the disk before the client has its answer"
 
@@ -59,7 +60,10 @@ def _measure_http(folder: Path, other: Elsewhere, scale: Scale) -> Iterator[Figu
             address = f"{receiver.url}/{behaviour}/events"
             folder_of = folder / f"sidecar-{behaviour}"
             with a_sidecar(folder_of, registry=registry.url, addresses=[address]) as sidecar:
-                direct, through = _pushes(other, registry.port, sidecar, image, scale)
+                with watched(registry.pid) as its:
+                    direct = _pushes(other, registry.port, image, prefix="d", scale=scale)
+                with watched(sidecar.pid) as own:
+                    through = _pushes(other, sidecar.proxy_port, image, prefix="s", scale=scale)
             yield Figure(
                 what=f"{what}, 32 clients",
                 value=through.rate,
@@ -74,18 +78,14 @@ def _measure_http(folder: Path, other: Elsewhere, scale: Scale) -> Iterator[Figu
                 peer=percentile(direct.durations_s, 0.5) * 1000,
                 which="the registry itself",
             )
+            yield processor_time(through, own, direct, its)
 
 
-def _pushes(
-    other: Elsewhere, direct_port: int, sidecar: Sidecar, image: Artifact, scale: Scale
-) -> tuple[Outcome, Outcome]:
-    def push(port: int, prefix: str, seconds: float) -> Outcome:
-        outcome = other.run(run_plan, a_push(port, image, prefix=prefix, connections=32, seconds=seconds))
-        outcome.check(201)
-        return outcome
-
-    push(sidecar.proxy_port, "warm", 0.5)
-    return push(direct_port, "d", scale.seconds), push(sidecar.proxy_port, "s", scale.seconds)
+def _pushes(other: Elsewhere, port: int, image: Artifact, *, prefix: str, scale: Scale) -> Outcome:
+    plan = a_push(port, image, prefix=prefix, connections=32, seconds=scale.seconds)
+    outcome = other.run(run_plan, plan)
+    outcome.check(201)
+    return outcome
 
 
 def a_push(

@@ -54,6 +54,7 @@ def _drain(
         peer=peer,
         which=f"bare aiohttp, {targets * _CONCURRENCY} in flight, no store; aim 3,000",
     )
+    yield Figure(what="  processor time of each", value=use.cpu_s / scale.deliveries * 1000, unit="ms")
     yield Figure(what="  memory at most", value=use.peak_mib, unit="MiB")
 
 

@@ -8,6 +8,7 @@ from bench.load import Elsewhere, Outcome, Plan, elsewhere, run_plan
 from bench.receiver import FastReceiver
 from bench.scale import Scale
 from bench.stack import REPOSITORY, a_folder, a_registry, a_sidecar, an_image_in
+from bench.watch import Usage, watched
 
 TITLE: Final = "requests: small requests through one process, 32 connections"
 
@@ -25,26 +26,37 @@ def measure(scale: Scale) -> Iterator[Figure]:
     ):
         an_image_in(registry)
         manifest = f"/v2/{REPOSITORY}/manifests/base"
-        for method, path, what, port in (
-            ("GET", "/v2/", "GET /v2/", quiet.proxy_port),
-            ("HEAD", manifest, "HEAD of a manifest, no policy", quiet.proxy_port),
-            ("HEAD", manifest, "HEAD of a manifest, observed", observing.proxy_port),
-            ("GET", manifest, "GET of a manifest, no policy", quiet.proxy_port),
-            ("GET", manifest, "GET of a manifest, observed", observing.proxy_port),
+        for method, path, what, sidecar in (
+            ("GET", "/v2/", "GET /v2/", quiet),
+            ("HEAD", manifest, "HEAD of a manifest, no policy", quiet),
+            ("HEAD", manifest, "HEAD of a manifest, observed", observing),
+            ("GET", manifest, "GET of a manifest, no policy", quiet),
+            ("GET", manifest, "GET of a manifest, observed", observing),
         ):
-            direct = _ask(other, registry.port, method, path, scale)
-            through = _ask(other, port, method, path, scale)
+            with watched(registry.pid) as its:
+                direct = _ask(other, registry.port, method, path, scale)
+            with watched(sidecar.pid) as own:
+                through = _ask(other, sidecar.proxy_port, method, path, scale)
             yield from _compared(what, through, direct)
+            yield processor_time(through, own, direct, its)
 
 
 def _ask(other: Elsewhere, port: int, method: str, path: str, scale: Scale) -> Outcome:
-    def plan(seconds: float) -> Plan:
-        return Plan(port=port, method=method, path=path, connections=32, seconds=seconds)
-
-    other.run(run_plan, plan(0.3))
-    outcome = other.run(run_plan, plan(scale.seconds))
+    plan = Plan(port=port, method=method, path=path, connections=32, seconds=scale.seconds)
+    outcome = other.run(run_plan, plan)
     outcome.check(200)
     return outcome
+
+
+def processor_time(through: Outcome, own: Usage, direct: Outcome, its: Usage) -> Figure:
+    """What a request costs: the figure that a busy machine changes least."""
+    return Figure(
+        what="  processor time of each",
+        value=own.cpu_s / len(through.durations_s) * 1000,
+        unit="ms",
+        peer=its.cpu_s / len(direct.durations_s) * 1000,
+        which="the registry, asked directly",
+    )
 
 
 def _compared(what: str, through: Outcome, direct: Outcome) -> Iterator[Figure]:
