@@ -82,9 +82,16 @@ class Reconciler:
         return remaining
 
     def _own_credentials(self, intent: Intent) -> httpx.Auth:
-        is_chart = isinstance(intent.operation, UploadChart | DeleteChart)
-        place = self._charts() if is_chart else self._registry()
-        return RegistryAuth(place.username, place.password) if place else httpx.Auth()
+        if not isinstance(intent.operation, UploadChart | DeleteChart):
+            place = self._registry()
+            return RegistryAuth(place.username, place.password)
+        charts = self._charts()
+        # Not RegistryAuth: it reads every answer whole, and a chart is read as a stream.
+        return (
+            httpx.BasicAuth(charts.username, charts.password.reveal())
+            if charts and charts.username
+            else httpx.Auth()
+        )
 
     def wants_credentials(self, operation: Operation) -> bool:
         """Whether an upstream did not answer, without credentials, about what this operation is about."""
@@ -104,6 +111,9 @@ class Reconciler:
         except httpx.HTTPError as exc:
             verdict = Verdict.UNKNOWN
             self._complain(intent, repr(exc))
+        except Exception:  # our own bug with one intent must not leave the others open
+            log.exception("intent.not_settled", operation=_name(intent), request_id=intent.request_id)
+            return False
         if verdict is Verdict.ACCEPTED:
             await self._pipeline.record(_concluded(intent, datetime.now(UTC)))
         elif verdict is Verdict.REFUSED and self._has_settled(intent):

@@ -4,23 +4,26 @@ import base64
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from sidecar import reconciler as module
+from sidecar.event import Chart, EventType
 from sidecar.exchange import Body, Facts, Intent
 from sidecar.names import Digest, parse_reference
-from sidecar.operation import DeleteManifest, GetManifest, PutManifest, Routes
+from sidecar.operation import DeleteChart, DeleteManifest, GetManifest, PutManifest, Routes, UploadChart
 from sidecar.place import Place
 from sidecar.policy import Secret
 from sidecar.reconciler import Reconciler
 from tests.support.builders import DOCKER, START
-from tests.support.images import Artifact, build_image, upload
+from tests.support.images import Artifact, build_chart, build_image, upload
 from tests.support.process import is_installed, require_program
-from tests.support.servers import Credentials, Registry
+from tests.support.servers import ChartMuseum, Credentials, Registry
 from tests.unit.test_pipeline import APP, Line
 
 ALICE = Credentials("alice", "secret")
@@ -175,3 +178,37 @@ async def test_intents_of_living_processes_are_left_alone(line: Line, registry: 
     await line.store.transact(lambda ledger: ledger.open_intent(intent, run="alive"))
     assert await a_reconciler(line, registry).reconcile() == 0
     assert await line.open_intents() == 1
+
+
+@pytest.fixture(scope="module")
+def charts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChartMuseum]:
+    if not is_installed("chartmuseum"):
+        require_program("chartmuseum")
+    with ChartMuseum(tmp_path_factory.mktemp("charts"), user=ALICE) as it:
+        yield it
+
+
+async def test_charts_are_recognised_by_their_bytes(
+    line: Line, registry: Registry, charts: ChartMuseum
+) -> None:
+    stored, other = build_chart("web", "1.0.0"), build_chart("web", "1.0.0", size=9000)
+    url = f"{charts.url}/api/prj/charts"
+    httpx.post(url, content=stored.content, auth=ALICE.pair, trust_env=False).raise_for_status()
+    asking = a_reconciler(line, registry)
+    asking._charts = lambda: Place(url=charts.url, username=ALICE.user, password=Secret(ALICE.password))
+    asking._routes = lambda: Routes(chart_depth=1)
+    for content in (stored.content, other.content):
+        intent = Intent(
+            id=uuid4(),
+            operation=UploadChart("prj"),
+            client=DOCKER,
+            opened_at=START,
+            chart=Chart(name="web", version="1.0.0", type="application", size_bytes=len(content)),
+            chart_digest=Digest(f"sha256:{sha256(content).hexdigest()}"),
+        )
+        await line.store.transact(lambda ledger, intent=intent: ledger.open_intent(intent, run="dead"))  # type: ignore[misc]
+    gone = Intent(id=uuid4(), operation=DeleteChart("prj", "gone", "1.0.0"), client=DOCKER, opened_at=START)
+    await line.store.transact(lambda ledger: ledger.open_intent(gone, run="dead"))
+    assert await asking.reconcile() == 0
+    kinds = [delivery.event_type for delivery in await line.deliveries()]
+    assert sorted(kinds) == [EventType.CHART_DELETE, EventType.CHART_PUSH]
