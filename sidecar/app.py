@@ -195,6 +195,7 @@ class App:
             saw_upload=pipeline.saw_upload,
             wants_credentials=self._reconciler.wants_credentials,
             reconcile_as=self._reconciler.reconcile_as,
+            finished=self._metrics.request_finished,
         )
 
     def _make_dispatcher(self) -> Dispatcher:

@@ -11,6 +11,7 @@ Sees no policy, store or payload: it is handed functions (interface.Hooks).
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -47,6 +48,7 @@ log = structlog.get_logger()
 #: For what was cancelled to leave.
 _LAST_WAIT_S: Final = 0.2
 _ABSOLUTE_FORM: Final = re.compile(r"https?://(?:[^/?@]*@)?(?P<host>[^/?@]+)(?P<rest>.*)", re.IGNORECASE)
+_OPERATION: Final[web.RequestKey[Any]] = web.RequestKey("operation", object)
 _NOBODY: Final = Client(address="", operator="", user_agent="")
 
 
@@ -143,9 +145,14 @@ class Proxy:
         """Answer one request of a client."""
         self._requests_in_flight += 1
         self._is_idle.clear()
+        began, status = time.monotonic(), 0
         try:
-            return await self._answer_or_refuse(request)
+            response = await self._answer_or_refuse(request)
+            status = response.status
+            return response
         finally:
+            operation = request.get(_OPERATION, Other())
+            unharmed(self._hooks.finished, operation, status, time.monotonic() - began)
             self._requests_in_flight -= 1
             if not self._requests_in_flight:
                 self._is_idle.set()
@@ -176,6 +183,7 @@ class Proxy:
 
     async def _journey(self, request: web.BaseRequest) -> web.StreamResponse:
         passage = self._arrive(request)
+        request[_OPERATION] = passage.operation
         observer = self._observer(passage)
         body = await observer.request_body()
         answer = await self._forward(passage, observer, body)

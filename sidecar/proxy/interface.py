@@ -33,6 +33,10 @@ async def _takes_none(_: Operation, __: str) -> None:
     pass
 
 
+def _counts_none(_: Operation, __: int, ___: float) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """What happens beside the relaying."""
@@ -54,6 +58,8 @@ class Hooks:
     wants_credentials: Callable[[Operation], bool] = _wants_none
     #: Gets it once, beside the request, and must not keep it.
     reconcile_as: Callable[[Operation, str], Awaitable[None]] = _takes_none
+    #: Operation, status (0 = no whole answer) and seconds of every request, when it has ended.
+    finished: Callable[[Operation, int, float], None] = _counts_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
