@@ -32,6 +32,7 @@ from sidecar.dispatcher.lanes import Lanes
 from sidecar.dispatcher.schedule import RetrySchedule, Verdict, judge
 from sidecar.dispatcher.window import SharedSlots, Window
 from sidecar.errors import StoreUnavailable
+from sidecar.store.disabled import DisabledTarget
 from sidecar.store.outbox import Outbox
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ _LONGEST_SLEEP_S: Final = 60.0  # the clock may be set meanwhile
 _STORE_PAUSE_S: Final = 1.0
 # Workers per attempt allowed: most of them wait for the store, which commits many records at once.
 _WORKERS_PER_SLOT: Final = 4
+_DISABLED: Final = "answered 410 Gone; used again when its address changes, or by sidecar enable-target"
 
 
 class Observer(Protocol):
@@ -282,14 +284,15 @@ class TargetLoop:
         verdict = judge(
             attempt.result,
             failures=delivery.failures,
-            schedule=means.schedule,
+            schedule=means.book.schedule_of(self._key, means.schedule),
             now=means.now(),
             jitter=means.jitter(),
         )
-        if verdict.is_target_gone:
-            means.book.disable(self._key)
+        disabled = means.book.disable(self._key, at=means.now()) if verdict.is_target_gone else None
         self._tell(delivery, attempt, verdict)
         await self._finish(attempt, verdict)
+        if disabled:
+            await self._keep_disabled(disabled)
         if verdict.state is not DeliveryState.DELIVERED:
             self._wakeup.set()
 
@@ -301,15 +304,24 @@ class TargetLoop:
         except StoreUnavailable as exc:  # the store keeps it in memory until it can be written
             log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
 
+    async def _keep_disabled(self, disabled: DisabledTarget) -> None:
+        try:
+            await self._means.outbox.disabled.disable(disabled)
+        except StoreUnavailable as exc:  # as above
+            log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
+        self._means.book.is_kept(self._key, at_s=asyncio.get_running_loop().time())
+
     def _tell(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
         if observer := self._means.observer:
             observer.attempt_finished(attempt.result, attempt.duration_ms / 1000)
             if verdict.state is not DeliveryState.WAITING:
                 observer.delivery_ended(verdict.state)
+        if isinstance(attempt.result, Accepted):
+            # Every delivery comes here: nothing is made into text that is not written down.
+            log.debug("delivery.delivered", status=attempt.result.status, delivery_id=delivery.id)
+            return
         facts = self._facts(delivery, attempt)
         match attempt.result:
-            case Accepted(status):
-                log.debug("delivery.delivered", status=status, **facts)
             case Rejected(status):
                 log.warning("attempt.failed", status=status, error=f"answered {status}", **facts)
             case Unreachable(reason):
@@ -317,9 +329,7 @@ class TargetLoop:
         if verdict.state is DeliveryState.GIVEN_UP:
             log.error("delivery.given_up", **facts)
         if verdict.is_target_gone:
-            log.error(
-                "target.disabled", error="answered 410 Gone; change its policy to use it again", **facts
-            )
+            log.error("target.disabled", error=_DISABLED, **facts)
 
     def _facts(self, delivery: Delivery, attempt: Attempt) -> dict[str, object]:
         return {

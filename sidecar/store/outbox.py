@@ -78,7 +78,7 @@ class Outbox:
             )
             return [_delivery(row) for row in rows]
 
-        return await self._database.write(work)
+        return await self._database.write(work, background=True)
 
     async def finish(
         self, attempt: Attempt, *, state: DeliveryState, next_attempt_at: datetime | None
@@ -106,7 +106,7 @@ class Outbox:
                 ),
             )
 
-        await self._database.write(work, keep=True, weight=len(attempt.excerpt) + 200)
+        await self._database.write(work, keep=True, weight=len(attempt.excerpt) + 200, background=True)
 
     async def release(self, deliveries: Collection[Delivery]) -> None:
         """Give back what was claimed and not sent."""
@@ -141,7 +141,7 @@ class Outbox:
                 (DeliveryState.CANCELLED, reason, target.policy_id, target.index),
             ).rowcount
 
-        return await self._database.write(work)
+        return await self._database.write(work, background=True)
 
     async def targets_waiting(self) -> list[TargetKey]:
         """Every target that deliveries wait for, also of policies that are gone."""
@@ -174,7 +174,7 @@ class Outbox:
         )
         if not doomed:
             return 0
-        await self._database.write(lambda sql: _forget(sql, doomed))
+        await self._database.write(lambda sql: _forget(sql, doomed), background=True)
         return len(doomed)
 
 

@@ -36,7 +36,7 @@ CREATE TABLE tags (
     seen_at REAL NOT NULL,
     PRIMARY KEY (repository, tag)
 ) WITHOUT ROWID;
-CREATE INDEX tags_digest ON tags (repository, digest);
+CREATE INDEX tags_digest ON tags (repository, digest, seen_at DESC, tag);
 
 CREATE TABLE manifests (
     repository TEXT NOT NULL,

@@ -9,7 +9,6 @@ bounded, and tried again until the store is back; all others fail at once with S
 """
 
 import asyncio
-import queue
 import sqlite3
 import threading
 import time
@@ -29,6 +28,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _MOST_IN_A_GROUP: Final = 512
+_MOST_BACKGROUND: Final = 64
+_LEAST_BACKGROUND: Final = 16
 _RETRY_S: Final = 0.5
 _BUSY_TIMEOUT_MS: Final = 5000
 
@@ -60,7 +61,9 @@ class SqliteDatabase:
         self._path = path
         self._most_kept = most_kept
         self._most_kept_bytes = most_kept_bytes
-        self._inbox: queue.SimpleQueue[_Unit[Any] | None] = queue.SimpleQueue()
+        self._arrived = threading.Condition()
+        self._inbox: deque[_Unit[Any]] = deque()  # what clients of the registry wait for
+        self._background: deque[_Unit[Any]] = deque()  # what they do not
         self._kept: deque[_Unit[Any]] = deque()
         self._health = Health()
         self._closing = False
@@ -86,28 +89,42 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Write what is queued, then stop; what the store refused until the end is lost and said so."""
-        self._inbox.put(None)
+        with self._arrived:
+            self._closing = True
+            self._arrived.notify()
         if self._writer.is_alive():
             self._writer.join()
         self._readers.shutdown()
 
     async def write(
-        self, work: Callable[[sqlite3.Connection], T], *, keep: bool = False, weight: int = 0
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        *,
+        keep: bool = False,
+        weight: int = 0,
+        background: bool = False,
     ) -> T:
         """Run a unit of work and answer when it is committed.
 
-        keep     hold on to the unit while the store cannot be written; StoreUnavailable is raised to
-                 the caller all the same, who can go on
-        weight   bytes that keeping the unit costs, roughly
+        background   no client of the registry waits for it: those that do go first
+        keep         hold on to the unit while the store cannot be written; StoreUnavailable is raised to
+                     the caller all the same, who can go on
+        weight       bytes that keeping the unit costs, roughly
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._inbox.put(_Unit(work=work, loop=loop, future=future, keep=keep, weight=weight))
+        unit = _Unit(work=work, loop=loop, future=future, keep=keep, weight=weight)
+        self._put(unit, self._background if background else self._inbox)
         return await future
 
     def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """Run a unit of work that nobody waits for and that may be lost."""
-        self._inbox.put(_Unit(work=work))
+        self._put(_Unit(work=work), self._inbox)
+
+    def _put(self, unit: _Unit[Any], lane: deque[_Unit[Any]]) -> None:
+        with self._arrived:
+            lane.append(unit)
+            self._arrived.notify()
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on a connection that cannot write."""
@@ -154,7 +171,7 @@ class SqliteDatabase:
     # The writer thread
 
     def _write_loop(self) -> None:
-        while not (self._closing and self._inbox.empty()):
+        while not (self._closing and not self._inbox and not self._background):
             group = self._next_group()
             if group:
                 self._commit_or_keep(group)
@@ -164,19 +181,17 @@ class SqliteDatabase:
             self._connection.close()
 
     def _next_group(self) -> list[_Unit[Any]]:
-        """Kept units first, then what has arrived; waits for the first one."""
+        """Kept units first, then what has arrived; waits for the first one.
+
+        Deliveries come in hundreds: a group takes few of them, so that no push waits for many.
+        """
         group = list(self._kept)
-        try:
-            first = self._inbox.get(timeout=_RETRY_S if group else None)
-            while first is not None:
-                group.append(first)
-                if len(group) >= _MOST_IN_A_GROUP + len(self._kept):
-                    return group
-                first = self._inbox.get_nowait()
-            self._closing = True
-        except queue.Empty:
-            pass
-        return group
+        with self._arrived:
+            if not (self._inbox or self._background or self._closing):
+                self._arrived.wait(_RETRY_S if group else None)
+            taken = _take(self._inbox, _MOST_IN_A_GROUP)
+            taken += _take(self._background, max(_LEAST_BACKGROUND, _MOST_BACKGROUND - len(taken)))
+        return group + taken
 
     def _commit_or_keep(self, group: list[_Unit[Any]]) -> None:
         try:
@@ -224,6 +239,10 @@ class SqliteDatabase:
         _resolve(group)
         if not self._closing:
             time.sleep(_RETRY_S / 10)
+
+
+def _take(lane: deque[_Unit[Any]], most: int) -> list[_Unit[Any]]:
+    return [lane.popleft() for _ in range(min(most, len(lane)))]
 
 
 def _run(unit: _Unit[Any], connection: sqlite3.Connection) -> None:
