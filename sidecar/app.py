@@ -215,6 +215,7 @@ class App:
             intents_open=lambda: self._figures.intents_open,
             events_held=lambda: self._store.health.kept_in_memory,
             store_up=lambda: float(not self._store.health.error),
+            targets_disabled=lambda: self._dispatcher.targets_disabled if self._dispatcher else 0,
         )
 
     def _make_reconciler(self) -> Reconciler:

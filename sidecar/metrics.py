@@ -83,6 +83,7 @@ class Metrics:
         intents_open: Callable[[], float],
         events_held: Callable[[], float],
         store_up: Callable[[], float],
+        targets_disabled: Callable[[], float],
     ) -> None:
         """Functions that are asked at each scrape; they must answer at once and not raise."""
         self._ask("deliveries_waiting", "Deliveries not ended yet", deliveries_waiting)
@@ -91,6 +92,7 @@ class Metrics:
         )
         self._ask("intents_open", "Write operations noted and not closed yet", intents_open)
         self._ask("events_held", "Events in memory because the store is away", events_held)
+        self._ask("targets_disabled", "Targets that answered 410 Gone and get nothing", targets_disabled)
         self._ask("store_up", "1 while the store keeps events, else 0", store_up)
 
     def exposition(self) -> tuple[bytes, str]:

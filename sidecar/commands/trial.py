@@ -62,7 +62,7 @@ async def try_targets(
     deliveries = _sample_deliveries(settings, policy, types)
     async with TargetClient(timeout_s=means.timeout_s, rules=means.egress, now=_now) as client:
         for index, target in enumerate(policy.targets):
-            prepared = prepare(target, tls=contexts, environment=os.environ)
+            prepared = prepare(target, tls=contexts, environment=os.environ, timeout_s=policy.timeout_s)
             mine = [delivery for delivery in deliveries if delivery.target.index == index]
             tried = [await _try(client, delivery, prepared) for delivery in mine]
             seen = await _look(prepared, tried[-1], contexts)

@@ -18,12 +18,11 @@ import aiohttp
 from sidecar.delivery import Accepted, Attempt, AttemptResult, Delivery, Rejected, Unreachable
 from sidecar.dispatcher.addresses import DIAL, Dial, EgressRules, Guard, format_address
 from sidecar.dispatcher.excerpt import excerpt
-from sidecar.dispatcher.prepared import PreparedTarget
+from sidecar.dispatcher.prepared import Limits, PreparedTarget, limits_of
 from sidecar.dispatcher.resolver import ThreadedLookups
 from sidecar.dispatcher.schedule import parse_retry_after
 from sidecar.dispatcher.signing import sign
 
-LONGEST_CONNECT_S: Final = 5.0
 LONGEST_ANSWER_BYTES: Final = 64 << 10
 # Shorter than what receivers keep idle connections for (gunicorn 2 s, Node and uvicorn 5 s): a POST on a
 # connection that the other side is just closing fails, and would be seen as the target's failure.
@@ -60,10 +59,9 @@ class TargetClient:
         self.reconfigure(timeout_s=timeout_s, rules=rules)
 
     def reconfigure(self, *, timeout_s: float, rules: EgressRules) -> None:
+        """`timeout_s` is for targets whose policy has none of its own."""
         self._guard.rules = rules
-        self._timeout_s, self._connect_s = timeout_s, min(LONGEST_CONNECT_S, timeout_s)
-        # The whole attempt is limited in _result, exactly; aiohttp rounds its own total up to seconds.
-        self._timeouts = aiohttp.ClientTimeout(total=None, connect=self._connect_s)
+        self._limits = limits_of(timeout_s)
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
@@ -104,12 +102,13 @@ class TargetClient:
     async def _result(
         self, delivery: Delivery, prepared: PreparedTarget, at: datetime, *, dial: Dial, answer: Answer
     ) -> AttemptResult:
+        limits = prepared.limits or self._limits
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(limits.whole_s):
                 await self._post(delivery, prepared, at, answer)
         except (aiohttp.ClientError, OSError) as exc:  # TimeoutError is an OSError
             if not answer.status:
-                return Unreachable(dial.refused or self._reason(exc))
+                return Unreachable(dial.refused or _reason(exc, limits))
             # The status is the answer; its body may be late, broken or endless.
         return _judged(answer, now=self._now())
 
@@ -122,19 +121,20 @@ class TargetClient:
             ssl=prepared.tls,
             proxy=prepared.proxy,
             proxy_headers=prepared.proxy_headers,
-            timeout=self._timeouts,
+            timeout=(prepared.limits or self._limits).timeouts,
         ) as response:
             answer.status = response.status
             answer.retry_after = response.headers.get("Retry-After", "")
             answer.is_encoded = "Content-Encoding" in response.headers
             await _read_body(response.content, answer)
 
-    def _reason(self, exc: Exception) -> str:
-        if isinstance(exc, aiohttp.ConnectionTimeoutError):
-            return f"not connected within {self._connect_s:g} s"
-        if isinstance(exc, TimeoutError):
-            return f"no answer within {self._timeout_s:g} s"
-        return reason_of(exc)
+
+def _reason(exc: Exception, limits: Limits) -> str:
+    if isinstance(exc, aiohttp.ConnectionTimeoutError):
+        return f"not connected within {limits.connect_s:g} s"
+    if isinstance(exc, TimeoutError):
+        return f"no answer within {limits.whole_s:g} s"
+    return reason_of(exc)
 
 
 async def _read_body(content: aiohttp.StreamReader, answer: Answer) -> None:

@@ -1,18 +1,25 @@
 """What the configuration says about each target, as the dispatcher needs it.
 
 A snapshot of the policies that is taken when they change, and beside it which targets have asked, with
-410 Gone, to be left alone.
+410 Gone, to be left alone: a copy of what the store keeps of them.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
 from urllib.parse import urlsplit
 
 from sidecar.delivery import TargetKey, Unreachable
 from sidecar.dispatcher.prepared import PreparedTarget, TlsContexts, prepare
+from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.policy import Target, WebhookPolicy
+from sidecar.store.disabled import DisabledTarget, hash_of
 
 Targets = Mapping[TargetKey, tuple[WebhookPolicy, Target]]
+
+_GONE: Final = "the target answered 410 Gone"
+_NOT_YET: Final = float("inf")
 
 
 @dataclass(slots=True)
@@ -22,23 +29,64 @@ class AddressBook:
     tls: TlsContexts
     environment: Mapping[str, str]  #: where proxies are named
     _current: Targets = field(default_factory=dict)
-    _prepared: dict[TargetKey, tuple[Target, PreparedTarget | Unreachable]] = field(default_factory=dict)
-    _gone: dict[TargetKey, tuple[WebhookPolicy, Target]] = field(default_factory=dict)
+    _prepared: dict[TargetKey, tuple[tuple[Target, float | None], PreparedTarget]] = field(
+        default_factory=dict
+    )
+    _gone: dict[TargetKey, DisabledTarget] = field(default_factory=dict)
+    _newer: dict[TargetKey, float] = field(default_factory=dict)  # when the store got it
+    _forgotten: set[TargetKey] = field(default_factory=set)
+
+    @property
+    def number_disabled(self) -> int:
+        """How many targets have answered 410 Gone."""
+        return len(self._gone)
 
     def refresh(self) -> None:
-        """Take the configuration as it is now; a target that was gone and has changed may be tried."""
+        """Take the configuration as it is now; a target whose address has changed may be tried again."""
         self._current = self.targets()
-        self._gone = {key: was for key, was in self._gone.items() if self._current.get(key) == was}
+        self._forget_changed()
         self._prepared = {
             key: entry
             for key, entry in self._prepared.items()
-            if key in self._current and self._current[key][1] == entry[0]
+            if key in self._current and _options(*self._current[key]) == entry[0]
         }
 
-    def disable(self, key: TargetKey) -> None:
-        """The target answered 410: nothing is sent to it until its policy changes."""
-        if key in self._current:
-            self._gone[key] = self._current[key]
+    def disable(self, key: TargetKey, *, at: datetime) -> DisabledTarget | None:
+        """The target answered 410: nothing is sent to it any more. Answers what the store is to keep."""
+        if key not in self._current:
+            return None
+        address = self._current[key][1].address
+        self._gone[key] = DisabledTarget(target=key, address_hash=hash_of(address), at=at, reason=_GONE)
+        self._newer[key] = _NOT_YET
+        return self._gone[key]
+
+    def is_kept(self, key: TargetKey, *, at_s: float) -> None:
+        """The store has it: from now on the store is asked."""
+        self._newer[key] = at_s
+
+    def follow(self, stored: Iterable[DisabledTarget], *, read_s: float) -> None:
+        """Take what the store keeps, read at that time; somebody may have enabled a target there.
+
+        What the store was given only after it was read stays. Times are of one monotonic clock.
+        """
+        self._newer = {key: kept_s for key, kept_s in self._newer.items() if kept_s >= read_s}
+        newer = {key: gone for key, gone in self._gone.items() if key in self._newer}
+        self._gone = {gone.target: gone for gone in stored} | newer
+        self._forget_changed()
+
+    def take_forgotten(self) -> set[TargetKey]:
+        """What the store need not keep any longer."""
+        forgotten, self._forgotten = self._forgotten, set()
+        return forgotten
+
+    def _forget_changed(self) -> None:
+        changed = {key for key, gone in self._gone.items() if not self._is_still(gone)}
+        self._forgotten |= changed
+        for key in changed:
+            del self._gone[key]
+
+    def _is_still(self, gone: DisabledTarget) -> bool:
+        return gone.target in self._current and gone.is_about(self._current[gone.target][1].address)
 
     def hold_reason(self, key: TargetKey) -> str:
         """Why nothing is sent to a target at all; empty when it may be."""
@@ -48,14 +96,29 @@ class AddressBook:
             return "the policy or its target was removed"
         if not self._current[key][0].enabled:
             return "the policy is disabled"
-        return "the target answered 410 Gone" if key in self._gone else ""
+        return self._gone[key].reason if key in self._gone else ""
+
+    def schedule_of(self, key: TargetKey, default: RetrySchedule) -> RetrySchedule:
+        """The schedule of a target's policy; what the policy leaves out is as in `default`."""
+        if key not in self._current:
+            return default
+        policy = self._current[key][0]
+        schedule = default
+        if policy.max_retry is not None:
+            schedule = replace(schedule, max_failures=policy.max_retry)
+        if policy.retry_waits_s is not None:
+            schedule = replace(schedule, waits_s=policy.retry_waits_s)
+        return schedule
 
     def prepared(self, key: TargetKey) -> PreparedTarget | Unreachable:
         """What to send with, or why nothing can be sent; only for a key that is not held."""
-        target = self._current[key][1]
-        if key not in self._prepared:
-            self._prepared[key] = target, prepare(target, tls=self.tls, environment=self.environment)
-        return self._prepared[key][1]
+        policy, target = self._current[key]
+        if key in self._prepared:
+            return self._prepared[key][1]
+        ready = prepare(target, tls=self.tls, environment=self.environment, timeout_s=policy.timeout_s)
+        if isinstance(ready, PreparedTarget):  # what cannot be used now may be mended without a word to us
+            self._prepared[key] = _options(policy, target), ready
+        return ready
 
     def host_of(self, key: TargetKey) -> str:
         """For logs: the host alone, since paths and queries may hold tokens."""
@@ -63,3 +126,8 @@ class AddressBook:
             return urlsplit(self._current[key][1].address).hostname or ""
         except (KeyError, ValueError):
             return ""
+
+
+def _options(policy: WebhookPolicy, target: Target) -> tuple[Target, float | None]:
+    """All that a prepared target is made of."""
+    return target, policy.timeout_s

@@ -92,6 +92,7 @@ class Dispatcher:
         """Deliver until `stop` is called."""
         self._is_running = True
         self._means.book.refresh()
+        await self._follow_disabled()
         self._outbox.on_stored(self._wake)
         try:
             async with self._means.client, asyncio.TaskGroup() as self._group:
@@ -114,6 +115,11 @@ class Dispatcher:
                 loop.abandon()
             await self._has_ended(_RECORDING_S)
 
+    @property
+    def targets_disabled(self) -> int:
+        """How many targets answered 410 Gone and get nothing."""
+        return self._means.book.number_disabled
+
     def policies_changed(self) -> None:
         """Policies, targets or the global switch have changed: take them as they are now."""
         self._means.book.refresh()
@@ -129,6 +135,7 @@ class Dispatcher:
 
     async def _poll(self) -> None:
         self._poll_now.clear()
+        await self._follow_disabled()
         try:
             self._wake(await self._outbox.targets_waiting())
         except StoreUnavailable as exc:
@@ -136,6 +143,17 @@ class Dispatcher:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._poll_s):
                 await self._poll_now.wait()
+
+    async def _follow_disabled(self) -> None:
+        """See to it that the store and the address book name the same targets."""
+        book, kept = self._means.book, self._outbox.disabled
+        try:
+            if forgotten := book.take_forgotten():
+                await kept.enable(forgotten)
+            read_s = asyncio.get_running_loop().time()
+            book.follow(await kept.all(), read_s=read_s)
+        except StoreUnavailable as exc:
+            log.warning("store.unavailable", error=str(exc))
 
     def _wake(self, keys: Iterable[TargetKey]) -> None:
         if self._is_stopping or not self._is_running:

@@ -3,12 +3,13 @@
 import ssl
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 from urllib.parse import quote, urlsplit
+from weakref import WeakValueDictionary
 
-from aiohttp import encode_basic_auth
+from aiohttp import ClientTimeout, encode_basic_auth
 from yarl import URL
 
 from sidecar.delivery import Unreachable
@@ -16,9 +17,11 @@ from sidecar.dispatcher.addresses import always_refused, literal_address
 from sidecar.dispatcher.excerpt import secret_spellings
 from sidecar.dispatcher.proxies import proxy_for
 from sidecar.dispatcher.signing import signing_keys
-from sidecar.policy import Target, TargetType
+from sidecar.policy import Target, TargetType, TlsFiles
 
+LONGEST_CONNECT_S: Final = 5.0
 USER_AGENT: Final = f"registry-webhook-sidecar/{version('registry-webhook-sidecar')}"
+_SHORTEST_SECRET: Final = 8  # a header's value shorter than this is an ordinary word
 _VISIBLE: Final = string.ascii_letters + string.digits + string.punctuation
 
 
@@ -34,40 +37,83 @@ class PreparedTarget:
     proxy: URL | None
     proxy_headers: Mapping[str, str] | None  #: for the CONNECT request
     secrets: tuple[str, ...]  #: what an answer must not be seen to echo
+    limits: "Limits | None" = None  #: of its own policy
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long an attempt may take."""
+
+    whole_s: float
+    connect_s: float
+    # The whole attempt is limited exactly, elsewhere; aiohttp rounds its own total up to seconds.
+    timeouts: ClientTimeout
+
+
+def limits_of(whole_s: float) -> Limits:
+    connect_s = min(LONGEST_CONNECT_S, whole_s)
+    return Limits(whole_s, connect_s, ClientTimeout(total=None, connect=connect_s))
 
 
 @dataclass(frozen=True, slots=True)
 class TlsContexts:
-    """One for targets whose certificate is verified, one for the others; no connection serves both."""
+    """One for each choice of TLS options; no connection serves two."""
 
     verified: ssl.SSLContext
     unverified: ssl.SSLContext
+    _special: WeakValueDictionary[tuple[TlsFiles, bool], ssl.SSLContext] = field(
+        default_factory=WeakValueDictionary
+    )
 
     def for_target(self, target: Target) -> ssl.SSLContext:
-        return self.unverified if target.skip_cert_verify else self.verified
+        """Raises ValueError when the target's files cannot be used."""
+        if not target.tls.ca_file and not target.tls.client_cert_file:
+            return self.unverified if target.skip_cert_verify else self.verified
+        options = (target.tls, target.skip_cert_verify)
+        context = self._special.get(options) or _special_context(target.tls, is_verified=not options[1])
+        self._special[options] = context
+        return context
 
 
 def make_tls_contexts() -> TlsContexts:
     """With the system's certificate authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR."""
-    unverified = ssl.create_default_context()
-    unverified.check_hostname = False
-    unverified.verify_mode = ssl.CERT_NONE
-    return TlsContexts(verified=ssl.create_default_context(), unverified=unverified)
+    return TlsContexts(
+        verified=ssl.create_default_context(), unverified=_unverified(ssl.create_default_context())
+    )
+
+
+def _unverified(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _special_context(files: TlsFiles, *, is_verified: bool) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=files.ca_file or None)
+        if files.client_cert_file:
+            # Without a password OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(files.client_cert_file, files.client_key_file, password="")
+    except OSError as exc:  # ssl.SSLError too
+        raise ValueError(f"the target's certificate files cannot be used: {exc.strerror or exc}") from exc
+    return context if is_verified else _unverified(context)
 
 
 def prepare(
-    target: Target, *, tls: TlsContexts, environment: Mapping[str, str]
+    target: Target, *, tls: TlsContexts, environment: Mapping[str, str], timeout_s: float | None = None
 ) -> PreparedTarget | Unreachable:
     """A target made ready, or why nothing can be sent to it.
 
     environment    where proxies are named; empty when they are not to be used
+    timeout_s      of one whole attempt, where the policy has its own
     """
     try:
         url = request_url(target.address)
         proxy = proxy_for(url, environment)
-        keys = signing_keys(target.secret.reveal())
+        keys = signing_keys(f"{target.secret.reveal()} {target.previous_secret.reveal()}")
         headers = _headers(target)
         proxy_headers = _proxy_headers(proxy)
+        context = tls.for_target(target)
     except ValueError as exc:
         return Unreachable(str(exc))
     if proxy_headers and url.scheme == "http":  # no CONNECT: the proxy reads the request itself
@@ -76,11 +122,12 @@ def prepare(
         url=url,
         host=url.host or "",
         headers=headers,
-        tls=tls.for_target(target),
+        tls=context,
         keys=keys,
         proxy=proxy.with_user(None) if proxy else None,
         proxy_headers=proxy_headers,
         secrets=secret_spellings(_secrets(target, url)),
+        limits=limits_of(timeout_s) if timeout_s else None,
     )
 
 
@@ -128,7 +175,9 @@ def _headers(target: Target) -> dict[str, str]:
         if any(character in auth_header for character in "\r\n\0"):
             raise ValueError("auth_header has a line break, which no header can carry")
         headers["Authorization"] = auth_header
-    return headers
+    extra = {name: value.reveal() for name, value in target.headers}
+    replaced = {name.lower() for name in extra}
+    return {name: value for name, value in headers.items() if name.lower() not in replaced} | extra
 
 
 def _proxy_headers(proxy: URL | None) -> dict[str, str] | None:
@@ -141,5 +190,9 @@ def _secrets(target: Target, url: URL) -> tuple[str, ...]:
     # Tokens travel in the query (Zulip), and in the path of chat services.
     path = url.raw_path if target.type is not TargetType.HTTP else ""
     password = urlsplit(target.address).password or ""
-    query = url.raw_query_string
-    return (target.auth_header.reveal(), target.secret.reveal(), query, path.strip("/"), password)
+    keys = (target.secret.reveal(), target.previous_secret.reveal())
+    headers = (value.reveal() for _, value in target.headers)
+    return (
+        *(target.auth_header.reveal(), *keys, url.raw_query_string, path.strip("/"), password),
+        *(value for value in headers if len(value) >= _SHORTEST_SECRET),
+    )

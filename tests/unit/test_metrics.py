@@ -72,6 +72,7 @@ def test_what_is_watched_is_asked_at_each_scrape(metrics: Metrics) -> None:
         intents_open=lambda: 3,
         events_held=lambda: 0,
         store_up=lambda: True,
+        targets_disabled=lambda: 2,
     )
     assert b"sidecar_deliveries_waiting 1.0" in metrics.exposition()[0]
     waiting[0] = 5.0
@@ -82,6 +83,7 @@ def test_what_is_watched_is_asked_at_each_scrape(metrics: Metrics) -> None:
         b"sidecar_intents_open 3.0",
         b"sidecar_events_held 0.0",
         b"sidecar_store_up 1.0",
+        b"sidecar_targets_disabled 2.0",
     ):
         assert line in text
     assert content_type.startswith("text/plain")

@@ -1,11 +1,15 @@
 """What the configuration says about a target."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from sidecar.delivery import TargetKey
+from sidecar.delivery import TargetKey, Unreachable
 from sidecar.dispatcher.book import AddressBook
 from sidecar.dispatcher.prepared import PreparedTarget, make_tls_contexts
-from sidecar.policy import Target, WebhookPolicy
+from sidecar.dispatcher.schedule import RetrySchedule
+from sidecar.policy import Secret, Target, TlsFiles, WebhookPolicy
+from tests.support.builders import START
+from tests.support.certificates import write_certificate
 
 KEY = TargetKey(policy_id="prj/ci", index=0)
 TARGET = Target(address="https://user:pw@ci.example/token?x=y")
@@ -38,16 +42,87 @@ def test_removed_disabled_and_switched_off_are_told_apart() -> None:
     assert "switched off" in Configuration(enabled=False).book.hold_reason(KEY)
 
 
-def test_a_target_that_is_gone_stays_held_until_its_own_policy_changes() -> None:
+def test_a_target_that_is_gone_stays_held_until_its_own_address_changes() -> None:
     configuration = Configuration()
-    configuration.book.disable(KEY)
+    assert configuration.book.disable(KEY, at=START)
     other = TargetKey(policy_id="prj/other", index=0)
     configuration.policies[other] = POLICY, TARGET
+    configuration.policies[KEY] = replace(POLICY, name="renamed"), replace(TARGET, auth_header=Secret("new"))
     configuration.book.refresh()
     assert "410" in configuration.book.hold_reason(KEY)
-    configuration.policies[KEY] = replace(POLICY, name="renamed"), TARGET
+    assert configuration.book.number_disabled == 1
+    assert configuration.book.take_forgotten() == set()
+    configuration.policies[KEY] = POLICY, Target(address="https://new.example/")
     configuration.book.refresh()
     assert configuration.book.hold_reason(KEY) == ""
+    assert configuration.book.take_forgotten() == {KEY}
+    assert configuration.book.take_forgotten() == set()
+
+
+def test_what_the_store_keeps_holds_a_target() -> None:
+    gone = Configuration().book.disable(KEY, at=START)
+    assert gone
+    book = Configuration().book
+    book.follow([gone], read_s=1)
+    assert "410" in book.hold_reason(KEY)
+    book.follow([], read_s=2)  # enabled by somebody
+    assert book.hold_reason(KEY) == ""
+
+
+def test_what_the_store_keeps_of_another_address_or_a_removed_policy_is_forgotten() -> None:
+    gone = Configuration().book.disable(KEY, at=START)
+    assert gone
+    for policies in ({KEY: (POLICY, Target(address="https://new.example/"))}, {}):
+        book = Configuration(policies).book
+        book.follow([gone], read_s=1)
+        assert book.number_disabled == 0
+        assert book.take_forgotten() == {KEY}
+
+
+def test_what_the_store_was_not_given_yet_when_it_was_read_stays() -> None:
+    book = Configuration().book
+    book.disable(KEY, at=START)
+    book.follow([], read_s=1)  # still on its way to the store
+    assert book.hold_reason(KEY)
+    book.is_kept(KEY, at_s=3)
+    book.follow([], read_s=2)  # read before it was written
+    assert book.hold_reason(KEY)
+    book.follow([], read_s=4)
+    assert book.hold_reason(KEY) == ""
+
+
+def test_a_target_that_was_removed_cannot_be_disabled() -> None:
+    assert Configuration({}).book.disable(KEY, at=START) is None
+
+
+def test_policy_has_a_schedule_and_time_limit_of_its_own_or_the_common_ones() -> None:
+    common = RetrySchedule(max_failures=10, waits_s=(5.0,))
+    configuration = Configuration()
+    assert configuration.book.schedule_of(KEY, common) == common
+    own = replace(POLICY, max_retry=2, retry_waits_s=(1.0, 2.0), timeout_s=0.5)
+    configuration.policies[KEY] = own, TARGET
+    before = configuration.book.prepared(KEY)
+    configuration.book.refresh()
+    after = configuration.book.prepared(KEY)
+    assert configuration.book.schedule_of(KEY, common) == RetrySchedule(max_failures=2, waits_s=(1.0, 2.0))
+    assert isinstance(before, PreparedTarget)
+    assert isinstance(after, PreparedTarget)
+    assert before.limits is None
+    assert after.limits
+    assert (after.limits.whole_s, after.limits.connect_s) == (0.5, 0.5)
+    assert configuration.book.schedule_of(TargetKey(policy_id="x", index=0), common) == common
+
+
+def test_what_cannot_be_used_now_is_tried_again(tmp_path: Path) -> None:
+    certificate = write_certificate(tmp_path / "tls")
+    missing = tmp_path / "ca.pem"
+    target = replace(TARGET, tls=TlsFiles(ca_file=str(missing)))
+    configuration = Configuration({KEY: (POLICY, target)})
+    refused = configuration.book.prepared(KEY)
+    assert isinstance(refused, Unreachable)
+    assert refused.reason == "the target's certificate files cannot be used: No such file or directory"
+    missing.write_bytes(certificate.path.read_bytes())
+    assert isinstance(configuration.book.prepared(KEY), PreparedTarget)
 
 
 def test_a_corrected_address_is_used_after_the_change_is_told() -> None:

@@ -1,13 +1,18 @@
 """Addresses are sent byte for byte; what cannot be sent is said without giving a secret away."""
 
+import gc
 import ssl
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sidecar.delivery import Unreachable
+from sidecar.dispatcher.excerpt import excerpt
 from sidecar.dispatcher.prepared import PreparedTarget, make_tls_contexts, prepare, request_url
-from sidecar.policy import Secret, Target, TargetType
+from sidecar.policy import Secret, Target, TargetType, TlsFiles
+from tests.support.certificates import write_certificate
 
 TLS = make_tls_contexts()
 
@@ -121,3 +126,70 @@ def test_user_of_a_proxy_becomes_its_authentication() -> None:
 def test_tokens_in_query_and_chat_path_count_as_secrets() -> None:
     assert "api_key=k123" in ready("https://h/p?api_key=k123").secrets
     assert "services/T0/B0/xyz" in ready("https://h/services/T0/B0/xyz", type=TargetType.SLACK).secrets
+
+
+# Options
+
+
+def test_extra_headers_stand_beside_ours_and_replace_the_harmless_ones() -> None:
+    headers = (("X-Team", Secret("platform")), ("user-agent", Secret("Harbor")))
+    sent = dict(ready(headers=headers, auth_header=Secret("Bearer x")).headers)
+    assert sent["X-Team"] == "platform"
+    assert sent["Authorization"] == "Bearer x"
+    assert [value for name, value in sent.items() if name.lower() == "user-agent"] == ["Harbor"]
+
+
+def test_what_may_be_a_token_is_masked_in_answers_and_words_are_not() -> None:
+    headers = (("X-Api-Key", Secret("k3y-k3y-k3y")), ("X-Team", Secret("core")))
+    target = ready(
+        headers=headers, secret=Secret("bmV3LW5ldy1uZXc="), previous_secret=Secret("b2xkLW9sZC1vbGQ=")
+    )
+    shown = excerpt(b"k3y-k3y-k3y core bmV3LW5ldy1uZXc= b2xkLW9sZC1vbGQ=", secrets=target.secrets)
+    assert shown == "*** core *** ***"
+
+
+def test_new_secret_signs_before_the_previous_one() -> None:
+    target = ready(secret=Secret("whsec_bmV3"), previous_secret=Secret("b2xk"))
+    assert target.keys == (b"new", b"old")
+
+
+def test_time_limit_is_the_policys() -> None:
+    limited = prepare(Target(address="http://h/"), tls=TLS, environment={}, timeout_s=30)
+    assert isinstance(limited, PreparedTarget)
+    assert limited.limits
+    assert (limited.limits.whole_s, limited.limits.connect_s) == (30, 5)
+    assert ready().limits is None
+
+
+def test_targets_share_a_context_only_with_the_same_tls_options(tmp_path: Path) -> None:
+    made = write_certificate(tmp_path / "tls")
+    ca = TlsFiles(ca_file=str(made.path))
+    client = TlsFiles(client_cert_file=str(made.path), client_key_file=str(made.key_path))
+    options: list[dict[str, Any]] = [
+        {},
+        {"skip_cert_verify": True},
+        {"tls": ca},
+        {"tls": replace(ca, fingerprint="changed")},
+        {"tls": client},
+        {"tls": client, "skip_cert_verify": True},
+        {"tls": replace(ca, client_cert_file=str(made.path), client_key_file=str(made.key_path))},
+    ]
+    first, again = ([ready(**each).tls for each in options] for _ in range(2))
+    assert len(set(first)) == len(options)
+    kept = [ready(**each).tls for each in options]
+    assert [context is same for context, same in zip(first, kept, strict=True)] == [True] * len(options)
+    assert again == first
+    assert [context.verify_mode is ssl.CERT_NONE for context in first] == [
+        each.get("skip_cert_verify", False) for each in options
+    ]
+
+
+def test_contexts_that_nobody_uses_are_forgotten(tmp_path: Path) -> None:
+    contexts = make_tls_contexts()
+    made = write_certificate(tmp_path / "tls")
+    target = Target(address="https://h/", tls=TlsFiles(ca_file=str(made.path)))
+    kept = prepare(target, tls=contexts, environment={})
+    assert len(contexts._special) == 1
+    del kept
+    gc.collect()
+    assert len(contexts._special) == 0
