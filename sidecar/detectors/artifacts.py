@@ -6,6 +6,7 @@ src/controller/event/handler/webhook/artifact/artifact.go.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from uuid import uuid5
 
@@ -37,8 +38,12 @@ def manifest_of(exchange: Exchange) -> Manifest | None:
 
 def read_manifest(body: Body | None) -> Manifest | None:
     """A manifest read from a kept body; None for nothing and for what cannot be read."""
-    if body is None:
-        return None
+    return _parsed(body) if body else None
+
+
+# Several questions are asked about one manifest in a row. Two and no more: each may be of 4 MiB.
+@lru_cache(maxsize=2)
+def _parsed(body: Body) -> Manifest | None:
     try:
         return parse_manifest(body.content, body.content_type)
     except ManifestInvalid:
