@@ -45,11 +45,9 @@ class ChartFile:
     size_bytes: int  #: of the .tgz
     digest: Digest  #: sha256 of the .tgz, as ChartMuseum's index names it
 
-    def chart(self, *, path: str = "") -> Chart:
-        """As an event carries it; `path` is that of the download below external_url."""
-        return Chart(
-            name=self.name, version=self.version, type=self.type, size_bytes=self.size_bytes, path=path
-        )
+    def chart(self) -> Chart:
+        """As an event carries it; where it is downloaded from is the detector's."""
+        return Chart(name=self.name, version=self.version, type=self.type, size_bytes=self.size_bytes)
 
 
 class ChartDownload:

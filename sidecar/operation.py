@@ -7,7 +7,7 @@ looked at. Sources: distribution-spec "Endpoints"; ChartMuseum pkg/chartmuseum/r
 
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from sidecar.errors import NameInvalid
 from sidecar.names import Digest, Reference, Repository, parse_digest, parse_reference, parse_repository
@@ -136,6 +136,12 @@ def chart_repository_of(tenant: str, chart_name: str, routes: Routes) -> Reposit
     """A chart's repository as Harbor names it: project, then what follows, then the chart."""
     full_name = f"{tenant}/{chart_name}" if tenant else chart_name
     return _repository_of(full_name, default_project=routes.default_project)
+
+
+def chart_download_path(tenant: str, file_name: str, routes: Routes) -> str:
+    """Where a chart is downloaded from, below the host; percent-encoded."""
+    folder = f"{routes.chart_context_path}/{tenant}" if tenant else routes.chart_context_path
+    return quote(f"{folder}/charts/{file_name}", safe="/+~")
 
 
 def _registry_operation(method: str, path: str, routes: Routes) -> Operation:

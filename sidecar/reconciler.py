@@ -30,6 +30,7 @@ from sidecar.operation import (
     PutManifest,
     Routes,
     UploadChart,
+    chart_download_path,
 )
 from sidecar.pipeline import Pipeline
 from sidecar.place import Place
@@ -208,8 +209,7 @@ class Reconciler:
         place = self._charts()
         if place is None:
             return None
-        prefix = f"{self._routes().chart_context_path}{'/' + tenant if tenant else ''}"
-        url = f"{place.url}{quote(prefix)}/charts/{quote(file_name)}"
+        url = place.url + chart_download_path(tenant, file_name, self._routes())
         async with place.client() as http, http.stream("GET", url, auth=auth) as response:
             if response.status_code == 404:
                 return ""

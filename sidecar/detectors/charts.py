@@ -8,13 +8,19 @@ src/chartserver/reverse_proxy.go and src/core/api/chart_repository.go.
 """
 
 from dataclasses import replace
-from urllib.parse import quote
 from uuid import uuid5
 
 from sidecar.chartfile import chart_name_version
 from sidecar.event import Chart, Event, EventType
 from sidecar.exchange import Exchange, Outcome
-from sidecar.operation import DeleteChart, DownloadChart, Routes, UploadChart, chart_repository_of
+from sidecar.operation import (
+    DeleteChart,
+    DownloadChart,
+    Routes,
+    UploadChart,
+    chart_download_path,
+    chart_repository_of,
+)
 
 
 def chart_events(exchange: Exchange, routes: Routes) -> tuple[Event, ...]:
@@ -68,5 +74,4 @@ def _download_path(exchange: Exchange, chart: Chart, tenant: str, routes: Routes
             pass
         case _:
             file_name = f"{chart.name}-{chart.version}.tgz"
-    folder = f"{routes.chart_context_path}/{tenant}" if tenant else routes.chart_context_path
-    return quote(f"{folder}/charts/{file_name}", safe="/+~")
+    return chart_download_path(tenant, file_name, routes)

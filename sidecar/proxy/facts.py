@@ -30,7 +30,7 @@ from sidecar.manifest import (
     platform_name,
 )
 from sidecar.names import Digest, Repository, parse_digest
-from sidecar.operation import DeleteChart, DeleteManifest, Routes
+from sidecar.operation import DeleteChart, DeleteManifest, Routes, chart_download_path
 from sidecar.proxy.headers import RawHeader, relative_location, text_of
 from sidecar.proxy.relay import read_whole
 from sidecar.proxy.upstream import FAULTS, Call, Upstream
@@ -232,10 +232,10 @@ class LookUps:
         named = _chart_of(found.document(), size_bytes=None) if found.status == 200 else None
         if named is None:
             return
-        chart = replace(named, path=chart_path(self.routes, operation.tenant, named.name, named.version))
-        self.facts = replace(self.facts, chart=chart)
-        if (size_bytes := await self._size_of(quote(chart.path, safe="/+~"))) is not None:
-            self.facts = replace(self.facts, chart=replace(chart, size_bytes=size_bytes))
+        self.facts = replace(self.facts, chart=named)
+        target = chart_download_path(operation.tenant, f"{named.name}-{named.version}.tgz", self.routes)
+        if (size_bytes := await self._size_of(target)) is not None:
+            self.facts = replace(self.facts, chart=replace(named, size_bytes=size_bytes))
 
     async def _size_of(self, target: str) -> int | None:
         found = await self._ask(target, limit_bytes=_LARGEST_CHART_BYTES)
@@ -307,12 +307,6 @@ async def _fetch(upstream: Upstream, call: Call, limit_bytes: int) -> Found:
         return Found(answer.status, answer.raw_headers, b"".join(pieces) if is_whole else b"")
     finally:
         answer.close()
-
-
-def chart_path(routes: Routes, tenant: str, name: str, version: str) -> str:
-    """Where a chart is downloaded from, below the host."""
-    below = f"/{tenant}" if tenant else ""
-    return f"{routes.chart_context_path}{below}/charts/{name}-{version}.tgz"
 
 
 def _chart_of(document: dict[str, Any], *, size_bytes: int | None) -> Chart | None:

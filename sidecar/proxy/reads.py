@@ -81,7 +81,7 @@ class ChartDownloaded(_Read):
     async def _finish(self, exchange: Exchange) -> None:
         found = self._chart.finish() if self._chart and exchange.outcome is Outcome.COMPLETED else None
         if found:
-            exchange = replace(exchange, chart=found.chart(path=self.passage.path))
+            exchange = replace(exchange, chart=found.chart())
         await self.hooks.record(exchange)
 
 

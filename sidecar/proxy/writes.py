@@ -11,7 +11,6 @@ from sidecar.errors import StoreUnavailable
 from sidecar.exchange import Body, Exchange, Facts, Intent, Outcome
 from sidecar.manifest import LARGEST_MANIFEST_BYTES
 from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart, WriteBlob, WriteOperation
-from sidecar.proxy.facts import chart_path
 from sidecar.proxy.headers import text_of
 from sidecar.proxy.passage import Observer, decoded, now, parsed, sha256_of, unharmed
 from sidecar.proxy.refusals import Refused
@@ -198,8 +197,7 @@ class ChartPost(_IntendedWrite):
         operation = self.passage.operation
         assert isinstance(operation, UploadChart)
         if found := self._upload.finish():
-            path = chart_path(self.passage.settings.routes, operation.tenant, found.name, found.version)
-            chart = found.chart(path=path)
+            chart = found.chart()
             self.intent = replace(self.intent, chart=chart, chart_digest=found.digest)
             await self.open_intent()
 

@@ -19,6 +19,7 @@ from sidecar.operation import (
     Routes,
     UploadChart,
     WriteBlob,
+    chart_download_path,
     chart_repository_of,
     parse_operation,
 )
@@ -222,3 +223,16 @@ def test_percent_encoding_of_any_character_means_the_same(
     plain = f"{full_name}/manifests/{tag}"
     path = "".join(f"%{ord(c):02X}" if at in encoded else quote(c, safe="/:") for at, c in enumerate(plain))
     assert parse("GET", f"/v2/{path}") == GetManifest(repository(full_name), parse_reference(tag))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("routes", "tenant", "path"),
+    [
+        (Routes(), "", "/charts/c-1.0.0+b.tgz"),
+        (Routes(chart_depth=2), "org/repo", "/org/repo/charts/c-1.0.0+b.tgz"),
+        (Routes(chart_context_path="/x"), "prj", "/x/prj/charts/c-1.0.0+b.tgz"),
+        (Routes(chart_depth=1), "a b", "/a%20b/charts/c-1.0.0+b.tgz"),
+    ],
+)
+def test_chart_download_path(routes: Routes, tenant: str, path: str) -> None:
+    assert chart_download_path(tenant, "c-1.0.0+b.tgz", routes) == path

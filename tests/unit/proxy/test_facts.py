@@ -1,7 +1,6 @@
 import pytest
 
-from sidecar.operation import Routes
-from sidecar.proxy.facts import Found, chart_path
+from sidecar.proxy.facts import Found
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -24,15 +23,3 @@ def test_digest_is_named_or_computed(
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
 def test_what_is_no_object_is_empty(content: bytes) -> None:
     assert Found(200, [], content).document() == {}
-
-
-@pytest.mark.parametrize(
-    ("routes", "tenant", "path"),
-    [
-        (Routes(), "", "/charts/c-1.0.0+b.tgz"),
-        (Routes(chart_depth=2), "org/repo", "/org/repo/charts/c-1.0.0+b.tgz"),
-        (Routes(chart_context_path="/x"), "prj", "/x/prj/charts/c-1.0.0+b.tgz"),
-    ],
-)
-def test_chart_path(routes: Routes, tenant: str, path: str) -> None:
-    assert chart_path(routes, tenant, "c", "1.0.0+b") == path
