@@ -23,7 +23,6 @@ NAMED = Chart(
     version="1.2.3",
     type="application",
     size_bytes=len(CHART.content),
-    path="/prj/charts/mychart-1.2.3.tgz",
 )
 ALICE = Credentials("alice", "secret")
 ROUTES = Routes(chart_depth=1)
