@@ -17,7 +17,7 @@ check: ## format, lint, types, import contract
 	@scripts/tools.sh python
 	ruff format --check .
 	ruff check .
-	mypy sidecar tests demo
+	mypy sidecar tests demo bench
 	lint-imports
 
 test: ## all tests but the slow tier of real clients

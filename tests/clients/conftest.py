@@ -10,16 +10,6 @@ from tests.clients.stack import KINDS, Stack, running_stack
 from tests.support.process import require_program
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """With NO_SKIPS=1 a skipped test of this tier is a failed one."""
-    outcome = yield
-    report = outcome.get_result()  # type: ignore[attr-defined]
-    if report.skipped and os.environ.get("NO_SKIPS") == "1" and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
-        report.longrepr = f"skipped, and NO_SKIPS is set: {report.longrepr}"
-
-
 @pytest.fixture(scope="session", params=KINDS)
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_stack(request.param, tmp_path_factory.mktemp("stack")) as running:

@@ -1,7 +1,6 @@
 """The writer thread: grouping, isolation of units, and a store that cannot be written."""
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -114,7 +113,6 @@ async def test_memory_for_kept_units_is_bounded_and_the_loss_is_counted(tmp_path
     database.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs a directory that even root cannot write")
 async def test_a_file_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> None:
     blocker = tmp_path / "volume"
     blocker.write_text("a file where the directory should be")
