@@ -136,6 +136,7 @@ class App:
                 tasks.create_task(self._reload_on_hangup()),
                 tasks.create_task(self._follow_main()),
             ]
+            log.info("worker.started", pid=os.getpid())
             await self._stopping.wait()
             await self._drain(proxy)
             _cancel(background)
