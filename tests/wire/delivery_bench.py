@@ -57,8 +57,8 @@ class Bench:
         self.policies[key] = replace(policy, enabled=False), target
         self.changed()
 
-    async def store(self, *deliveries: Delivery) -> None:
-        """What the pipeline does with an event."""
+    async def store(self, *deliveries: Delivery, is_told: bool = True) -> None:
+        """What the pipeline does with an event; the dispatcher is not told of those of another process."""
 
         def work(sql: Any) -> None:
             ledger = Ledger(sql)
@@ -66,7 +66,8 @@ class Bench:
                 ledger.store_event(_event_of(delivery), [delivery], next_attempt_at=delivery.created_at)
 
         await self.database.write(work)
-        self.outbox.stored(frozenset(delivery.target for delivery in deliveries))
+        if is_told:
+            self.outbox.stored(frozenset(delivery.target for delivery in deliveries))
 
     async def rows(self, columns: str, table: str = "deliveries") -> list[tuple[Any, ...]]:
         return await self.database.read(
