@@ -200,7 +200,12 @@ def _group_delete(
     attached = _is_attached(manifest_of(exchange), delete.reference) or bool(known and known.is_attached)
     if not exchange.succeeded or attached:
         return ()
-    return tuple(_with_tags(event, tag=meant or event.tag, tags=event.tags) for event in events)
+    if delete.reference.tag:
+        return events  # the tag that is deleted is the one that was meant
+    return tuple(
+        _with_tags(event, tag=meant if meant in event.tags or not event.tags else event.tag, tags=event.tags)
+        for event in events
+    )
 
 
 def _dropped_preparation(exchange: Exchange, delete: DeleteManifest, digest: Digest, memory: Memory) -> str:

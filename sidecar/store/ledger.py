@@ -184,7 +184,7 @@ class Ledger:
     # Traces of clients
 
     def learn_push(self, client: Client, repository: Repository, digest: Digest, *, at: datetime) -> None:
-        self._trace(_PUSHED, client, repository, digest, tag="", at=at)
+        self._trace_anew(_PUSHED, client, repository, digest, at=at)
 
     def pushed_since(self, client: Client, repository: Repository, digest: Digest, since: datetime) -> bool:
         found = self._sql.execute(
@@ -213,7 +213,7 @@ class Ledger:
         self, client: Client, repository: Repository, children: tuple[Digest, ...], *, at: datetime
     ) -> None:
         for child in children:
-            self._trace(_CHILD, client, repository, child, tag="", at=at)
+            self._trace_anew(_CHILD, client, repository, child, at=at)
 
     def take_pulled_child(
         self, client: Client, repository: Repository, digest: Digest, *, at: datetime, since: datetime
@@ -233,6 +233,16 @@ class Ledger:
             ),
         )
         return taken.rowcount > 0
+
+    def _trace_anew(
+        self, kind: str, client: Client, repository: Repository, digest: str, *, at: datetime
+    ) -> None:
+        """Only the last time counts."""
+        self._sql.execute(
+            "DELETE FROM traces WHERE kind = ? AND client = ? AND repository = ? AND digest = ?",
+            (kind, client_key(client), repository.full_name, digest),
+        )
+        self._trace(kind, client, repository, digest, tag="", at=at)
 
     def _trace(
         self, kind: str, client: Client, repository: Repository, digest: str, *, tag: str, at: datetime

@@ -55,7 +55,7 @@ CREATE TABLE traces (
     tag TEXT NOT NULL,
     seen_at REAL NOT NULL,
     taken_at REAL,
-    PRIMARY KEY (kind, client, repository, digest, tag)
+    PRIMARY KEY (kind, client, repository, digest, tag, seen_at)
 ) WITHOUT ROWID;
 CREATE INDEX traces_seen ON traces (seen_at);
 

@@ -168,6 +168,30 @@ def test_head_alone_is_no_pull(wire: Wire) -> None:
     assert wire.events == []
 
 
+def test_looking_again_right_after_a_pull_does_not_take_its_tag(wire: Wire) -> None:
+    wire.head("prj/app", "v1", IMAGE)
+    wire.get("prj/app", digest_of(IMAGE), IMAGE)
+    wire.fetch_blob("prj/app")
+    wire.head("prj/app", "v1", IMAGE)  # docker pull of what is here now
+    wire.head("prj/app", "v2", IMAGE)
+    wire.after(seconds=60)
+    assert kinds(wire) == [(EventType.IMAGE_PULL, "v1")]
+
+
+def test_untagging_is_about_that_tag_whatever_was_looked_at_before(wire: Wire) -> None:
+    wire.put("prj/app", "v1", IMAGE)
+    wire.head("prj/app", "v1", IMAGE)
+    wire.delete("prj/app", "v2", facts=Facts(existed=True, digest=digest_of(IMAGE)))
+    delete = wire.events[1]
+    assert (delete.tag, delete.tags) == ("v2", ("v2",))
+
+
+def test_a_tag_looked_at_that_is_not_deleted_is_not_named(wire: Wire) -> None:
+    wire.head("prj/app", "moved", IMAGE)
+    wire.delete("prj/app", digest_of(IMAGE), facts=Facts(existed=True, tags=("v1",)))
+    assert (wire.events[0].tag, wire.events[0].tags) == ("v1", ("v1",))
+
+
 def test_pull_by_digest_has_no_tag_of_its_own_but_lists_what_is_known(wire: Wire) -> None:
     wire.put("prj/app", "v1", IMAGE)
     reader = wire.as_client(SKOPEO)
