@@ -23,7 +23,9 @@ MIB = 1024 * 1024
 
 def a_chart(chart_yaml: str | bytes = "name: app\nversion: 1.2.3\n", **files: bytes) -> bytes:
     text = chart_yaml.encode() if isinstance(chart_yaml, str) else chart_yaml
-    return gzip.compress(a_tar({"app/Chart.yaml": text} | {f"app/{name}": files[name] for name in files}), 1, mtime=0)
+    return gzip.compress(
+        a_tar({"app/Chart.yaml": text} | {f"app/{name}": files[name] for name in files}), 1, mtime=0
+    )
 
 
 def a_form(parts: Mapping[str, bytes], *, boundary: str = BOUNDARY) -> bytes:
