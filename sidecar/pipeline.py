@@ -165,6 +165,9 @@ class Pipeline:
         """Turn one finished exchange into stored deliveries; never raises."""
         if self._is_ignored(exchange):
             return
+        if isinstance(exchange.operation, GetManifest):
+            # Now, not when the store comes to it: the client may ask for a blob before that.
+            self._note(self._pulls_open, (exchange.client, exchange.operation.repository.full_name))
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 kept = await self._store.transact(
@@ -216,8 +219,6 @@ class Pipeline:
         if isinstance(exchange.operation, UploadChart) and exchange.succeeded and not events:
             # Only a provenance file, or a chart that is not readable within our bounds.
             log.info("upload.without_chart", request_id=exchange.request_id)
-        if isinstance(exchange.operation, GetManifest):
-            self._note(self._pulls_open, (exchange.client, exchange.operation.repository.full_name))
         return self._keep(ledger, events)
 
     def _keep(self, ledger: Ledger, events: tuple[Event, ...]) -> _Kept:

@@ -164,6 +164,21 @@ async def test_a_blob_makes_the_next_get_a_pull_of_its_own(line: Line) -> None:
     assert len(await line.deliveries()) == 2
 
 
+async def test_a_blob_that_is_asked_for_at_once_is_noted_after_its_manifest(line: Line) -> None:
+    put = PutManifest(APP, parse_reference("v1"))
+    await line.pipeline.record(an_exchange(put, request_body=a_body(IMAGE)))
+    by_digest = GetManifest(APP, Reference(digest=digest_of(IMAGE)))
+    pull = asyncio.ensure_future(
+        line.pipeline.record(an_exchange(by_digest, 200, response_body=a_body(IMAGE)))
+    )
+    await asyncio.sleep(0)  # the record is under way, and not stored yet
+    line.pipeline.saw_blob(DOCKER, APP)
+    await pull
+    line.clock.now += timedelta(seconds=4)
+    await line.pipeline.ripen()
+    assert [d.event_type for d in await line.deliveries()] == [EventType.IMAGE_PUSH, EventType.IMAGE_PULL]
+
+
 async def test_an_upload_keeps_a_push_by_digest_waiting(line: Line) -> None:
     put = PutManifest(APP, Reference(digest=digest_of(IMAGE)))
     await line.pipeline.record(an_exchange(put, request_body=a_body(IMAGE)))
