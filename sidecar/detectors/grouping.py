@@ -29,8 +29,8 @@ from sidecar.operation import DeleteManifest, GetManifest, HeadManifest, PutMani
 RESOLUTION_KEPT = timedelta(seconds=60)
 #: Between two children of one pull there may be minutes of layers.
 CHILDREN_KEPT = timedelta(minutes=5)
-#: oras and BuildKit read back what they pushed within seconds.
-READ_BACK = timedelta(seconds=60)
+#: helm, oras and BuildKit read back what they pushed at once.
+READ_BACK = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +159,19 @@ def _group_pull(exchange: Exchange, get: GetManifest, event: Event, memory: Memo
         return
     if _repeats_held_pull(client, repository, event, memory):
         return
-    read_back = bool(get.reference.digest) and memory.pushed_since(client, repository, digest, at - READ_BACK)
+    read_back = bool(get.reference.digest) and _reads_back(client, repository, digest, memory, at)
     memory.hold_pull(HeldPull(event=event, client=client, due_at=at + holds.pull, needs_blob=read_back))
+
+
+def _reads_back(client: Client, repository: Repository, digest: Digest, memory: Memory, at: datetime) -> bool:
+    """Whether a client may only be looking at what it has just pushed.
+
+    One that asked for the tag in between pulls, even if it has every blob (docker then fetches none).
+    """
+    since = at - READ_BACK
+    return memory.pushed_since(client, repository, digest, since) and not memory.resolved_tag(
+        client, repository, digest, since=since, until=at
+    )
 
 
 def _repeats_held_pull(client: Client, repository: Repository, event: Event, memory: Memory) -> bool:

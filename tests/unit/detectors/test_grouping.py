@@ -252,10 +252,23 @@ def test_read_back_of_a_push_is_no_pull_but_a_real_pull_of_it_is(wire: Wire) -> 
     wire.get("prj/app", digest_of(IMAGE), IMAGE)
     wire.after(seconds=10)
     assert kinds(wire) == [(EventType.IMAGE_PUSH, "v1")]
+    wire.put("prj/app", digest_of(IMAGE), IMAGE)
+    wire.put("prj/app", "v1", IMAGE)
+    wire.events.pop()
     wire.get("prj/app", digest_of(IMAGE), IMAGE)
     wire.fetch_blob("prj/app")
     wire.after(seconds=10)
     assert kinds(wire)[1:] == [(EventType.IMAGE_PULL, "")]
+
+
+def test_docker_pulling_what_it_pushed_and_still_has_is_a_pull(wire: Wire) -> None:
+    wire.put("prj/app", "v1", IMAGE)
+    wire.head("prj/app", "v1", IMAGE)
+    wire.get("prj/app", digest_of(IMAGE), IMAGE)
+    wire.after(seconds=6)
+    wire.get("prj/app", digest_of(IMAGE), IMAGE)
+    wire.after(seconds=6)
+    assert [event.type for event in wire.events[1:]] == [EventType.IMAGE_PULL] * 2
 
 
 def test_skopeo_delete_is_one_delete_with_every_tag_and_the_size(wire: Wire) -> None:
