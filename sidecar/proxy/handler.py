@@ -272,7 +272,7 @@ class Proxy:
             if opening:
                 await taken(response.write(opening))
             await relay_body(answer.content, response, observer.saw_piece)
-            await taken(response.write_eof())
+            await _end(response)
         except ClientGone:
             outcome = Outcome.CLIENT_GONE
         except FAULTS as exc:
@@ -300,6 +300,19 @@ class Proxy:
         if self._is_closing or not passage.request.content.is_eof():
             response.force_close()
         return response
+
+
+async def _end(response: web.StreamResponse) -> None:
+    """End an answer whose body is written.
+
+    docker closes its connection as soon as it has as many bytes as were announced: it may be gone by now,
+    with all of the answer. Only an answer without a length misses something then: its last chunk.
+    """
+    try:
+        await taken(response.write_eof())
+    except ClientGone:
+        if response.content_length is None:
+            raise
 
 
 def _split_target(request: web.BaseRequest) -> tuple[bytes, str]:
