@@ -74,9 +74,17 @@ def _policy_row(policy: WebhookPolicy) -> tuple[str, str, str, str]:
     return (
         policy.id if policy.enabled else f"{policy.id} (off)",
         events,
-        " ".join((*policy.repositories, *(f"tag:{tag}" for tag in policy.tags))) or "-",
+        " ".join(_filters(policy)) or "-",
         " ".join(map(_target, policy.targets)),
     )
+
+
+def _filters(policy: WebhookPolicy) -> Iterator[str]:
+    yield from policy.repositories
+    yield from (f"tag:{glob}" for glob in policy.tags)
+    yield from (f"not:{glob}" for glob in policy.exclude_repositories)
+    yield from (f"not-tag:{glob}" for glob in policy.exclude_tags)
+    yield from (f"user:{glob or '(anonymous)'}" for glob in policy.operators)
 
 
 def _target(target: Target) -> str:

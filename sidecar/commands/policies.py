@@ -19,9 +19,10 @@ from sidecar.config import Settings
 from sidecar.delivery import TargetKey
 from sidecar.event import EventType
 from sidecar.policy import Target, WebhookPolicy
+from sidecar.store.disabled import DisabledTarget
 from sidecar.store.history import History
 
-_TARGETS = ("POLICY", "ENABLED", "TARGET", "FORMAT", "AUTH", "SIGNED", "VERIFIED", "WAITING")
+_TARGETS = ("POLICY", "ENABLED", "TARGET", "FORMAT", "AUTH", "SIGNED", "VERIFIED", "WAITING", "DISABLED")
 _TRIGGERED = ("POLICY", "EVENT TYPE", "LAST TRIGGERED (UTC)")
 
 
@@ -44,13 +45,30 @@ def command(config: Path, *, as_json: bool) -> None:
 def _show(settings: Settings, history: History) -> None:
     if not settings.notification.enabled:
         click.echo("Webhooks are switched off (notification.enabled).\n")
-    rows = [row for policy in settings.policies for row in _target_rows(policy, history)]
+    gone = _disabled(settings, history)
+    rows = [row for policy in settings.policies for row in _target_rows(policy, history, gone)]
     echo_lines(table([_TARGETS, *rows]))
     click.echo()
     echo_lines(table([_TRIGGERED, *(row for policy in settings.policies for row in _last(policy, history))]))
 
 
-def _target_rows(policy: WebhookPolicy, history: History) -> list[tuple[str, ...]]:
+def _disabled(settings: Settings, history: History) -> dict[TargetKey, DisabledTarget]:
+    """Targets that answered 410 Gone and have the same address still."""
+    addresses = {
+        TargetKey(policy_id=policy.id, index=index): target.address
+        for policy in settings.policies
+        for index, target in enumerate(policy.targets)
+    }
+    return {
+        found.target: found
+        for found in history.disabled_targets()
+        if found.target in addresses and found.is_about(addresses[found.target])
+    }
+
+
+def _target_rows(
+    policy: WebhookPolicy, history: History, gone: dict[TargetKey, DisabledTarget]
+) -> list[tuple[str, ...]]:
     return [
         (
             policy.id,
@@ -60,9 +78,11 @@ def _target_rows(policy: WebhookPolicy, history: History) -> list[tuple[str, ...
             _yes(bool(target.auth_header)),
             _yes(bool(target.secret)),
             _yes(_is_verified(target)),
-            str(history.waiting(TargetKey(policy_id=policy.id, index=index))),
+            str(history.waiting(key)),
+            f"{gone[key].reason}, {when(gone[key].at)}" if key in gone else "-",
         )
         for index, target in enumerate(policy.targets)
+        for key in (TargetKey(policy_id=policy.id, index=index),)
     ]
 
 
@@ -89,15 +109,16 @@ def _yes(claim: bool) -> str:  # noqa: FBT001  # a value to be shown
 
 
 def _document(settings: Settings, history: History) -> dict[str, Any]:
+    gone = _disabled(settings, history)
     return {
         "enabled": settings.notification.enabled,
-        "policies": [_policy(policy, history) for policy in settings.policies],
+        "policies": [_policy(policy, history, gone) for policy in settings.policies],
     }
 
 
-def _policy(policy: WebhookPolicy, history: History) -> dict[str, Any]:
+def _policy(policy: WebhookPolicy, history: History, gone: dict[TargetKey, DisabledTarget]) -> dict[str, Any]:
     last = history.last_triggered(policy.id)
-    targets = [_target(policy, index, history) for index in range(len(policy.targets))]
+    targets = [_target(policy, index, history, gone) for index in range(len(policy.targets))]
     return {
         "id": policy.id,
         "project": policy.project,
@@ -106,6 +127,9 @@ def _policy(policy: WebhookPolicy, history: History) -> dict[str, Any]:
         "event_types": sorted(policy.event_types),
         "repositories": list(policy.repositories),
         "tags": list(policy.tags),
+        "exclude_repositories": list(policy.exclude_repositories),
+        "exclude_tags": list(policy.exclude_tags),
+        "operators": list(policy.operators),
         "targets": targets,
         "waiting": sum(target["waiting"] for target in targets),
         "last_triggered": {
@@ -114,8 +138,11 @@ def _policy(policy: WebhookPolicy, history: History) -> dict[str, Any]:
     }
 
 
-def _target(policy: WebhookPolicy, index: int, history: History) -> dict[str, Any]:
-    target = policy.targets[index]
+def _target(
+    policy: WebhookPolicy, index: int, history: History, gone: dict[TargetKey, DisabledTarget]
+) -> dict[str, Any]:
+    target, key = policy.targets[index], TargetKey(policy_id=policy.id, index=index)
+    disabled = gone.get(key)
     return {
         "index": index,
         "type": target.type,
@@ -124,5 +151,6 @@ def _target(policy: WebhookPolicy, index: int, history: History) -> dict[str, An
         "auth": bool(target.auth_header),
         "signed": bool(target.secret),
         "cert_verified": _is_verified(target),
-        "waiting": history.waiting(TargetKey(policy_id=policy.id, index=index)),
+        "waiting": history.waiting(key),
+        "disabled": {"at": rfc3339(disabled.at), "reason": disabled.reason} if disabled else None,
     }

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sidecar.delivery import DeliveryState, TargetKey
 from sidecar.event import Event, EventType
+from sidecar.store.disabled import DisabledTarget, disabled_targets
 from sidecar.store.records import event_from_json, moment, seconds
 
 #: Ended without having arrived.
@@ -203,6 +204,10 @@ class History:
             "SELECT event_type, at FROM last_triggered WHERE policy_id = ?", (policy_id,)
         )
         return {EventType(kind): moment(at) for kind, at in rows.fetchall()}
+
+    def disabled_targets(self) -> list[DisabledTarget]:
+        """Targets that answered 410 Gone."""
+        return disabled_targets(self._sql)
 
     # Events
 

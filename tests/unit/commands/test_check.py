@@ -27,3 +27,10 @@ def test_check_says_that_nobody_hears_of_anything(path: Path, run: Run) -> None:
     result = run("check", "--config", str(path))
     assert "No webhook policies" in result.stdout
     assert "notification       off" in result.stdout
+
+
+def test_check_shows_every_filter(path: Path, run: Run) -> None:
+    more = 'tags: ["v*"]\n        exclude_repositories: [prj/b]\n        exclude_tags: [dev]\n        operators: ["", bob]'
+    path.write_text(path.read_text().replace('tags: ["v*"]', more))
+    shown = run("check", "--config", str(path)).stdout
+    assert "prj/a tag:v* not:prj/b not-tag:dev user:(anonymous) user:bob" in shown
