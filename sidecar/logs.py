@@ -11,7 +11,8 @@ import math
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, Final, TextIO
+from contextlib import suppress
+from typing import Any, Final, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -34,9 +35,28 @@ class Logger(structlog.BoundLoggerBase):
     """The one class of all loggers; `set_level` gives it its methods."""
 
 
+class _Unfailing:
+    """A stream to which nothing is written where writing fails.
+
+    A full disk, or a reader that is gone, must not reach those who only had something to say: the store's
+    writer says that the disk is full.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
     """Sets up both logging systems; to be called once, before the first line."""
-    stream = stream or sys.stderr
+    stream = cast("TextIO", _Unfailing(stream or sys.stderr))
     set_level(level)
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, *_common(), _render],

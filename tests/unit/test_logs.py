@@ -49,6 +49,15 @@ def test_the_standard_library_comes_out_in_the_same_form(stream: Stream) -> None
     assert (line["event"], line["logger"], line["token"]) == ("failed Bearer ***", "aiohttp.server", "***")
 
 
+def test_a_disk_that_is_full_harms_nobody_who_only_says_something(stream: Stream) -> None:
+    with io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True) as full:
+        with pytest.raises(OSError, match="No space"):
+            full.write("as it is without us")
+        logs.configure("info", full)
+        structlog.get_logger().error("store.failed", error="disk I/O error")
+        logging.getLogger("asyncio").error("told by the standard library")
+
+
 def test_requests_that_aiohttp_would_note_are_not_logged(stream: Stream) -> None:
     logging.getLogger("aiohttp.access").info("GET /v2/?_state=sekrit")
     assert stream.getvalue() == ""
