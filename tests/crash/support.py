@@ -15,7 +15,13 @@ class SteppedSidecar(Sidecar):
     _stepping: ForkServerProcess
 
     def start(self) -> None:
+        self.begin()
+        self.until_ready()
+
+    def begin(self) -> None:
         self._stepping = stepper.start(self.configuration, kill_at=self.kill_at, log=self.log)
+
+    def until_ready(self) -> None:
         wait_until(self.is_ready, 30, what="the stepping sidecar to be ready")
 
     def arm(self) -> None:
