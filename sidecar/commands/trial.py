@@ -12,7 +12,7 @@ from sidecar.commands.certificate import Certificate, fetch_certificate, parse_c
 from sidecar.commands.samples import sample_event
 from sidecar.config import Settings
 from sidecar.delivery import Accepted, Attempt, Delivery, DeliveryState, Unreachable
-from sidecar.dispatcher.addresses import DIAL, Dial
+from sidecar.dispatcher.addresses import Dial
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.prepared import PreparedTarget, TlsContexts, make_tls_contexts, prepare
 from sidecar.event import EventType
@@ -70,8 +70,8 @@ async def try_targets(
 
 
 def _proxy_host(prepared: PreparedTarget | Unreachable) -> str:
-    proxy = None if isinstance(prepared, Unreachable) else prepared.proxy
-    return (proxy.host or "") if proxy else ""
+    proxy = None if isinstance(prepared, Unreachable) else prepared.route.proxy
+    return proxy.host if proxy else ""
 
 
 def _sample_deliveries(
@@ -101,8 +101,9 @@ async def _try(client: TargetClient, delivery: Delivery, prepared: PreparedTarge
         return _not_sent(delivery, Unreachable(delivery.reason))
     if isinstance(prepared, Unreachable):
         return _not_sent(delivery, prepared)
-    attempt = await client.attempt(delivery, prepared)
-    return Tried(delivery=delivery, attempt=attempt, tls=DIAL.get(Dial("")).tls)
+    dial = Dial()
+    attempt = await client.attempt(delivery, prepared, dial)
+    return Tried(delivery=delivery, attempt=attempt, tls=dial.tls)
 
 
 async def _look(prepared: PreparedTarget | Unreachable, last: Tried, contexts: TlsContexts) -> Seen | None:
@@ -117,7 +118,7 @@ async def _look(prepared: PreparedTarget | Unreachable, last: Tried, contexts: T
     if not isinstance(attempt.result, Unreachable) or "certificate" not in attempt.result.reason:
         return None
     # Through a proxy there is no address to look at.
-    der = b"" if prepared.proxy else await _fetch(attempt.address, prepared.host, contexts)
+    der = b"" if prepared.route.proxy else await _fetch(attempt.address, prepared.route.host, contexts)
     return Seen(certificate=_parsed(der), fault=attempt.result.reason)
 
 

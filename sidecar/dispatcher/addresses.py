@@ -11,7 +11,6 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -55,13 +54,10 @@ class EgressRules:
 class Dial:
     """What happened while one attempt connected."""
 
-    host: str  #: of the target, as its address names it
+    host: str = ""  #: of the target, as its address names it
     address: str = ""  #: last address dialled, or the other end of the connection that was reused
     refused: str = ""  #: why the guard refused an address
-    tls: ssl.SSLObject | None = None  #: of the connection that the answer came over
-
-
-DIAL: ContextVar[Dial] = ContextVar("dial")
+    tls: ssl.SSLObject | None = None  #: of the connection; None for plain http
 
 
 class AddressRefused(OSError):
@@ -75,11 +71,12 @@ class Guard:
     rules: EgressRules = field(default_factory=EgressRules)
 
     def open_socket(
-        self, address_info: tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, Any]
+        self,
+        dial: Dial,
+        address_info: tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, Any],
     ) -> socket.socket:
-        """The socket for one address; raises AddressRefused. What aiohttp calls a socket factory."""
+        """The socket for one address (as socket.getaddrinfo has it); raises AddressRefused."""
         family, kind, protocol, _, (ip, port, *_) = address_info
-        dial = DIAL.get()
         dial.address = format_address(ip, port)
         if reason := refusal(ip_address(ip), port, host=dial.host, rules=self.rules):
             dial.refused = f"address {dial.address} is not allowed: {reason}"

@@ -9,11 +9,12 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 from weakref import WeakValueDictionary
 
-from aiohttp import ClientTimeout, encode_basic_auth
+from aiohttp import encode_basic_auth
 from yarl import URL
 
 from sidecar.delivery import Unreachable
 from sidecar.dispatcher.addresses import always_refused, literal_address
+from sidecar.dispatcher.connections import ProxyRoute, Route
 from sidecar.dispatcher.excerpt import secret_spellings
 from sidecar.dispatcher.proxies import proxy_for
 from sidecar.dispatcher.signing import signing_keys
@@ -29,13 +30,11 @@ _VISIBLE: Final = string.ascii_letters + string.digits + string.punctuation
 class PreparedTarget:
     """A target as the attempts need it."""
 
-    url: URL
-    host: str
+    route: Route
+    request_line: str
     headers: Mapping[str, str]  #: the same in every attempt
     tls: ssl.SSLContext
     keys: tuple[bytes, ...]  #: sign each attempt when there are any
-    proxy: URL | None
-    proxy_headers: Mapping[str, str] | None  #: for the CONNECT request
     secrets: tuple[str, ...]  #: what an answer must not be seen to echo
     limits: "Limits | None" = None  #: of its own policy
 
@@ -46,13 +45,10 @@ class Limits:
 
     whole_s: float
     connect_s: float
-    # The whole attempt is limited exactly, elsewhere; aiohttp rounds its own total up to seconds.
-    timeouts: ClientTimeout
 
 
 def limits_of(whole_s: float) -> Limits:
-    connect_s = min(LONGEST_CONNECT_S, whole_s)
-    return Limits(whole_s, connect_s, ClientTimeout(total=None, connect=connect_s))
+    return Limits(whole_s, min(LONGEST_CONNECT_S, whole_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +107,19 @@ def prepare(
         url = request_url(target.address)
         proxy = proxy_for(url, environment)
         keys = signing_keys(f"{target.secret.reveal()} {target.previous_secret.reveal()}")
-        headers = _headers(target)
-        proxy_headers = _proxy_headers(proxy)
+        headers = _headers(target, url)
         context = tls.for_target(target)
     except ValueError as exc:
         return Unreachable(str(exc))
-    if proxy_headers and url.scheme == "http":  # no CONNECT: the proxy reads the request itself
-        headers, proxy_headers = headers | proxy_headers, None
+    is_read_by_proxy = proxy is not None and url.scheme == "http"
+    if proxy and is_read_by_proxy:
+        headers |= _proxy_headers(proxy)
     return PreparedTarget(
-        url=url,
-        host=url.host or "",
+        route=_route(url, proxy, context),
+        request_line=f"POST {url if is_read_by_proxy else url.raw_path_qs} HTTP/1.1",
         headers=headers,
         tls=context,
         keys=keys,
-        proxy=proxy.with_user(None) if proxy else None,
-        proxy_headers=proxy_headers,
         secrets=secret_spellings(_secrets(target, url)),
         limits=limits_of(timeout_s) if timeout_s else None,
     )
@@ -168,21 +162,57 @@ def _sendable(path_and_query: str) -> str:
     return quote(path_and_query.partition("#")[0], safe=_VISIBLE)
 
 
-def _headers(target: Target) -> dict[str, str]:
-    headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+def _headers(target: Target, url: URL) -> dict[str, str]:
+    headers = {
+        "Host": url.host_port_subcomponent or "",
+        "User-Agent": USER_AGENT,
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+    }
     auth_header = target.auth_header.reveal()
     if auth_header and target.type is TargetType.HTTP:
-        if any(character in auth_header for character in "\r\n\0"):
-            raise ValueError("auth_header has a line break, which no header can carry")
-        headers["Authorization"] = auth_header
-    extra = {name: value.reveal() for name, value in target.headers}
+        headers["Authorization"] = _one_line("auth_header", auth_header)
+    extra = {name: _one_line(f"header {name}", value.reveal()) for name, value in target.headers}
     replaced = {name.lower() for name in extra}
     return {name: value for name, value in headers.items() if name.lower() not in replaced} | extra
 
 
-def _proxy_headers(proxy: URL | None) -> dict[str, str] | None:
-    if not proxy or proxy.user is None:
-        return None
+def _route(url: URL, proxy: URL | None, tls: ssl.SSLContext) -> Route:
+    is_tls = url.scheme == "https"
+    via = None
+    if proxy:
+        connect = _connect_request(url, proxy) if is_tls else b""
+        via = ProxyRoute(proxy.host or "", proxy.port or 0, proxy.scheme == "https", connect)
+    return Route(
+        host=url.host or "",
+        port=url.port or 0,
+        tls=tls if is_tls else None,
+        proxy=via,
+        proxy_tls=tls if via and via.is_tls else None,
+    )
+
+
+def _connect_request(url: URL, proxy: URL) -> bytes:
+    authority = f"{url.host_subcomponent}:{url.port}"
+    headers = {"Host": authority, "User-Agent": USER_AGENT} | _proxy_headers(proxy)
+    return head_of(f"CONNECT {authority} HTTP/1.1", headers)
+
+
+def head_of(request_line: str, headers: Mapping[str, str]) -> bytes:
+    """The beginning of a request, up to its body."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{request_line}\r\n{lines}\r\n".encode()
+
+
+def _one_line(name: str, value: str) -> str:
+    if any(character in value for character in "\r\n\0"):
+        raise ValueError(f"{name} has a line break, which no header can carry")
+    return value
+
+
+def _proxy_headers(proxy: URL) -> dict[str, str]:
+    if proxy.user is None:
+        return {}
     return {"Proxy-Authorization": encode_basic_auth(proxy.user, proxy.password or "")}
 
 

@@ -1,15 +1,10 @@
-"""Headers of an attempt, and failures in words."""
+"""Headers of an attempt."""
 
-import ssl
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
-import aiohttp
-import pytest
-
 from sidecar.delivery import TargetKey
-from sidecar.dispatcher.attempt import reason_of, request_headers
+from sidecar.dispatcher.attempt import request_headers
 from sidecar.dispatcher.prepared import PreparedTarget, make_tls_contexts, prepare
 from sidecar.policy import Secret, Target
 from tests.wire.delivery_bench import a_delivery
@@ -28,6 +23,7 @@ def headers(**more: Any) -> dict[str, str]:
 
 def test_headers_without_a_secret_have_no_timestamp() -> None:
     assert set(headers()) == {
+        "Host",
         "User-Agent",
         "Accept",
         "Accept-Encoding",
@@ -46,30 +42,3 @@ def test_content_type_is_the_deliverys_and_attempts_are_counted() -> None:
 
 def test_timestamp_is_whole_seconds_of_the_attempt() -> None:
     assert headers(secret=Secret("whsec_c2VjcmV0"))["webhook-timestamp"] == str(int(NOW.timestamp()))
-
-
-CONNECTION: Any = SimpleNamespace(host="s3cret.example", port=443, is_ssl=True, ssl=True)
-
-
-@pytest.mark.parametrize(
-    ("exc", "reason"),
-    [
-        (aiohttp.ClientConnectorError(CONNECTION, OSError(111, "Connection refused")), "connection refused"),
-        (aiohttp.ServerDisconnectedError(), "the connection was closed before an answer came"),
-        (aiohttp.ClientPayloadError("x"), "the answer is not valid HTTP"),
-        (ConnectionResetError(104, "Connection reset by peer"), "connection reset by peer"),
-        (
-            aiohttp.ClientConnectorDNSError(CONNECTION, OSError(-2, "Name or service not known")),
-            "the host name cannot be resolved: name or service not known",
-        ),
-        (
-            aiohttp.ClientConnectorSSLError(CONNECTION, ssl.SSLError(1, "wrong version number")),
-            "no TLS connection: wrong version number",
-        ),
-        (aiohttp.InvalidURL("http://h/s3cret"), "the address is not a canonical URL"),
-        (aiohttp.ClientError("s3cret"), "ClientError"),
-        (OSError(), "OSError"),
-    ],
-)
-def test_reason(exc: Exception, reason: str) -> None:
-    assert reason_of(exc).lower() == reason.lower()

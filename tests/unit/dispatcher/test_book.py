@@ -133,7 +133,7 @@ def test_a_corrected_address_is_used_after_the_change_is_told() -> None:
     configuration.book.refresh()
     prepared = configuration.book.prepared(KEY)
     assert isinstance(prepared, PreparedTarget)
-    assert prepared.host == configuration.book.host_of(KEY) == "new.example"
+    assert prepared.route.host == configuration.book.host_of(KEY) == "new.example"
 
 
 def test_host_of_an_unknown_or_broken_target_is_empty() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.delivery import Unreachable
 from sidecar.dispatcher.excerpt import excerpt
-from sidecar.dispatcher.prepared import PreparedTarget, make_tls_contexts, prepare, request_url
+from sidecar.dispatcher.prepared import USER_AGENT, PreparedTarget, make_tls_contexts, prepare, request_url
 from sidecar.policy import Secret, Target, TargetType, TlsFiles
 from tests.support.certificates import write_certificate
 
@@ -98,10 +98,28 @@ def test_chat_targets_never_get_an_authorization(kind: TargetType) -> None:
 
 
 def test_a_header_that_cannot_be_sent_is_said() -> None:
-    target = prepared(auth_header=Secret("Bearer s3cret\r\nX-Other: 1"))
-    assert isinstance(target, Unreachable)
-    assert "auth_header" in target.reason
-    assert "s3cret" not in target.reason
+    hostile = Secret("Bearer s3cret\r\nX-Other: 1")
+    for target, name in (
+        (prepared(auth_header=hostile), "auth_header"),
+        (prepared(headers=(("X-Key", hostile),)), "X-Key"),
+    ):
+        assert isinstance(target, Unreachable)
+        assert name in target.reason
+        assert "s3cret" not in target.reason
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("http://h:80/", "h"),
+        ("https://h:443/", "h"),
+        ("https://h:8443/", "h:8443"),
+        ("http://[::1]:81/", "[::1]:81"),
+        ("http://h./", "h"),
+    ],
+)
+def test_host_header_has_no_default_port(address: str, host: str) -> None:
+    assert ready(address).headers["Host"] == host
 
 
 def test_a_bad_signing_secret_is_said() -> None:
@@ -117,8 +135,18 @@ def test_certificates_are_verified_unless_told_not_to() -> None:
 def test_user_of_a_proxy_becomes_its_authentication() -> None:
     environment = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://me:pw@proxy:3128")
     tunnelled, forwarded = ready(environment=environment), ready("http://h/", environment=environment)
-    assert str(tunnelled.proxy) == str(forwarded.proxy) == "http://proxy:3128"
-    assert tunnelled.proxy_headers == {"Proxy-Authorization": "Basic bWU6cHc="}
+    assert tunnelled.route.proxy
+    assert forwarded.route.proxy
+    assert (tunnelled.route.proxy.host, tunnelled.route.proxy.port) == ("proxy", 3128)
+    assert tunnelled.route.proxy.connect_request == (
+        b"CONNECT ci.example:443 HTTP/1.1\r\nHost: ci.example:443\r\n"
+        b"User-Agent: %s\r\nProxy-Authorization: Basic bWU6cHc=\r\n\r\n" % USER_AGENT.encode()
+    )
+    assert not forwarded.route.proxy.connect_request
+    assert (tunnelled.request_line, forwarded.request_line) == (
+        "POST /hook HTTP/1.1",
+        "POST http://h/ HTTP/1.1",
+    )
     assert "Proxy-Authorization" not in tunnelled.headers
     assert forwarded.headers["Proxy-Authorization"] == "Basic bWU6cHc="
 
