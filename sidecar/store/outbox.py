@@ -56,11 +56,15 @@ class Outbox:
             callback(targets)
 
     async def release_all(self) -> None:
-        """Make WAITING again what an earlier run left SENDING."""
+        """Make WAITING again what an earlier run left SENDING, before anything is claimed.
+
+        A store that cannot be written is told as soon as it can be, again before anything is claimed.
+        """
         await self._database.write(
             lambda sql: sql.execute(
                 "UPDATE deliveries SET state = ? WHERE state = 'sending'", (DeliveryState.WAITING,)
-            )
+            ),
+            keep=True,
         )
 
     async def claim(
