@@ -130,7 +130,7 @@ class SqliteDatabase:
         """Run a query on a connection that cannot write."""
         loop = asyncio.get_running_loop()
         try:
-            result: T = await loop.run_in_executor(self._readers, lambda: work(self._reader()))
+            result: T = await loop.run_in_executor(self._readers, self._read, work)
         except sqlite3.OperationalError as exc:
             raise StoreUnavailable(str(exc)) from exc
         return result
@@ -141,7 +141,12 @@ class SqliteDatabase:
         except OSError as exc:
             raise sqlite3.OperationalError(str(exc)) from exc
         connection = self._connect()
-        migrate(connection)
+        try:
+            migrate(connection)
+            _prove_writable(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise
         self._connection = connection
         return connection
 
@@ -159,6 +164,16 @@ class SqliteDatabase:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._reader()
+        try:
+            return work(connection)
+        finally:
+            if self._health.error:
+                # Opened while the file could only be read, it would keep the writer from writing it later.
+                self._local.connection = None
+                connection.close()
 
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -239,6 +254,13 @@ class SqliteDatabase:
         _resolve(group)
         if not self._closing:
             time.sleep(_RETRY_S / 10)
+
+
+def _prove_writable(connection: sqlite3.Connection) -> None:
+    """A file that may only be read is opened all the same, and the connection stays like that for good."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")  # BEGIN alone would not tell
+    connection.execute("ROLLBACK")
 
 
 def _take(lane: deque[_Unit[Any]], most: int) -> list[_Unit[Any]]:

@@ -260,6 +260,24 @@ def test_what_a_crash_left_unfinished_is_sent_when_the_disk_was_full_at_the_next
         assert ids == {first.header("webhook-id")}
 
 
+def test_store_that_was_read_only_at_the_start_is_written_as_soon_as_it_may_be(
+    upstreams: Upstreams, tmp_path: Path
+) -> None:
+    with Receiver() as receiver, a_sidecar(tmp_path, upstreams, receiver) as sidecar:
+        assert push(sidecar, "writable") == 201
+        receiver.wait_for(1)
+        sidecar.kill()
+        with a_read_only(sidecar.folder / "data"):
+            sidecar.start()
+            assert push(sidecar, "read-only") == 201
+            wait_until(lambda: readiness(sidecar) == (200, "degraded"), 5, what="it to say so")
+            assert "read-only" not in delivered(receiver)
+        wait_until(lambda: "read-only" in delivered(receiver), 10, what="the event")
+        assert push(sidecar, "after") == 201
+        wait_until(lambda: "after" in delivered(receiver), 10, what="the next event")
+        assert delivered(receiver)["read-only"] == 1
+
+
 def test_stopping_on_a_full_disk_ends_in_time(upstreams: Upstreams, tmp_path: Path) -> None:
     with Receiver() as receiver, a_sidecar(tmp_path, upstreams, receiver) as sidecar:
         fill_disk(sidecar.pid)
