@@ -10,6 +10,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from sidecar.names import Repository
+from sidecar.scan import Scan
 
 
 class EventType(StrEnum):
@@ -70,7 +71,7 @@ class Event:
 
     id: UUID  #: the same whatever is repeated
     type: EventType
-    occurred_at: datetime  #: UTC, when the upstream's answer came
+    occurred_at: datetime  #: UTC, when the upstream's answer came, or a scan ended
     operator: str  #: who did it, Harbor's word; "" for an anonymous client
     repository: Repository
     digest: str = ""  #: always set for images
@@ -80,6 +81,7 @@ class Event:
     platforms: tuple[str, ...] = ()  #: of a multi-platform image, os/architecture[/variant]
     size_bytes: int | None = None  #: manifests, configs and layers together
     chart: Chart | None = None
+    scan: Scan | None = None  #: for SCAN_COMPLETED (status SUCCESS) and SCAN_FAILED (any other)
     user_agent: str = ""
     request_id: str = ""
     details: str = field(default="")  #: why a push was refused, for QUOTA_EXCEED

@@ -10,6 +10,7 @@ from sidecar.event import Event, EventType
 from sidecar.formats.context import FormatContext
 
 CHART_EVENTS: Final = frozenset({EventType.CHART_PUSH, EventType.CHART_PULL, EventType.CHART_DELETE})
+SCAN_EVENTS: Final = frozenset({EventType.SCAN_COMPLETED, EventType.SCAN_FAILED})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,3 +42,9 @@ def unix_seconds(at: datetime) -> int:
 
 def unix_milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def go_time(at: datetime) -> str:
+    """RFC 3339 in UTC as Go's time.Time writes itself: a fraction only where there is one, without zeros."""
+    whole, dot, fraction = at.astimezone(UTC).replace(tzinfo=None).isoformat().partition(".")
+    return f"{whole}{dot}{fraction.rstrip('0')}Z"

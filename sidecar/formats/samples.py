@@ -1,13 +1,23 @@
 """Sample events of each type: to try a template on, to preview a payload, to test an endpoint."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from sidecar.event import Chart, Event, EventType
-from sidecar.formats.resource import CHART_EVENTS
+from sidecar.formats.resource import CHART_EVENTS, SCAN_EVENTS
 from sidecar.names import repository_of
+from sidecar.scan import (
+    ReportType,
+    Scan,
+    Scanner,
+    ScanStatus,
+    Severity,
+    Vulnerability,
+    completed_scan,
+    failed_scan,
+)
 
 _AT: Final = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 _ID: Final = UUID("5a3b1c52-9d0c-4f0a-8a51-6f2f6a3c9b10")
@@ -16,8 +26,43 @@ _REFUSAL: Final = (
     "adding 330.1 MiB of storage resource, which when updated to current usage of 8.4 MiB "
     "will exceed the configured upper limit of 10.0 MiB."
 )
+_REPORT: Final = "64a2d6e6-26ea-4d4c-8a0e-9d2f3f1a8a4b"
+_SCANNER: Final = Scanner(name="Trivy", vendor="Aqua Security", version="v0.37.2")
+_SCAN_TOOK: Final = timedelta(seconds=8)
+_FAILURE: Final = "running trivy wrapper: fetching scan report: connection refused"
+_VULNERABILITIES: Final = (
+    Vulnerability(
+        id="CVE-2023-23914",
+        severity=Severity.CRITICAL,
+        package="curl",
+        version="7.87.0-r1",
+        fix_version="7.87.0-r2",
+        description="HSTS is ignored when several URLs are requested serially.",
+        links=("https://avd.aquasec.com/nvd/cve-2023-23914",),
+        fix_url="https://curl.se/docs/CVE-2023-23914.html",
+    ),
+    Vulnerability(
+        id="CVE-2023-0464",
+        severity=Severity.HIGH,
+        package="libssl3",
+        version="3.0.8-r0",
+        fix_version="3.0.8-r1",
+        description="Denial of service by excessive resource usage in verifying X509 policy constraints.",
+        links=("https://avd.aquasec.com/nvd/cve-2023-0464",),
+    ),
+    Vulnerability(
+        id="CVE-2022-48174",
+        severity=Severity.MEDIUM,
+        package="busybox",
+        version="1.35.0-r29",
+        description="Stack overflow in ash.c.",
+        links=("https://avd.aquasec.com/nvd/cve-2022-48174",),
+    ),
+)
 #: Whatever a client may send where text is free.
 _AWKWARD: Final = 'a "quoted" \\ <user>\n'
+
+_WITH_PLATFORMS: Final = frozenset({EventType.IMAGE_PUSH, EventType.IMAGE_PULL, EventType.IMAGE_DELETE})
 
 
 def sample_of(kind: EventType, *, project: str = "prj") -> Event:
@@ -33,9 +78,32 @@ def sample_of(kind: EventType, *, project: str = "prj") -> Event:
         digest=_DIGEST,
         tag="v1.2.0",
         tags=("v1.2.0",),
-        platforms=("linux/amd64", "linux/arm64"),
+        platforms=("linux/amd64", "linux/arm64") if kind in _WITH_PLATFORMS else (),
         size_bytes=52_428_800,
+        scan=sample_scan(kind, ended_at=_AT) if kind in SCAN_EVENTS else None,
         details=_REFUSAL if kind is EventType.QUOTA_EXCEED else "",
+    )
+
+
+def sample_scan(kind: EventType, *, ended_at: datetime) -> Scan:
+    """What an event of one of SCAN_EVENTS carries."""
+    started_at = ended_at - _SCAN_TOOK
+    if kind is EventType.SCAN_FAILED:
+        return failed_scan(
+            report_id=_REPORT,
+            report_type=ReportType.GENERIC,
+            started_at=started_at,
+            ended_at=ended_at,
+            error=_FAILURE,
+            scanner=_SCANNER,
+        )
+    return completed_scan(
+        report_id=_REPORT,
+        report_type=ReportType.GENERIC,
+        scanner=_SCANNER,
+        started_at=started_at,
+        ended_at=ended_at,
+        vulnerabilities=_VULNERABILITIES,
     )
 
 
@@ -49,7 +117,23 @@ def samples_of(kind: EventType) -> tuple[Event, ...]:
     by_digest = replace(usual, operator="", tag="", tags=(), platforms=(), size_bytes=None)
     if kind is EventType.QUOTA_EXCEED:
         return usual, awkward, replace(by_digest, digest="")
+    if scan := usual.scan:
+        return usual, replace(awkward, scan=_awkward_scan(scan)), replace(by_digest, scan=_empty_scan(scan))
     return usual, awkward, by_digest
+
+
+def _awkward_scan(scan: Scan) -> Scan:
+    found = tuple(
+        replace(found, package=_AWKWARD, description=_AWKWARD, links=()) for found in scan.vulnerabilities
+    )
+    return replace(scan, vulnerabilities=found, error=scan.error and _AWKWARD)
+
+
+def _empty_scan(scan: Scan) -> Scan:
+    """Nothing found, or stopped before anything could be."""
+    if scan.status is ScanStatus.SUCCESS:
+        return replace(scan, severity=Severity.NONE, counts=(), fixable=0, vulnerabilities=())
+    return replace(scan, status=ScanStatus.STOPPED, scanner=None, error="")
 
 
 def _chart_event(kind: EventType, project: str) -> Event:

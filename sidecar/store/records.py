@@ -16,6 +16,7 @@ from sidecar.exchange import Body, Client, Facts, Intent
 from sidecar.memory import KnownManifest
 from sidecar.names import Digest, Reference, Repository, Tag
 from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart, WriteOperation
+from sidecar.scan import ReportType, Scan, Scanner, ScanStatus, Vulnerability, parse_severity
 
 
 def seconds(moment: datetime) -> float:
@@ -30,6 +31,11 @@ def moment(unix_s: float) -> datetime:
 def _fields(value: Any) -> dict[str, Any]:
     """A dataclass one level deep; `dataclasses.asdict` copies everything, which costs six times as much."""
     return {name: getattr(value, name) for name in value.__slots__}
+
+
+def _known(kind: Any, document: dict[str, Any]) -> dict[str, Any]:
+    """What of a document are fields of a dataclass."""
+    return {name: document[name] for name in kind.__slots__ if name in document}
 
 
 def client_key(client: Client) -> str:
@@ -49,13 +55,14 @@ def event_to_json(event: Event) -> str:
         "occurred_at": seconds(event.occurred_at),
         "repository": _fields(event.repository),
         "chart": _fields(event.chart) if event.chart else None,
+        "scan": _scan_out(event.scan) if event.scan else None,
     }
     return json.dumps(document, separators=(",", ":"))
 
 
 def event_from_json(text: str) -> Event:
     document = json.loads(text)
-    known = {name: document[name] for name in Event.__slots__ if name in document}
+    known = _known(Event, document)
     known |= {
         "id": UUID(document["id"]),
         "type": EventType(document["type"]),
@@ -64,6 +71,7 @@ def event_from_json(text: str) -> Event:
         "tags": tuple(document.get("tags", ())),
         "platforms": tuple(document.get("platforms", ())),
         "chart": _chart(document.get("chart")),
+        "scan": _scan_in(document.get("scan")),
     }
     return Event(**known)
 
@@ -146,6 +154,39 @@ def _operation(document: dict[str, Any]) -> WriteOperation:
 
 def _chart(document: dict[str, Any] | None) -> Chart | None:
     return Chart(**document) if document else None
+
+
+def _scan_out(scan: Scan) -> dict[str, Any]:
+    return _fields(scan) | {
+        "started_at": seconds(scan.started_at),
+        "ended_at": seconds(scan.ended_at),
+        "counts": dict(scan.counts),
+        "scanner": _fields(scan.scanner) if scan.scanner else None,
+        "vulnerabilities": [_fields(found) for found in scan.vulnerabilities],
+    }
+
+
+def _scan_in(document: dict[str, Any] | None) -> Scan | None:
+    if not document:
+        return None
+    severity, scanner = document.get("severity"), document.get("scanner")
+    known = _known(Scan, document) | {
+        "report_type": ReportType(document["report_type"]),
+        "status": ScanStatus(document["status"]),
+        "started_at": moment(document["started_at"]),
+        "ended_at": moment(document["ended_at"]),
+        "severity": parse_severity(severity) if severity else None,
+        "counts": tuple((parse_severity(name), number) for name, number in document["counts"].items()),
+        "scanner": Scanner(**_known(Scanner, scanner)) if scanner else None,
+        "vulnerabilities": tuple(map(_vulnerability, document["vulnerabilities"])),
+    }
+    return Scan(**known)
+
+
+def _vulnerability(document: dict[str, Any]) -> Vulnerability:
+    known = _known(Vulnerability, document)
+    known |= {"severity": parse_severity(known["severity"]), "links": tuple(document.get("links", ()))}
+    return Vulnerability(**known)
 
 
 def _body_out(body: Body | None) -> list[str] | None:

@@ -1,9 +1,9 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from sidecar.event import EventType
-from sidecar.formats.resource import resource_url_of, tag_of, unix_milliseconds, unix_seconds
+from sidecar.formats.resource import go_time, resource_url_of, tag_of, unix_milliseconds, unix_seconds
 from tests.unit.formats.samples import CHART_TYPES, CONTEXT, DIGEST, an_event, at
 
 HOST = CONTEXT.hostname
@@ -49,3 +49,16 @@ def test_chart_is_known_by_its_download(kind: EventType) -> None:
 def test_times_are_cut_to_whole_units() -> None:
     assert unix_seconds(at(1_678_082_303.999)) == 1_678_082_303
     assert unix_milliseconds(datetime(2023, 3, 6, 5, 58, 23, 999_999, tzinfo=UTC)) == 1_678_082_303_999
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2023, 4, 3, 6, 12, 47, tzinfo=UTC), "2023-04-03T06:12:47Z"),
+        (datetime(2021, 3, 16, 7, 42, 43, 132_206, tzinfo=UTC), "2021-03-16T07:42:43.132206Z"),
+        (datetime(2021, 3, 16, 7, 42, 43, 500_000, tzinfo=UTC), "2021-03-16T07:42:43.5Z"),
+        (datetime(2021, 3, 16, 8, 0, tzinfo=timezone(timedelta(hours=2))), "2021-03-16T06:00:00Z"),
+    ],
+)
+def test_time_as_go_writes_it(moment: datetime, text: str) -> None:
+    assert go_time(moment) == text

@@ -5,7 +5,8 @@ import pytest
 from sidecar.event import EventType
 from sidecar.formats import documented
 from sidecar.formats.samples import sample_of, samples_of
-from tests.unit.formats.samples import CHART_TYPES, CONTEXT
+from sidecar.scan import ScanStatus
+from tests.unit.formats.samples import CHART_TYPES, CONTEXT, IMAGE_TYPES, SCAN_TYPES
 
 
 @pytest.mark.parametrize("kind", list(EventType))
@@ -22,9 +23,32 @@ def test_samples_show_what_may_be_missing_and_what_needs_care(kind: EventType) -
     assert "" in {event.operator for event in events}
     assert any('"' in event.operator for event in events)
     shapes = {frozenset(documented.contents_of(event, CONTEXT)) for event in events}
-    assert len(shapes) == (1 if kind in CHART_TYPES else 2)  # platforms, or none
+    assert len(shapes) == (2 if kind in IMAGE_TYPES else 1)  # platforms, or none
 
 
 def test_sample_belongs_to_the_project_that_is_asked_for() -> None:
     payload = json.loads(documented.encode(sample_of(EventType.IMAGE_PUSH, project="shop"), CONTEXT).body)
     assert payload["events"][0]["full_name"] == "shop/repo1"
+
+
+@pytest.mark.parametrize("kind", list(EventType))
+def test_scan_events_and_no_others_have_a_scan(kind: EventType) -> None:
+    assert {event.scan is not None for event in samples_of(kind)} == {kind in SCAN_TYPES}
+
+
+def test_samples_of_a_completed_scan_find_much_or_nothing() -> None:
+    usual, awkward, clean = (event.scan for event in samples_of(EventType.SCAN_COMPLETED))
+    assert usual
+    assert (usual.total, usual.fixable, len(usual.vulnerabilities)) == (3, 2, 3)
+    assert usual.vulnerabilities[0].fix_url
+    assert awkward
+    assert '"' in awkward.vulnerabilities[0].description
+    assert clean
+    assert clean.total == len(clean.vulnerabilities) == 0
+
+
+def test_samples_of_a_failed_scan_say_why_or_were_stopped() -> None:
+    scans = [event.scan for event in samples_of(EventType.SCAN_FAILED) if event.scan]
+    assert [scan.status for scan in scans] == [ScanStatus.ERROR, ScanStatus.ERROR, ScanStatus.STOPPED]
+    assert [bool(scan.error) for scan in scans] == [True, True, False]
+    assert '"' in scans[1].error

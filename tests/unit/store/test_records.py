@@ -10,6 +10,7 @@ from sidecar.event import Chart, Event, EventType
 from sidecar.exchange import Body, Client, Facts, Intent
 from sidecar.names import Digest, Reference, Repository, Tag
 from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart
+from sidecar.scan import Severity
 from sidecar.store.records import (
     client_from_key,
     client_key,
@@ -20,6 +21,7 @@ from sidecar.store.records import (
     seconds,
 )
 from tests.support.builders import START
+from tests.unit.formats.samples import SCAN_TYPES, an_event, scans
 
 text = st.text(max_size=20)
 names = st.builds(Repository, text, text, text)
@@ -40,6 +42,7 @@ events = st.builds(
     platforms=st.lists(text, max_size=3).map(tuple),
     size_bytes=st.none() | st.integers(0, 1 << 50),
     chart=charts,
+    scan=st.none() | st.sampled_from(SCAN_TYPES).flatmap(lambda kind: scans(kind, START)),
 )
 references = st.one_of(
     st.builds(Reference, tag=text.filter(bool).map(Tag)),
@@ -103,3 +106,16 @@ def test_documents_of_another_version_are_read() -> None:
     assert event_from_json(newer) == event
     older = event_to_json(event).replace('"platforms":[],', "").replace('"chart":null,', "")
     assert event_from_json(older) == event
+    assert event_from_json(older.replace('"scan":null,', "")) == event
+
+
+def test_scans_of_another_version_are_read() -> None:
+    event = an_event(EventType.SCAN_COMPLETED)
+    assert event.scan
+    written = event_to_json(event)
+    newer = written.replace('"report_id"', '"cvss":1,"report_id"').replace('"package"', '"cwe":2,"package"')
+    assert newer.count("cwe") == len(event.scan.vulnerabilities)
+    assert event_from_json(newer.replace('"vendor"', '"home":"","vendor"')) == event
+    reworded = event_from_json(written.replace("Medium", "Mediocre")).scan
+    assert reworded
+    assert reworded.counts[-1] == (Severity.UNKNOWN, 1)
