@@ -4,11 +4,14 @@ Source: goharbor.io, docs 1.10, "Configure Webhook Notifications". Harbor itself
 What could not be learnt is null (sizes) or "" (a chart's type), never a guess.
 """
 
+from typing import Final
+
 from sidecar.event import Chart, Event, EventType
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import Payload, encode_json
 from sidecar.formats.resource import CHART_EVENTS, resource_url_of, tag_of, unix_milliseconds
 from sidecar.names import encoded_part
+from sidecar.scan import Scan, ScanStatus, Severity, Vulnerability
 
 
 def encode(event: Event, context: FormatContext) -> Payload:
@@ -42,7 +45,36 @@ def _image_contents(event: Event, context: FormatContext) -> dict[str, object]:
         contents["image_size"] = event.size_bytes
     if event.type is EventType.QUOTA_EXCEED:
         contents["details"] = event.details
+    if event.scan:
+        contents |= _scan_contents(event.scan)
     return contents
+
+
+def _scan_contents(scan: Scan) -> dict[str, object]:
+    """Numbers are those of the whole report; vulnerabilities are the most severe (sidecar.scan)."""
+    if scan.status is not ScanStatus.SUCCESS:
+        return {"error": scan.error or _WITHOUT_WORDS[scan.status]}
+    critical, major = scan.number_of(Severity.CRITICAL), scan.number_of(Severity.HIGH)
+    return {
+        "critical": critical,
+        "major": major,
+        "minor": scan.total - critical - major,
+        "scan_status": scan.status,
+        "vulnerabilities": [_vulnerability(found) for found in scan.vulnerabilities],
+    }
+
+
+_WITHOUT_WORDS: Final = {ScanStatus.STOPPED: "the scan was stopped", ScanStatus.ERROR: "the scan failed"}
+
+
+def _vulnerability(found: Vulnerability) -> dict[str, object]:
+    return {
+        "cve_id": found.id,
+        "description": found.description,
+        "link": found.link,
+        "criticality": found.severity,
+        "fix_url": found.fix_url,
+    }
 
 
 def _chart_contents(event: Event, chart: Chart, context: FormatContext) -> dict[str, object]:

@@ -9,21 +9,32 @@ from sidecar.event import Event, EventType
 from sidecar.formats import default
 from sidecar.formats.context import FormatContext
 from sidecar.policy import EventNames
+from sidecar.scan import ReportType, Severity
 from tests.unit.formats.samples import (
     CONTEXT,
     DIGEST,
     IMAGE_TYPES,
     OVERFLOW,
+    SCAN_TYPES,
     TYPES,
     an_event,
     contexts,
     events,
 )
 
-HARBOR_KEYS = {
+REPORT_KEYS: set[str] = {
+    *("report_id", "scan_status", "severity", "duration", "summary", "start_time", "end_time"),
+    *("scanner", "complete_percent"),
+}
+HARBOR_KEYS: dict[str, set[str]] = {
     "": {"type", "occur_at", "operator", "event_data"},
-    "event_data": {"resources", "repository", "custom_attributes"},
-    "resources": {"digest", "tag", "resource_url"},
+    "event_data": {"resources", "repository", "scan", "custom_attributes"},
+    "resources": {"digest", "tag", "resource_url", "scan_overview"},
+    "scan_overview": set(ReportType),
+    **{str(report_type): REPORT_KEYS for report_type in ReportType},
+    "summary": {"total", "fixable", "summary", *Severity},
+    "scanner": {"name", "vendor", "version"},
+    "scan": {"scan_type"},
     "repository": {"date_created", "name", "namespace", "repo_full_name", "repo_type"},
     "custom_attributes": {"Details"},
 }
@@ -37,6 +48,12 @@ def body(event: Event, context: FormatContext = CONTEXT) -> dict[str, Any]:
 
 def resource(event: Event) -> dict[str, Any]:
     (only,) = body(event)["event_data"]["resources"]
+    assert isinstance(only, dict)
+    return only
+
+
+def report_summary(event: Event) -> dict[str, Any]:
+    (only,) = resource(event)["scan_overview"].values()
     assert isinstance(only, dict)
     return only
 
@@ -132,3 +149,47 @@ def test_keys_stand_in_harbors_order() -> None:
     ]
     places = [encoded.index(key) for key in order]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("kind", SCAN_TYPES)
+def test_scan_by_digest_has_no_tag(kind: EventType) -> None:
+    event = an_event(kind, tag="", tags=("v1",))
+    assert list(resource(event)) == ["digest", "resource_url", "scan_overview"]
+    assert resource(event)["resource_url"] == f"registry.example.com/prj/app@{DIGEST}"
+
+
+def test_numbers_of_a_scan_stand_in_the_order_of_go() -> None:
+    summary = report_summary(an_event(EventType.SCAN_COMPLETED))["summary"]
+    assert summary == {"total": 3, "fixable": 2, "summary": {"Critical": 1, "High": 1, "Medium": 1}}
+    assert list(summary["summary"]) == sorted(summary["summary"])
+
+
+def test_scan_without_findings_has_an_empty_summary() -> None:
+    scan = an_event(EventType.SCAN_COMPLETED).scan
+    assert scan
+    clean = replace(scan, counts=(), fixable=0, severity=Severity.NONE)
+    summary = report_summary(an_event(EventType.SCAN_COMPLETED, scan=clean))
+    assert summary["summary"] == {"total": 0, "fixable": 0, "summary": {}}
+    assert summary["severity"] == "None"
+
+
+def test_failed_scan_has_neither_result_nor_scanner_nor_error() -> None:
+    failed = an_event(EventType.SCAN_FAILED)
+    assert failed.scan
+    assert failed.scan.scanner
+    assert report_summary(failed) == {
+        "report_id": failed.scan.report_id,
+        "scan_status": "Error",
+        "severity": "",
+        "duration": 8,
+        "summary": None,
+        "start_time": "2026-01-02T03:03:57.678Z",
+        "end_time": "2026-01-02T03:04:05.678Z",
+        "complete_percent": 0,
+    }
+    assert failed.scan.error not in json.dumps(body(failed))
+
+
+@pytest.mark.parametrize("kind", SCAN_TYPES)
+def test_a_scan_that_is_not_known_leaves_its_overview_out(kind: EventType) -> None:
+    assert set(resource(an_event(kind, scan=None))) == {"digest", "tag", "resource_url"}

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,7 +7,16 @@ import pytest
 from sidecar.event import Event, EventType
 from sidecar.formats import documented
 from sidecar.formats.context import FormatContext
-from tests.unit.formats.samples import CHART_TYPES, CONTEXT, DIGEST, IMAGE_TYPES, OVERFLOW, an_event
+from sidecar.scan import ScanStatus, Severity
+from tests.unit.formats.samples import (
+    CHART_TYPES,
+    CONTEXT,
+    DIGEST,
+    IMAGE_TYPES,
+    OVERFLOW,
+    SCAN_TYPES,
+    an_event,
+)
 
 
 def contents(event: Event, context: FormatContext = CONTEXT) -> dict[str, Any]:
@@ -93,3 +103,49 @@ def test_anonymous_and_public() -> None:
     context = FormatContext(hostname="h", external_url="https://h", public=True)
     anonymous = contents(an_event(operator=""), context)
     assert (anonymous["username"], anonymous["project_type"]) == ("", "Public")
+
+
+def scan_contents(kind: EventType, **more: Any) -> dict[str, Any]:
+    """What a scan event has beyond a push."""
+    scan = an_event(kind).scan
+    assert scan
+    found = contents(an_event(kind, scan=replace(scan, **more)))
+    return {key: found[key] for key in found if key not in contents(an_event())}
+
+
+def test_completed_scan() -> None:
+    found = scan_contents(EventType.SCAN_COMPLETED)
+    vulnerabilities = found.pop("vulnerabilities")
+    assert found == {"critical": 1, "major": 1, "minor": 1, "scan_status": "Success"}
+    assert vulnerabilities[0] == {
+        "cve_id": "CVE-2023-23914",
+        "description": "HSTS is ignored when several URLs are requested serially.",
+        "link": "https://avd.aquasec.com/nvd/cve-2023-23914",
+        "criticality": "Critical",
+        "fix_url": "https://curl.se/docs/CVE-2023-23914.html",
+    }
+    assert [entry["criticality"] for entry in vulnerabilities] == ["Critical", "High", "Medium"]
+
+
+def test_every_vulnerability_of_the_report_is_counted() -> None:
+    counts = tuple((severity, 10 ** Severity(severity).rank) for severity in reversed(Severity))
+    found = scan_contents(EventType.SCAN_COMPLETED, counts=counts, vulnerabilities=())
+    assert (found["critical"], found["major"], found["minor"]) == (1_000_000, 100_000, 11_111)
+    assert found["vulnerabilities"] == []
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "says"),
+    [
+        (ScanStatus.ERROR, "connection refused", "connection refused"),
+        (ScanStatus.ERROR, "", "the scan failed"),
+        (ScanStatus.STOPPED, "", "the scan was stopped"),
+    ],
+)
+def test_failed_scan_always_says_why(status: ScanStatus, error: str, says: str) -> None:
+    assert scan_contents(EventType.SCAN_FAILED, status=status, error=error) == {"error": says}
+
+
+@pytest.mark.parametrize("kind", SCAN_TYPES)
+def test_scan_events_have_the_keys_of_an_image(kind: EventType) -> None:
+    assert set(contents(an_event())) <= set(contents(an_event(kind)))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from sidecar.event import Event, EventType
 from sidecar.formats import FormatContext, TemplateFailed, default, documented, template
 from sidecar.formats.samples import samples_of
+from sidecar.scan import Severity, Vulnerability, most_severe
 from tests.unit.formats.samples import CONTEXT, an_event, contexts, events
 
 
@@ -65,6 +67,21 @@ def test_the_whole_body_of_other_formats_can_be_made(event: Event, context: Form
     made = json.loads(template.encode(event, context, "[{{ event | tojson }}, {{ harbor | tojson }}]").body)
     (contents,) = json.loads(documented.encode(event, context).body)["events"]
     assert made == [contents, json.loads(default.encode(event, context).body)]
+
+
+def test_the_largest_and_most_hostile_report_is_no_harder() -> None:
+    link = f"https://{'<' * 500}"
+    worst = Vulnerability(
+        id="<" * 500, severity=Severity.LOW, description="<" * 500, links=(link,), fix_url=link
+    )
+    scan = an_event(EventType.SCAN_COMPLETED).scan
+    assert scan
+    scan = replace(scan, vulnerabilities=most_severe([worst] * 10_000))
+    event = an_event(EventType.SCAN_COMPLETED, scan=scan)
+    made = template.encode(event, CONTEXT, "[{{ event | tojson }}, {{ harbor | tojson }}]")
+    assert len(json.loads(made.body)[0]["vulnerabilities"]) > 20
+    loop = "{% for v in event.vulnerabilities %}{{ v.cve_id }} {{ v.link }}\n{% endfor %}"
+    assert text_of(loop, event).count("\n") > 20
 
 
 @given(st.text())
