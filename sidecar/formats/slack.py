@@ -2,8 +2,8 @@
 
 Harbor's message is the event's JSON in a code block, put together by hand so that it is no valid JSON
 (src/pkg/notifier/handler/notification/slack_handler.go); this one is for people to read.
-Source: Slack, "Block Kit" and "Formatting text": & < > are written as entities; a section's text has at
-most 3000 characters.
+Source: Slack, "Formatting text for app surfaces" (& < > are written as entities), "Section block" (its text has
+1 to 3000 characters), "Truncating really long messages" (`text` should have at most 4000).
 """
 
 from typing import Final
@@ -11,21 +11,32 @@ from typing import Final
 from sidecar.event import Event
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import Payload, encode_json
-from sidecar.formats.summary import facts_of, title_of
+from sidecar.formats.summary import facts_of, fitting, title_of
 
 _LONGEST_TEXT: Final = 3000
 _ENTITIES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def encode(event: Event, context: FormatContext) -> Payload:
-    title = title_of(event)
+    title = f"*{title_of(event)}*"
     facts = facts_of(event, context)
-    lines = [f"*{title}*", *(f"*{name}:* {_escape(fact)}" for name, fact in facts.items())]
-    text = "\n".join(lines)[:_LONGEST_TEXT]
+    chosen = fitting(
+        facts, room=_LONGEST_TEXT - len(title), cost=lambda name, fact: _units(_line(name, fact))
+    )
+    text = title + "".join(_line(name, fact) for name, fact in chosen.items())
     section = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
-    notification = f"{title}: {_escape(facts['Resource'])}"  # shown where blocks are not
+    notification = f"{title_of(event)}: {_escape(facts['Resource'])}"  # shown where blocks are not
     return Payload(encode_json({"text": notification, "blocks": [section]}))
 
 
+def _line(name: str, fact: str) -> str:
+    return f"\n*{name}:* {_escape(fact)}"
+
+
 def _escape(text: str) -> str:
-    return text[:1000].translate(_ENTITIES)
+    return text.translate(_ENTITIES)
+
+
+def _units(text: str) -> int:
+    """Characters as JavaScript counts them, the most that Slack may see in a text."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -1,7 +1,8 @@
 """A message for a Microsoft Teams workflow ("Post to a channel when a webhook request is received").
 
-Source: Microsoft, "Create incoming webhooks with Workflows for Microsoft Teams" (an Adaptive Card as
-attachment; the older connectors were retired).
+Source: Microsoft, "Create and send messages" (type, attachments, contentType and content of a message with an
+Adaptive Card), "Create Incoming Webhooks" (a message has at most 28 KB), "Text features" of Adaptive Cards
+(texts are Markdown). The older connectors and their cards were retired.
 """
 
 from typing import Final
@@ -9,31 +10,33 @@ from typing import Final
 from sidecar.event import Event
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import Payload, encode_json
-from sidecar.formats.summary import facts_of, title_of
+from sidecar.formats.summary import facts_of, fitting, title_of
 
 _CARD_TYPE: Final = "application/vnd.microsoft.card.adaptive"
-_LONGEST_FACT: Final = 2000  # a message may have 28 KB
+_MOST_BYTES: Final = 20_000  #: of the facts; the rest is within 500, and some flows add to a message
 
 
 def encode(event: Event, context: FormatContext) -> Payload:
-    facts = [
-        {"title": name, "value": fact[:_LONGEST_FACT]} for name, fact in facts_of(event, context).items()
-    ]
+    facts = fitting(
+        facts_of(event, context), room=_MOST_BYTES, cost=lambda *fact: len(encode_json(_fact(*fact)))
+    )
+    title = {
+        "type": "TextBlock",
+        "text": title_of(event),
+        "weight": "Bolder",
+        "size": "Medium",
+        "wrap": True,
+    }
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "body": [
-            {
-                "type": "TextBlock",
-                "text": title_of(event),
-                "weight": "Bolder",
-                "size": "Medium",
-                "wrap": True,
-            },
-            {"type": "FactSet", "facts": facts},
-        ],
+        "body": [title, {"type": "FactSet", "facts": [_fact(*fact) for fact in facts.items()]}],
     }
-    return Payload(
-        encode_json({"type": "message", "attachments": [{"contentType": _CARD_TYPE, "content": card}]})
-    )
+    attachment = {"contentType": _CARD_TYPE, "contentUrl": None, "content": card}
+    return Payload(encode_json({"type": "message", "attachments": [attachment]}))
+
+
+def _fact(name: str, fact: str) -> dict[str, str]:
+    # A link of Markdown could lead elsewhere than it says: a space of no width makes it plain text.
+    return {"title": name, "value": fact.replace("](", "]\u200b(")}

@@ -1,6 +1,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 
 from sidecar.event import Event, EventType
@@ -33,10 +34,22 @@ def test_slack_message_stays_within_slacks_limit() -> None:
     assert len(message["blocks"][0]["text"]["text"]) <= 3000
 
 
+@pytest.mark.parametrize("character", ["<", "\U0001f600", "x"])
+def test_long_facts_leave_whole_lines(character: str) -> None:
+    long = character * 5000
+    event = an_event(EventType.QUOTA_EXCEED, details=long, operator=long, digest=f"sha256:{long}")
+    text = slack_message(event)["blocks"][0]["text"]["text"]
+    assert len(text.encode("utf-16-le")) // 2 <= 3000
+    assert text.splitlines()[-1] == "*Time:* 2026-01-02 03:04:05 UTC"
+    assert text.replace("&lt;", "").count("&") == 0
+
+
 def test_anonymous_is_said() -> None:
     assert "*User:* anonymous" in slack_message(an_event(operator=""))["blocks"][0]["text"]["text"]
 
 
 @given(events(), contexts())
 def test_every_event_has_a_message(event: Event, context: FormatContext) -> None:
-    assert json.loads(slack.encode(event, context).body)["text"]
+    message = json.loads(slack.encode(event, context).body)
+    assert message["text"]
+    assert len(message["blocks"][0]["text"]["text"].encode("utf-16-le", "surrogatepass")) <= 2 * 3000

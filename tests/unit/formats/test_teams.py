@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 from hypothesis import given
 
@@ -18,6 +19,25 @@ def test_teams_card_lists_the_facts() -> None:
     assert {"title": "Tags", "value": "v1, v2"} in facts["facts"]
 
 
+def test_message_stays_within_the_limit_of_teams() -> None:
+    long = "<" * 5000
+    event = an_event(
+        EventType.QUOTA_EXCEED, details=long, operator=long, digest=f"sha256:{long}", tags=("v1", long)
+    )
+    body = teams.encode(replace(event, platforms=(long,)), CONTEXT).body
+    assert len(body) < 28_000
+    (_, facts) = json.loads(body)["attachments"][0]["content"]["body"]
+    assert facts["facts"][-1]["title"] == "Time"
+
+
+def test_text_cannot_hide_where_a_link_leads() -> None:
+    body = json.loads(teams.encode(an_event(operator="[alice](https://evil.example)"), CONTEXT).body)
+    assert "](" not in json.dumps(body, ensure_ascii=False)
+    assert "[alice]\u200b(https://evil.example)" in json.dumps(body, ensure_ascii=False)
+
+
 @given(events(), contexts())
 def test_every_event_has_a_message(event: Event, context: FormatContext) -> None:
-    assert json.loads(teams.encode(event, context).body)["type"] == "message"
+    body = teams.encode(event, context).body
+    assert json.loads(body)["type"] == "message"
+    assert len(body) < 28_000
