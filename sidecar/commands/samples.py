@@ -6,11 +6,12 @@ from typing import Final
 from uuid import uuid4
 
 from sidecar.event import Chart, Event, EventType
+from sidecar.formats.resource import CHART_EVENTS, SCAN_EVENTS
+from sidecar.formats.samples import sample_scan
 from sidecar.names import Repository
 
 MARK: Final = "webhook-test"
 _CHART_VERSION: Final = f"0.0.0-{MARK}"  # a version must be one, or receivers stumble over it
-_CHARTS: Final = frozenset({EventType.CHART_PUSH, EventType.CHART_PULL, EventType.CHART_DELETE})
 _DIGEST: Final = f"sha256:{sha256(MARK.encode()).hexdigest()}"
 _SIZE_BYTES: Final = 4096
 _DETAILS: Final = (
@@ -19,9 +20,7 @@ _DETAILS: Final = (
 )
 
 #: The types that happen in this version.
-SAMPLE_TYPES: Final = tuple(
-    kind for kind in EventType if kind not in {EventType.SCAN_COMPLETED, EventType.SCAN_FAILED}
-)
+SAMPLE_TYPES: Final = tuple(kind for kind in EventType if kind not in SCAN_EVENTS)
 
 
 def sample_event(kind: EventType, *, project: str, at: datetime) -> Event:
@@ -31,11 +30,12 @@ def sample_event(kind: EventType, *, project: str, at: datetime) -> Event:
         occurred_at=at,
         operator=MARK,
         repository=Repository(project, MARK, f"{project}/{MARK}"),
-        digest="" if kind in _CHARTS else _DIGEST,
+        digest="" if kind in CHART_EVENTS else _DIGEST,
         tag=MARK,
         tags=(MARK,),
-        size_bytes=None if kind in _CHARTS else _SIZE_BYTES,
-        chart=_chart(project) if kind in _CHARTS else None,
+        size_bytes=None if kind in CHART_EVENTS else _SIZE_BYTES,
+        chart=_chart(project) if kind in CHART_EVENTS else None,
+        scan=sample_scan(kind, ended_at=at) if kind in SCAN_EVENTS else None,
         details=_DETAILS if kind is EventType.QUOTA_EXCEED else "",
     )
 

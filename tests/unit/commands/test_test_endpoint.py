@@ -17,7 +17,6 @@ from tests.unit.commands.conftest import Run
         (("--address", "http://h", "--auth-header", "sekrit\nx"), "--auth-header "),
         (("--address", "http://h", "--secret", "sekrit!"), "--secret "),
         (("--address", "http://h", "--secret", "@/nowhere"), "/nowhere cannot be read."),
-        (("--address", "http://h", "--event-type", "scanningFailed"), "does not happen in this version"),
         (("--address", "http://h", "--event-type", "push"), "'push' is none of"),
     ],
 )
@@ -51,6 +50,15 @@ def test_an_address_is_sent_what_was_asked_for(path: Path, run: Run, tmp_path: P
     assert first == f"{receiver.url}  (Default, with auth_header, not signed)"
     assert second.split()[:2] == ["deleteChart", "202"]
     assert "sekrit" not in result.output
+
+
+def test_a_scan_can_be_tried_before_there_is_one(path: Path, run: Run) -> None:
+    with Receiver() as receiver:
+        arguments = ("--address", receiver.url, "--event-type", "SCANNING_COMPLETED")
+        result = run("test-endpoint", *arguments, "--config", str(path))
+    assert result.exit_code == 0, result.output
+    (received,) = receiver.requests
+    assert received.json()["events"][0]["scan_status"] == "Success"
 
 
 def test_a_target_that_is_not_there_is_status_1(path: Path, run: Run) -> None:
