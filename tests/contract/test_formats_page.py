@@ -12,7 +12,7 @@ from tests.contract.example_events import CONTEXT, EXAMPLES
 
 TABLE = Path(__file__).parents[1] / "golden" / "documented" / "contents.txt"
 
-#: The names of the page and ours; the page's scan events come with the scanner.
+#: The names of the page and ours.
 NAMES = {
     "IMAGE PUSH": EventType.IMAGE_PUSH,
     "IMAGE PULL": EventType.IMAGE_PULL,
@@ -20,7 +20,18 @@ NAMES = {
     "CHART PUSH": EventType.CHART_PUSH,
     "CHART PULL": EventType.CHART_PULL,
     "CHART DELETE": EventType.CHART_DELETE,
+    "IMAGE SCAN COMPLETED": EventType.SCAN_COMPLETED,
+    "IMAGE SCAN FAILED": EventType.SCAN_FAILED,
     "PROJECT QUOTA EXCEED": EventType.QUOTA_EXCEED,
+}
+
+#: What the page says in brackets of the vulnerability information, and where it stands.
+VULNERABILITY = {
+    "cve id": "cve_id",
+    "description": "description",
+    "link to cve": "link",
+    "criticality": "criticality",
+    "url for any fix": "fix_url",
 }
 
 #: Where each of the page's contents stands; a key begins a pattern of the page's words.
@@ -36,9 +47,19 @@ PLACES = {
     "chart type": "chart_type",
     "chart version": "version",
     "chart size": "chart_size",
-    "((push|pull|delete) time )?timestamp( of (push|delete))?": "trigger_time",
+    "((push|pull|delete|scan completion) time )?timestamp( of (push|delete))?": "trigger_time",
+    "tag scanned": "tag",
+    "number of critical issues": "critical",
+    "number of major issues": "major",
+    "number of minor issues": "minor",
+    "last scan status": "scan_status",
+    "vulnerability information": "vulnerabilities",
+    "error that occurred": "error",
     "username of user who .*": "username",
 }
+
+
+IN_BRACKETS = re.compile(r" \((.*)\)")
 
 
 def promised() -> list[tuple[EventType, str]]:
@@ -46,8 +67,7 @@ def promised() -> list[tuple[EventType, str]]:
     return [
         (NAMES[row[0]], content)
         for row in rows
-        if row[0] in NAMES
-        for content in row[1].removesuffix(" |").lower().split(", ")
+        for content in IN_BRACKETS.sub("", row[1].removesuffix(" |").lower()).split(", ")
     ]
 
 
@@ -58,13 +78,22 @@ def place_of(content: str) -> str:
 
 def test_the_whole_table_is_read() -> None:
     assert {kind for kind, _ in promised()} == set(NAMES.values())
-    assert len(promised()) == 52
+    assert len(promised()) == 69
 
 
 @pytest.mark.parametrize(("kind", "content"), promised())
 def test_promised_content_is_there(kind: EventType, content: str) -> None:
     (contents,) = json.loads(documented.encode(EXAMPLES[kind], CONTEXT).body)["events"]
     assert contents[place_of(content)]
+
+
+def test_promised_information_on_vulnerabilities_is_there() -> None:
+    (told,) = IN_BRACKETS.findall(TABLE.read_text().lower())
+    assert told.split(", ") == list(VULNERABILITY)
+    (contents,) = json.loads(documented.encode(EXAMPLES[EventType.SCAN_COMPLETED], CONTEXT).body)["events"]
+    worst = contents["vulnerabilities"][0]
+    assert list(worst) == list(VULNERABILITY.values())
+    assert all(worst.values())
 
 
 @pytest.mark.parametrize("kind", [EventType.IMAGE_PUSH, EventType.QUOTA_EXCEED])
