@@ -44,6 +44,15 @@ def test_long_facts_leave_whole_lines(character: str) -> None:
     assert text.replace("&lt;", "").count("&") == 0
 
 
+def test_text_fills_slacks_limit_and_no_more() -> None:
+    longest = 0
+    for length in range(400, 500):
+        event = an_event(operator="x" * length, tags=("v1", "<" * 490), digest="x" * 450)
+        text = slack_message(event)["blocks"][0]["text"]["text"]
+        longest = max(longest, len(text))
+    assert longest == 3000
+
+
 def test_anonymous_is_said() -> None:
     assert "*User:* anonymous" in slack_message(an_event(operator=""))["blocks"][0]["text"]["text"]
 

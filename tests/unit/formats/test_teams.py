@@ -6,6 +6,7 @@ from hypothesis import given
 from sidecar.event import Event, EventType
 from sidecar.formats import teams
 from sidecar.formats.context import FormatContext
+from sidecar.scan import Scanner
 from tests.unit.formats.samples import CONTEXT, an_event, contexts, events
 
 
@@ -21,11 +22,20 @@ def test_teams_card_lists_the_facts() -> None:
 
 def test_message_stays_within_the_limit_of_teams() -> None:
     long = "<" * 5000
+    scan = an_event(EventType.SCAN_FAILED).scan
+    assert scan
     event = an_event(
-        EventType.QUOTA_EXCEED, details=long, operator=long, digest=f"sha256:{long}", tags=("v1", long)
+        EventType.SCAN_FAILED,
+        repository=f"{long}/{long}",
+        digest=f"sha256:{long}",
+        tags=("v1", long),
+        platforms=(long,),
+        operator=long,
+        details=long,
+        scan=replace(scan, error=long, scanner=Scanner(name=long)),
     )
-    body = teams.encode(replace(event, platforms=(long,)), CONTEXT).body
-    assert len(body) < 28_000
+    body = teams.encode(event, CONTEXT).body
+    assert 16_000 < len(body) < 21_000
     (_, facts) = json.loads(body)["attachments"][0]["content"]["body"]
     assert facts["facts"][-1]["title"] == "Time"
 
