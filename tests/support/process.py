@@ -1,5 +1,6 @@
 """Programs started for a test: on loopback, logging to a file, waited for, ended by their pid."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -44,16 +45,19 @@ def require_program(*names: str) -> str:
         pytest.skip(str(missing))
 
 
+_ports = iter(random.SystemRandom().sample(range(20_000, 32_000), 12_000))
+
+
 def free_port() -> int:
-    """A port nobody listens on, below the range from which the kernel gives ports to clients."""
-    while True:
-        port = random.randint(20000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+    """A port nobody listens on, below the range from which the kernel gives ports to clients.
+
+    Never one that was given before: a server that was killed comes back to its own.
+    """
+    for port in _ports:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
             return port
+    raise RuntimeError("all ports were given away")
 
 
 def environment(**changes: str) -> dict[str, str]:

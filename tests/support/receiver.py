@@ -74,8 +74,16 @@ class BackgroundServer:
         await site.start()
         self.port = self._runner.addresses[0][1]
 
+    async def _stop(self) -> None:
+        handlers = self._runner.server.connections if self._runner.server else []
+        transports = [handler.transport for handler in handlers if handler.transport]
+        await self._runner.cleanup()
+        for transport in transports:  # TLS would wait for the client's farewell, which ends after this loop
+            transport.abort()
+        await asyncio.sleep(0)
+
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()

@@ -1,11 +1,13 @@
 """The parts that other tests stand on."""
 
 import asyncio
+import gc
 import json
 import socket
 import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -88,6 +90,19 @@ def test_receiver_speaks_tls(tmp_path: Path) -> None:
         assert httpx.post(receiver.url, verify=context, trust_env=False).status_code == 200
 
 
+def test_receiver_leaves_no_connection_of_its_own_open(tmp_path: Path) -> None:
+    with Receiver(tls_in=tmp_path) as receiver:
+        assert receiver.certificate
+        context = ssl.create_default_context(cafile=receiver.certificate.path)
+        connection = socket.create_connection(("127.0.0.1", receiver.port))
+        client = context.wrap_socket(connection, server_hostname="127.0.0.1")
+        client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        client.recv(1)
+    client.close()
+    del receiver
+    gc.collect()  # warns of what was not closed, and warnings are errors here
+
+
 def test_receiver_comes_back_on_its_port() -> None:
     with Receiver() as first:
         pass
@@ -143,6 +158,12 @@ def test_process_that_ends_at_once_shows_its_log(tmp_path: Path) -> None:
 def test_free_ports_are_below_those_of_clients() -> None:
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert free_port() < first
+
+
+def test_a_port_is_given_once() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ports = list(pool.map(lambda _: free_port(), range(200)))
+    assert len(set(ports)) == len(ports)
 
 
 def test_script_refuses_an_unknown_group() -> None:
