@@ -68,6 +68,11 @@ class Rejected:
     status: int
     retry_after_s: float | None = None  #: the target's own wish
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the target, or what stands before it, takes nothing at all; else it dislikes this one."""
+        return self.status >= 500 or self.status in {408, 429}
+
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:

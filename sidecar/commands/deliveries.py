@@ -214,8 +214,14 @@ def _attempt_row(attempt: KeptAttempt) -> tuple[str, ...]:
         f"{attempt.duration_ms:.0f} ms",
         str(attempt.status or "-"),
         attempt.address or "-",
-        attempt.error or "-",
+        _fault(attempt),
     )
+
+
+def _fault(attempt: KeptAttempt) -> str:
+    if attempt.retry_after_s is None:
+        return attempt.error or "-"
+    return f"{attempt.error}, Retry-After {attempt.retry_after_s:.0f} s"
 
 
 def _show_excerpt(attempt: KeptAttempt) -> None:
@@ -274,4 +280,5 @@ def _attempt_document(attempt: KeptAttempt) -> dict[str, Any]:
         "address": attempt.address,
         "error": attempt.error,
         "excerpt": attempt.excerpt,
+        "retry_after_s": attempt.retry_after_s,
     }

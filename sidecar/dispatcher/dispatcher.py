@@ -137,7 +137,7 @@ class Dispatcher:
         self._poll_now.clear()
         await self._follow_disabled()
         try:
-            self._wake(await self._outbox.targets_waiting())
+            self._wake(await self._outbox.targets_waiting(), are_left_over=True)
         except StoreUnavailable as exc:
             log.warning("store.unavailable", error=str(exc))
         with suppress(TimeoutError):
@@ -155,17 +155,19 @@ class Dispatcher:
         except StoreUnavailable as exc:
             log.warning("store.unavailable", error=str(exc))
 
-    def _wake(self, keys: Iterable[TargetKey]) -> None:
+    def _wake(self, keys: Iterable[TargetKey], *, are_left_over: bool = False) -> None:
         if self._is_stopping or not self._is_running:
             return
         for key in keys:
             if loop := self._loops.get(key):
                 loop.wake()
             else:
-                self._begin(key)
+                self._begin(key, is_left_over=are_left_over)
 
-    def _begin(self, key: TargetKey) -> None:
-        loop = TargetLoop(key, self._means, on_idle=lambda: self._forget(key, loop))
+    def _begin(self, key: TargetKey, *, is_left_over: bool) -> None:
+        loop = TargetLoop(
+            key, self._means, on_idle=lambda: self._forget(key, loop), is_left_over=is_left_over
+        )
         self._loops[key] = loop
         self._group.create_task(self._run_loop(key, loop))
 

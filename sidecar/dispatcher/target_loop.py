@@ -29,6 +29,7 @@ from sidecar.delivery import (
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.book import AddressBook
 from sidecar.dispatcher.lanes import Lanes
+from sidecar.dispatcher.outage import Outage, Recovery
 from sidecar.dispatcher.schedule import RetrySchedule, Verdict, judge
 from sidecar.dispatcher.window import SharedSlots, Window
 from sidecar.errors import StoreUnavailable
@@ -70,13 +71,20 @@ class Means:
 
 
 class TargetLoop:
-    def __init__(self, key: TargetKey, means: Means, *, on_idle: Callable[[], None]) -> None:
-        """`on_idle` is called in the same step in which the loop decides to end."""
+    def __init__(
+        self, key: TargetKey, means: Means, *, on_idle: Callable[[], None], is_left_over: bool = False
+    ) -> None:
+        """`on_idle` is called in the same step in which the loop decides to end.
+
+        is_left_over    deliveries may wait from before this process, or from another one
+        """
         self._key = key
         self._means = means
         self._on_idle = on_idle
         self._lanes = Lanes()
         self._window = Window(means.concurrency, means.shared)
+        self._outage = Outage.unknown() if is_left_over else Outage()
+        self._recovery: Recovery | None = None  # what is still to be brought forward
         self._wakeup = asyncio.Event()
         self._has_more = True  # the store may have something that can be claimed
         self._passed_over: frozenset[str] = frozenset()  # repositories skipped by the last claim
@@ -131,6 +139,8 @@ class TargetLoop:
         if self._lanes.unsent > 2 * self._batch():  # the target began to fail
             await self._release(self._lanes.drain())
             self._has_more = True
+        if self._recovery:
+            await self._bring_forward(self._recovery)
         if self._wants_claim():
             await self._claim()
         self._hire()
@@ -151,6 +161,16 @@ class TargetLoop:
         )
         self._lanes.add(claimed)
         self._has_more = self._has_more or len(claimed) == limit
+
+    async def _bring_forward(self, recovery: Recovery) -> None:
+        number = await self._means.outbox.bring_forward(
+            self._key, away_since=recovery.away_since, back_at=recovery.back_at, limit=_LARGEST_BATCH
+        )
+        if number:
+            self._has_more = True
+            log.info("target.is_back", policy=self._key.policy_id, brought_forward=number)
+        if number < _LARGEST_BATCH and self._recovery is recovery:
+            self._recovery = None
 
     async def _rest(self) -> bool:
         """Sleep until something is due; False when nothing waits at all."""
@@ -293,7 +313,9 @@ class TargetLoop:
         await self._finish(attempt, verdict)
         if disabled:
             await self._keep_disabled(disabled)
-        if verdict.state is not DeliveryState.DELIVERED:
+        if recovery := self._outage.note(attempt.result, at=means.now()):
+            self._recovery = recovery
+        if recovery or verdict.state is not DeliveryState.DELIVERED:
             self._wakeup.set()
 
     async def _finish(self, attempt: Attempt, verdict: Verdict) -> None:

@@ -88,6 +88,7 @@ class KeptAttempt:
     error: str  #: why not, or that the answer was none of 2xx; "" for success
     address: str
     excerpt: str
+    retry_after_s: float | None  #: what the target asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,11 +231,11 @@ class History:
         return [(seq, event_from_json(document)) for seq, document in rows.fetchall()]
 
 
-_ATTEMPTS: Final = "SELECT number, started_at, duration_ms, status, error, address, excerpt FROM attempts WHERE delivery_id = ?"
+_ATTEMPTS: Final = "SELECT number, started_at, duration_ms, status, error, address, excerpt, retry_after_s FROM attempts WHERE delivery_id = ?"
 
 
-def _attempt(row: tuple[int, float, float, int | None, str, str, str]) -> KeptAttempt:
-    number, started_at, duration_ms, status, error, address, excerpt = row
+def _attempt(row: tuple[int, float, float, int | None, str, str, str, float | None]) -> KeptAttempt:
+    number, started_at, duration_ms, status, error, address, excerpt, retry_after_s = row
     return KeptAttempt(
         number=number,
         started_at=moment(started_at),
@@ -243,6 +244,7 @@ def _attempt(row: tuple[int, float, float, int | None, str, str, str]) -> KeptAt
         error=error or _fault(status),
         address=address,
         excerpt=excerpt,
+        retry_after_s=retry_after_s,
     )
 
 

@@ -17,6 +17,7 @@ from sidecar.delivery import (
     Attempt,
     Delivery,
     DeliveryState,
+    Rejected,
     TargetKey,
     Unreachable,
 )
@@ -35,6 +36,17 @@ FROM deliveries
 WHERE state = 'waiting' AND policy_id = ? AND target_index = ? AND next_attempt_at <= ?
       AND repository NOT IN (SELECT value FROM json_each(?))
 ORDER BY next_attempt_at, seq LIMIT ?
+"""
+
+
+# Statuses of a target that is away: those of delivery.Rejected.is_away.
+_FAILED_MEANWHILE: Final = """
+SELECT seq FROM deliveries INDEXED BY deliveries_waiting
+     JOIN attempts ON delivery_id = id AND number = attempts
+WHERE state = 'waiting' AND policy_id = ?1 AND target_index = ?2 AND next_attempt_at > ?4
+      AND created_at > ?3 AND started_at < ?4 AND retry_after_s IS NULL
+      AND (status IS NULL OR status >= 500 OR status IN (408, 429))
+LIMIT ?5
 """
 
 
@@ -120,6 +132,26 @@ class Outbox:
                 "UPDATE deliveries SET state = 'waiting' WHERE id = ? AND state = 'sending'", identities
             )
         )
+
+    async def bring_forward(
+        self, target: TargetKey, *, away_since: datetime, back_at: datetime, limit: int
+    ) -> int:
+        """Make due what a target missed while it was away, in the order it was stored; how many that were.
+
+        Left as they are: what was stored before, what has been tried since, and what the target itself
+        asked to wait.
+        """
+        chosen = target.policy_id, target.index, seconds(away_since), seconds(back_at), limit
+        missed = await self._database.read(lambda sql: sql.execute(_FAILED_MEANWHILE, chosen).fetchall())
+        if missed:
+            await self._database.write(
+                lambda sql: sql.executemany(
+                    "UPDATE deliveries SET next_attempt_at = created_at WHERE seq = ? AND state = 'waiting'",
+                    missed,
+                ),
+                background=True,
+            )
+        return len(missed)
 
     async def next_due(self, target: TargetKey) -> datetime | None:
         """When the next delivery of a target is to be tried; None when nothing waits."""
@@ -225,9 +257,10 @@ def _insert_attempt(sql: sqlite3.Connection, attempt: Attempt) -> None:
     result = attempt.result
     status = None if isinstance(result, Unreachable) else result.status
     error = result.reason if isinstance(result, Unreachable) else ""
+    retry_after_s = result.retry_after_s if isinstance(result, Rejected) else None
     sql.execute(
         "INSERT OR REPLACE INTO attempts (delivery_id, number, started_at, duration_ms, status, error, "
-        "address, excerpt) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "address, excerpt, retry_after_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             str(attempt.delivery_id),
             attempt.number,
@@ -237,6 +270,7 @@ def _insert_attempt(sql: sqlite3.Connection, attempt: Attempt) -> None:
             error,
             attempt.address,
             attempt.excerpt,
+            retry_after_s,
         ),
     )
 

@@ -135,4 +135,7 @@ CREATE TABLE disabled_targets (
 ) WITHOUT ROWID
 """
 
-MIGRATIONS: Final = (_FIRST, _DISABLED_TARGETS)
+#: What the target asked for; no schedule of ours goes before it.
+_RETRY_AFTER: Final = "ALTER TABLE attempts ADD COLUMN retry_after_s REAL"
+
+MIGRATIONS: Final = (_FIRST, _DISABLED_TARGETS, _RETRY_AFTER)

@@ -74,3 +74,23 @@ def drips(beginning: bytes) -> Behave:
             await asyncio.sleep(0.1)
 
     return behave
+
+
+@dataclass
+class Gauged:
+    """Counts how many requests it has at once, and fails while it is down."""
+
+    is_up: bool = True
+    under_way: int = 0
+    most: int = 0
+    before: list[int] = field(default_factory=list)  #: how many there were when each came, while it was up
+
+    async def behave(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        if self.is_up:
+            self.before.append(self.under_way)
+        status = b"200 OK" if self.is_up else b"503 Unavailable"
+        await asyncio.sleep(0.01)
+        self.under_way -= 1
+        await answers(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % status)(reader, writer)

@@ -2,15 +2,14 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from sidecar.delivery import Delivery, TargetKey
 from sidecar.dispatcher.schedule import RetrySchedule
 from tests.support.receiver import Answer, Receiver
 from tests.wire.delivery_bench import SHORT, Bench, a_bench, a_delivery, running
-from tests.wire.delivery_raw_targets import a_raw_target, answers, breaks_off, drips, hangs
+from tests.wire.delivery_raw_targets import Gauged, a_raw_target, answers, breaks_off, drips, hangs
 
 PATIENT = replace(SHORT, schedule=RetrySchedule(max_failures=50, waits_s=(0.05,)), timeout_s=30)
 
@@ -52,23 +51,6 @@ async def test_what_was_given_back_is_sent_after_the_next_start(tmp_path: Path) 
                 await bench.until(*["delivered"] * 5)
         ids = [request.header("webhook-id") for request in receiver.requests]
     assert len(set(ids)) == 5
-
-
-@dataclass
-class Gauged:
-    """Counts how many requests it has at once, and fails while it is down."""
-
-    is_up: bool = True
-    under_way: int = 0
-    most: int = 0
-
-    async def behave(self, reader: Any, writer: Any) -> None:
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
-        status = b"200 OK" if self.is_up else b"503 Unavailable"
-        await asyncio.sleep(0.01)
-        self.under_way -= 1
-        await answers(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % status)(reader, writer)
 
 
 async def test_a_target_that_fails_gets_one_at_a_time_until_it_is_back(tmp_path: Path) -> None:
