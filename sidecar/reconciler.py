@@ -8,6 +8,7 @@ asked with those of the configuration or with none, and where that does not do, 
 request for the same repository is accepted.
 """
 
+import time
 from collections.abc import Callable, Collection, Generator
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -62,6 +63,7 @@ class Reconciler:
         charts: Callable[[], Place | None],
         routes: Callable[[], Routes],
         live_runs: Callable[[], Collection[str]],
+        steady_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._pipeline = pipeline
@@ -69,8 +71,9 @@ class Reconciler:
         self._charts = charts
         self._routes = routes
         self._live_runs = live_runs
+        self._steady_s = steady_s
         self._complained: set[str] = set()
-        self._first_asked: dict[str, datetime] = {}
+        self._first_asked_s: dict[str, float] = {}
         self._unanswered: dict[str, list[Intent]] = {}  # by repository: the registry wants to know who asks
 
     async def reconcile(self) -> int:
@@ -125,9 +128,9 @@ class Reconciler:
         return True
 
     def _has_settled(self, intent: Intent) -> bool:
-        now = datetime.now(UTC)
-        first = self._first_asked.setdefault(str(intent.id), now)
-        return (now - first).total_seconds() >= _SETTLED_S
+        # By a clock that is never set: an intent that is closed too early is an event lost.
+        now_s = self._steady_s()
+        return now_s - self._first_asked_s.setdefault(str(intent.id), now_s) >= _SETTLED_S
 
     def _complain(self, intent: Intent, error: str) -> None:
         """Say once for each intent why it stays open."""

@@ -3,10 +3,10 @@
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import httpx
@@ -108,6 +108,28 @@ async def test_what_is_not_there_yet_is_asked_again(
     has(registry, IMAGE, "late")
     assert await asking.reconcile() == 0
     assert len(await line.deliveries()) == 1
+
+
+async def test_what_is_not_there_yet_gets_its_time_whatever_the_clock_is_set_to(
+    line: Line, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SETTLED_S", 10.0)
+    steady_s, now = 0.0, START
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls.fromtimestamp(now.timestamp(), tz)
+
+    monkeypatch.setattr(module, "datetime", Clock)
+    await left_open(line, **put(IMAGE, "later"))
+    asking = a_reconciler(line, registry)
+    asking._steady_s = lambda: steady_s
+    assert await asking.reconcile() == 1
+    steady_s, now = 9.0, START + timedelta(days=30)
+    assert await asking.reconcile() == 1
+    steady_s, now = 10.0, START - timedelta(days=30)
+    assert await asking.reconcile() == 0
 
 
 async def test_a_tag_that_names_something_older_means_refused(line: Line, registry: Registry) -> None:
