@@ -110,5 +110,8 @@ class Memory(Protocol):
 
     def due_pulls(self, now: datetime) -> tuple[HeldPull, ...]: ...
 
+    def hold_no_longer(self, *, pulls_until: datetime, pushes_until: datetime) -> None:
+        """Let no held event be due after that."""
+
     def release(self, event_id: UUID) -> None:
         """Forget a held event that is being stored or dropped."""

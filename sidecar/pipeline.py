@@ -8,9 +8,10 @@ reaches the client: what the store refuses is kept in memory and written when it
 """
 
 import asyncio
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Final, TypeVar
 
@@ -50,8 +51,8 @@ log = structlog.get_logger()
 
 #: A store that takes longer than this does not hold a client any longer.
 _PATIENCE_S: Final = 5.0
-_UPLOAD_NOTED_EVERY: Final = timedelta(seconds=5)
-_BLOB_NOTED_EVERY: Final = timedelta(seconds=1)
+_UPLOAD_NOTED_EVERY_S: Final = 5.0
+_BLOB_NOTED_EVERY_S: Final = 1.0
 _MOST_NOTED: Final = 10_000
 
 _PULLS: Final = frozenset({EventType.IMAGE_PULL, EventType.CHART_PULL})
@@ -104,18 +105,23 @@ class Pipeline:
         *,
         run: str,
         now: Callable[[], datetime] = _now,
+        steady_s: Callable[[], float] = time.monotonic,
         on_event: Callable[[EventType], None] = lambda _kind: None,
         on_ended: Callable[[DeliveryState], None] = lambda _state: None,
     ) -> None:
-        """`on_event` is told of each event that was stored, `on_ended` of deliveries stored as ended."""
+        """`on_event` is told of each event that was stored, `on_ended` of deliveries stored as ended.
+
+        steady_s   a clock that is never set, for what is only noted every few seconds
+        """
         self._store = store
         self._outbox = outbox
         self._run = run
         self._now = now
+        self._steady_s = steady_s
         self._on_event = on_event
         self._on_ended = on_ended
-        self._pulls_open: dict[tuple[Client, str], datetime] = {}
-        self._noted: dict[tuple[Client | None, str], datetime] = {}
+        self._pulls_open: dict[tuple[Client, str], float] = {}
+        self._noted: dict[tuple[Client | None, str], float] = {}
         self.apply(settings)
 
     def apply(self, settings: PipelineSettings) -> None:
@@ -185,13 +191,13 @@ class Pipeline:
         """A client fetches a blob: its pull is a real one, and the next GET a new one."""
         opened = self._pulls_open.pop((client, repository.full_name), None)
         if opened is not None or (
-            self._settings.several_workers and self._is_due(client, repository, _BLOB_NOTED_EVERY)
+            self._settings.several_workers and self._is_due(client, repository, _BLOB_NOTED_EVERY_S)
         ):
             self._store.post(lambda ledger: ledger.note_blob_fetched(client, repository))
 
     def saw_upload(self, client: Client, repository: Repository) -> None:  # noqa: ARG002  # one signature
         """An upload goes on: pushes by digest in this repository wait for its index."""
-        if self._settings.grouped and self._is_due(None, repository, _UPLOAD_NOTED_EVERY):
+        if self._settings.grouped and self._is_due(None, repository, _UPLOAD_NOTED_EVERY_S):
             at = self._now()
             self._store.post(lambda ledger: ledger.note_upload(repository, at=at))
 
@@ -199,10 +205,11 @@ class Pipeline:
 
     async def ripen(self) -> None:
         """Raise the held events whose time has come."""
-        now = self._now()
-        if not await self._store.has_due_holds(now):
+        now, holds = self._now(), self._settings.holds
+        if not await self._store.has_due_holds(
+            now, pulls_until=now + holds.pull, pushes_until=now + holds.push
+        ):
             return
-        holds = self._settings.holds
         self._tell(await self._store.transact(lambda ledger: self._keep(ledger, ripe(ledger, holds, now))))
 
     # Inside the transaction
@@ -212,6 +219,8 @@ class Pipeline:
         if exchange.outcome is Outcome.UPSTREAM_FAILED and not exchange.status:
             ledger.disown_intent(exchange.id)
             return _Kept()
+        if exchange.answered_at > (now := self._now()):  # the clock was set back since
+            exchange = replace(exchange, answered_at=now)
         holds = settings.holds if settings.grouped else None
         events = detect(exchange, ledger, holds=holds, routes=settings.routes)
         if isinstance(exchange.operation, WriteOperation):
@@ -280,19 +289,19 @@ class Pipeline:
     def _project_of(self, tenant: str) -> str:
         return chart_repository_of(tenant, "chart", self._settings.routes).project
 
-    def _is_due(self, client: Client | None, repository: Repository, every: timedelta) -> bool:
+    def _is_due(self, client: Client | None, repository: Repository, every_s: float) -> bool:
         """Whether something about this client and repository was not noted for that long; notes it."""
         key = (client, repository.full_name)
         noted = self._noted.get(key)
-        if noted is not None and self._now() - noted < every:
+        if noted is not None and self._steady_s() - noted < every_s:
             return False
         self._note(self._noted, key)
         return True
 
-    def _note(self, notes: dict[_Key, datetime], key: _Key) -> None:
+    def _note(self, notes: dict[_Key, float], key: _Key) -> None:
         if len(notes) >= _MOST_NOTED:
             notes.clear()  # forgetting costs a row more, not an event
-        notes[key] = self._now()
+        notes[key] = self._steady_s()
 
 
 def context_of(settings: PipelineSettings, *, is_public: bool, at: int | None) -> FormatContext:

@@ -76,6 +76,8 @@ def _grouped(
 
 def ripe(memory: Memory, holds: Holds, now: datetime) -> tuple[Event, ...]:
     """Held events whose time has come; what turned out to be none is dropped."""
+    # None is held longer than from now on, unless the clock was set back meanwhile.
+    memory.hold_no_longer(pulls_until=now + holds.pull, pushes_until=now + holds.push)
     return (*_ripe_pushes(memory, holds, now), *_ripe_pulls(memory, now))
 
 
@@ -133,7 +135,8 @@ def _ripe_pushes(memory: Memory, holds: Holds, now: datetime) -> tuple[Event, ..
     events = []
     for held in memory.due_pushes(now):
         uploaded_at = memory.last_upload(held.event.repository)
-        if uploaded_at and uploaded_at + holds.push > now:
+        # Not in the future: that was before the clock was set back.
+        if uploaded_at and uploaded_at <= now < uploaded_at + holds.push:
             # The other children of its index are still being uploaded.
             memory.extend_push(held.event.id, uploaded_at + holds.push)
             continue

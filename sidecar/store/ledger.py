@@ -4,6 +4,7 @@ A Ledger lives inside one unit of work on the writer's connection. It implements
 the detectors and keeps intents, events and deliveries. Nothing here decides anything.
 """
 
+import math
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
@@ -42,8 +43,10 @@ _PUSH: Final = "push"
 class Ledger:
     """Reads and writes of one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, now_s: float = math.inf) -> None:
+        """What lies after `now_s` was written before the clock was set back."""
         self._sql = connection
+        self._now_s = now_s
 
     # Intents
 
@@ -137,8 +140,8 @@ class Ledger:
         self._sql.execute(
             "INSERT INTO tags (repository, tag, digest, seen_at) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (repository, tag) DO UPDATE SET digest = excluded.digest, seen_at = excluded.seen_at "
-            "WHERE excluded.seen_at >= seen_at",
-            (repository.full_name, tag, digest, seconds(at)),
+            "WHERE excluded.seen_at >= seen_at OR seen_at > ?",
+            (repository.full_name, tag, digest, seconds(at), self._now_s),
         )
 
     def tag_seen_since(self, repository: Repository, tag: str, digest: str, since: datetime) -> bool:
@@ -319,6 +322,10 @@ class Ledger:
             "UPDATE held SET blob_fetched = 1 WHERE kind = ? AND repository = ? AND client = ?",
             (_PULL, repository.full_name, client_key(client)),
         )
+
+    def hold_no_longer(self, *, pulls_until: datetime, pushes_until: datetime) -> None:
+        for kind, until in ((_PULL, seconds(pulls_until)), (_PUSH, seconds(pushes_until))):
+            self._sql.execute("UPDATE held SET due_at = ?1 WHERE kind = ?2 AND due_at > ?1", (until, kind))
 
     def release(self, event_id: UUID) -> None:
         self._sql.execute("DELETE FROM held WHERE event_id = ?", (str(event_id),))

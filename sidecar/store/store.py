@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,8 +28,9 @@ class Figures:
 class Store:
     """Transactions on the embedded database."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, *, now: Callable[[], float] = time.time) -> None:
         self._database = database
+        self._now = now
 
     @property
     def health(self) -> Health:
@@ -36,17 +38,25 @@ class Store:
 
     async def transact(self, work: Callable[[Ledger], T], *, keep: bool = False, weight: int = 0) -> T:
         """Run work in one transaction; see SqliteDatabase.write."""
-        return await self._database.write(lambda sql: work(Ledger(sql)), keep=keep, weight=weight)
+        return await self._database.write(
+            lambda sql: work(Ledger(sql, now_s=self._now())), keep=keep, weight=weight
+        )
 
     def post(self, work: Callable[[Ledger], object]) -> None:
         """Run work that nobody waits for and that may be lost."""
-        self._database.post(lambda sql: work(Ledger(sql)))
+        self._database.post(lambda sql: work(Ledger(sql, now_s=self._now())))
 
-    async def has_due_holds(self, now: datetime) -> bool:
-        """Whether a held event's time has come."""
+    async def has_due_holds(self, now: datetime, *, pulls_until: datetime, pushes_until: datetime) -> bool:
+        """Whether a held event's time has come, or lies beyond what a hold lasts (see `ripe`)."""
+        times = seconds(now), seconds(pulls_until), seconds(pushes_until)
 
         def work(sql: sqlite3.Connection) -> bool:
-            due = sql.execute("SELECT 1 FROM held WHERE due_at <= ? LIMIT 1", (seconds(now),))
+            due = sql.execute(
+                "SELECT 1 FROM held WHERE due_at <= ?1 "
+                "UNION ALL SELECT 1 FROM held WHERE due_at > ?2 AND kind = 'pull' "
+                "UNION ALL SELECT 1 FROM held WHERE due_at > ?3 LIMIT 1",
+                times,
+            )
             return due.fetchone() is not None
 
         return await self._database.read(work)

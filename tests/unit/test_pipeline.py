@@ -34,7 +34,7 @@ from sidecar.policy import Project, Target, WebhookPolicy
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
-from tests.support.builders import DOCKER, START, a_body, a_digest, a_manifest, digest_of
+from tests.support.builders import DOCKER, SKOPEO, START, a_body, a_digest, a_manifest, digest_of
 
 APP = repository_of("prj/app", default_project="library")
 IMAGE = a_manifest("image")
@@ -62,6 +62,7 @@ class Line:
 
     def __init__(self, path: Path, settings: PipelineSettings = SETTINGS) -> None:
         self.clock = Clock()
+        self.steady_s = 0.0
         self.database = SqliteDatabase(path / "store.db")
         self.database.open()
         self.outbox = Outbox(self.database)
@@ -74,6 +75,7 @@ class Line:
             settings,
             run="this",
             now=self.clock,
+            steady_s=lambda: self.steady_s,
             on_event=self.counted.append,
             on_ended=self.ended.append,
         )
@@ -189,6 +191,38 @@ async def test_an_upload_keeps_a_push_by_digest_waiting(line: Line) -> None:
     assert await line.deliveries() == []
     line.clock.now += timedelta(seconds=40)
     await line.pipeline.ripen()
+    assert len(await line.deliveries()) == 1
+
+
+async def test_an_upload_is_noted_every_few_seconds_though_the_clock_goes_back(line: Line) -> None:
+    line.pipeline.saw_upload(DOCKER, APP)
+    line.clock.now -= timedelta(hours=1)
+    line.pipeline.saw_upload(DOCKER, APP)
+    assert await line.store.transact(lambda ledger: ledger.last_upload(APP)) == START
+    line.steady_s += 5
+    line.pipeline.saw_upload(DOCKER, APP)
+    assert await line.store.transact(lambda ledger: ledger.last_upload(APP)) == START - timedelta(hours=1)
+
+
+async def test_a_pull_is_stored_when_its_hold_is_over_though_the_clock_goes_back(line: Line) -> None:
+    get = an_exchange(GetManifest(APP, parse_reference("v1")), 200, response_body=a_body(IMAGE))
+    await line.pipeline.record(get)
+    line.clock.now -= timedelta(hours=1)
+    await line.pipeline.record(replace(get, id=uuid4(), client=SKOPEO))  # answered before
+    await line.pipeline.ripen()
+    assert await line.deliveries() == []
+    line.clock.now += timedelta(seconds=4)
+    await line.pipeline.ripen()
+    assert len(await line.deliveries()) == 2
+
+
+async def test_what_was_answered_before_the_clock_went_back_was_answered_now(line: Line) -> None:
+    line.clock.now -= timedelta(hours=1)
+    await line.pipeline.record(a_push())
+    seen = await line.store.transact(
+        lambda ledger: ledger.tag_seen_since(APP, "v1", digest_of(IMAGE), START - timedelta(minutes=59))
+    )
+    assert not seen
     assert len(await line.deliveries()) == 1
 
 

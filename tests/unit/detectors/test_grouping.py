@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -358,3 +359,27 @@ def test_clients_are_told_apart_by_name_as_well(wire: Wire) -> None:
     wire.after(seconds=60)
     assert kinds(wire) == [(EventType.IMAGE_PULL, "v1")] * 2
     assert DOCKER != SKOPEO
+
+
+def test_clock_that_goes_back_makes_nothing_be_held_longer(wire: Wire) -> None:
+    wire.put("prj/app", digest_of(IMAGE), IMAGE)
+    wire.upload_blob("prj/app")
+    wire.get("prj/app", "v1", OTHER)
+    wire.now -= timedelta(hours=1)
+    wire.after(seconds=0)
+    wire.after(seconds=3.1)
+    assert kinds(wire) == [(EventType.IMAGE_PULL, "v1")]
+    wire.after(seconds=27)
+    assert kinds(wire)[1:] == [(EventType.IMAGE_PUSH, "")]
+
+
+def test_push_by_digest_waits_for_an_upload_that_goes_on_after_the_clock_went_back(wire: Wire) -> None:
+    wire.put("prj/app", digest_of(IMAGE), IMAGE)
+    wire.now -= timedelta(hours=1)
+    wire.after(seconds=0)
+    wire.after(seconds=20)
+    wire.upload_blob("prj/app")
+    wire.after(seconds=29)
+    assert wire.events == []
+    wire.after(seconds=2)
+    assert kinds(wire) == [(EventType.IMAGE_PUSH, "")]

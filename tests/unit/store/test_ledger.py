@@ -44,6 +44,15 @@ def test_a_tag_names_the_digest_seen_last_whatever_the_order_of_learning(ledger:
     assert not ledger.tag_seen_since(APP, "v1", DIGEST, START + timedelta(seconds=2))
 
 
+def test_a_tag_learnt_before_the_clock_was_set_back_is_learnt_anew(sql: sqlite3.Connection) -> None:
+    Ledger(sql).learn_tag(APP, "v1", DIGEST, at=START + timedelta(hours=1))
+    ledger = Ledger(sql, now_s=START.timestamp())
+    ledger.learn_tag(APP, "v1", OTHER, at=START)
+    assert (ledger.tags_of(APP, DIGEST), ledger.tags_of(APP, OTHER)) == ((), ("v1",))
+    ledger.learn_tag(APP, "v1", DIGEST, at=START - timedelta(seconds=1))
+    assert ledger.tags_of(APP, OTHER) == ("v1",)
+
+
 def test_forgetting_a_digest_forgets_its_tags_and_manifest(ledger: Ledger) -> None:
     known = KnownManifest(media_type="m", content_bytes=1, children=(), platforms=(), is_attached=False)
     ledger.learn_tag(APP, "v1", DIGEST, at=START)

@@ -1,11 +1,12 @@
 """The few questions that the pipeline and the operators ask beside transactions."""
 
 import sqlite3
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 from sidecar.exchange import Intent
+from sidecar.memory import HeldPull, HeldPush
 from sidecar.names import parse_reference
 from sidecar.operation import PutManifest
 from sidecar.store.sqlite import SqliteDatabase
@@ -51,3 +52,18 @@ async def test_data_version_tells_of_other_processes(database: SqliteDatabase, t
     # Two reader threads have a connection each; either may be asked first.
     seen = {await store.data_version() for _ in range(4)}
     assert seen != {before}
+
+
+async def test_holds_are_due_when_their_time_has_come_or_lies_too_far_ahead(database: SqliteDatabase) -> None:
+    store, second = Store(database), timedelta(seconds=1)
+
+    async def has_due(now: datetime) -> bool:
+        return await store.has_due_holds(now, pulls_until=now + 3 * second, pushes_until=now + 30 * second)
+
+    pull = HeldPull(event=an_event(), client=DOCKER, due_at=START, needs_blob=False)
+    await store.transact(lambda ledger: ledger.hold_pull(pull))
+    assert [await has_due(START - n * second) for n in (0, 1, 3, 4)] == [True, False, False, True]
+    await store.transact(lambda ledger: ledger.release(pull.event.id))
+    push = HeldPush(event=an_event(), due_at=START)
+    await store.transact(lambda ledger: ledger.hold_push(push))
+    assert [await has_due(START - n * second) for n in (0, 1, 4, 30, 31)] == [True, False, False, False, True]
