@@ -20,6 +20,7 @@ from aiohttp import web
 
 from sidecar import logs, wiring
 from sidecar.admin import Check, Readiness, admin_application
+from sidecar.clock import ClockFollower
 from sidecar.config import Settings
 from sidecar.dispatcher.dispatcher import Dispatcher
 from sidecar.errors import StoreUnavailable
@@ -30,6 +31,7 @@ from sidecar.proxy.handler import Proxy
 from sidecar.proxy.interface import Hooks
 from sidecar.reconciler import Reconciler
 from sidecar.reload import Watcher
+from sidecar.store.clock import StoredTimes
 from sidecar.store.outbox import Outbox
 from sidecar.store.schema import DATABASE_FILE
 from sidecar.store.sqlite import SqliteDatabase
@@ -43,6 +45,7 @@ _GRACE_S: Final = 20.0
 _DISPATCHER_GRACE_S: Final = 5.0
 _RIPEN_EVERY_S: Final = 0.25
 _FIGURES_EVERY_S: Final = 5.0
+_CLOCK_EVERY_S: Final = 1.0
 _OTHERS_EVERY_S: Final = 0.05
 _PRUNE_EVERY_S: Final = 60.0
 _TRACES_KEPT: Final = timedelta(minutes=15)
@@ -87,6 +90,7 @@ class App:
         self._database = SqliteDatabase(settings.data_volume / DATABASE_FILE)
         self._store = Store(self._database)
         self._outbox = Outbox(self._database)
+        self._clock = ClockFollower(StoredTimes(self._database, self._outbox))
         self._pipeline = Pipeline(
             self._store,
             self._outbox,
@@ -254,6 +258,7 @@ class App:
             _every(_RIPEN_EVERY_S, self._pipeline.ripen),
             _every(_FIGURES_EVERY_S, self._look_at_figures),
             _every(_PRUNE_EVERY_S, self._prune),
+            _every(_CLOCK_EVERY_S, self._clock.look),
             self._reconcile(),
         ]
         if self._settings.workers > 1:
@@ -280,7 +285,7 @@ class App:
         now = datetime.now(UTC)
         await self._store.forget_traces(before=now - _TRACES_KEPT)
         notification = self._settings.notification
-        before = now - timedelta(days=notification.retention_days)
+        before = now - self._clock.ahead - timedelta(days=notification.retention_days)
         while await self._outbox.prune(before=before, most_per_policy=notification.retention_count):
             pass  # each step is a transaction of its own, others come between
 
@@ -343,7 +348,7 @@ def _cancel(tasks: list[asyncio.Task[None]]) -> None:
 
 
 def _age_s(since: datetime | None) -> float:
-    return (datetime.now(UTC) - since).total_seconds() if since else 0.0
+    return max((datetime.now(UTC) - since).total_seconds(), 0.0) if since else 0.0
 
 
 def _text(address: tuple[str, int]) -> str:

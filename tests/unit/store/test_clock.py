@@ -1,0 +1,222 @@
+"""What the store says of times after the clock was set back. Real SQLite throughout."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from sidecar.delivery import Accepted, DeliveryState, TargetKey
+from sidecar.exchange import Intent
+from sidecar.memory import KnownManifest
+from sidecar.names import Digest, parse_reference, repository_of
+from sidecar.operation import PutManifest
+from sidecar.store import clock as module
+from sidecar.store.clock import StoredTimes
+from sidecar.store.outbox import Outbox
+from sidecar.store.sqlite import SqliteDatabase
+from sidecar.store.store import Store
+from tests.support.builders import DOCKER, START, a_digest
+from tests.unit.store.test_outbox import FAST, SLOW, a_delivery, an_attempt, an_event, claim, store
+
+APP = repository_of("prj/app", default_project="library")
+DIGEST = Digest(a_digest("one"))
+HOUR = timedelta(hours=1)
+NOW = START - HOUR  #: what the clock shows after it was set back
+KNOWN = KnownManifest(media_type="m", content_bytes=1, children=(), platforms=(), is_attached=False)
+
+
+def after(seconds: float) -> datetime:
+    """So long after the clock was set back, by the clock from before."""
+    return START + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def outbox(database: SqliteDatabase) -> Outbox:
+    return Outbox(database)
+
+
+@pytest.fixture
+def times(database: SqliteDatabase, outbox: Outbox) -> StoredTimes:
+    return StoredTimes(database, outbox, now=NOW.timestamp)
+
+
+async def go_back(times: StoredTimes) -> None:
+    await times.move_back(HOUR.total_seconds(), shown_s=NOW.timestamp())
+
+
+async def column(database: SqliteDatabase, query: str, *values: Any) -> list[Any]:
+    rows = await database.read(lambda sql: sql.execute(query, values).fetchall())
+    return [row[0] for row in rows]
+
+
+async def due_in_s(database: SqliteDatabase) -> list[float]:
+    """How long deliveries still wait, in the order they were stored."""
+    query = "SELECT next_attempt_at FROM deliveries ORDER BY seq"
+    return [at - NOW.timestamp() for at in await column(database, query)]
+
+
+async def test_deliveries_wait_no_longer_than_they_were_meant_to(
+    database: SqliteDatabase, times: StoredTimes
+) -> None:
+    for seconds in (7200, -7200, 30, -30):
+        await store(database, a_delivery(an_event()), at=after(seconds))
+    await go_back(times)
+    assert await due_in_s(database) == [7200, -3600, 30, 0]
+
+
+async def test_what_was_due_stays_in_order(
+    database: SqliteDatabase, outbox: Outbox, times: StoredTimes
+) -> None:
+    """Before the clock was set back, after it, and before anybody noticed."""
+    deliveries = [a_delivery(an_event()) for _ in range(4)]
+    for delivery, at in zip(deliveries, (after(-3601), after(-20), after(-10), NOW), strict=True):
+        await store(database, delivery, at=at)
+    await go_back(times)
+    assert await claim(outbox, at=NOW) == deliveries
+
+
+@pytest.mark.parametrize("number", [1, 3, 7])
+async def test_what_is_being_sent_is_due_at_once_when_it_is_given_back(
+    database: SqliteDatabase,
+    outbox: Outbox,
+    times: StoredTimes,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    monkeypatch.setattr(module, "_AT_ONCE", 3)
+    await store(database, *(a_delivery(an_event()) for _ in range(number)))
+    claimed = await claim(outbox)
+    await go_back(times)
+    await outbox.release(claimed)
+    assert await claim(outbox, at=NOW) == claimed
+
+
+@pytest.mark.parametrize("number", [3, 4, 7])
+async def test_every_delivery_of_every_target_is_moved_once(
+    database: SqliteDatabase,
+    outbox: Outbox,
+    times: StoredTimes,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    monkeypatch.setattr(module, "_AT_ONCE", 3)
+    told: list[TargetKey] = []
+    outbox.on_stored(told.extend)
+    for target in (FAST, SLOW):
+        many = [a_delivery(an_event(), target) for _ in range(number)]
+        await store(database, *many, at=after(7200))
+    await go_back(times)
+    assert await due_in_s(database) == [7200.0] * 2 * number
+    assert set(told) == {FAST, SLOW}
+
+
+async def test_a_store_that_is_away_is_waited_for_and_nothing_moves_twice(
+    database: SqliteDatabase, times: StoredTimes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
+    monkeypatch.setattr(module, "_STORE_PAUSE_S", 0.01)
+    await store(database, *(a_delivery(an_event()) for _ in range(20)), at=after(7200))
+    connection = database._connection
+    assert connection
+    moving = asyncio.ensure_future(go_back(times))
+    while not any(left == 7200 for left in await due_in_s(database)):
+        await asyncio.sleep(0)
+    connection.execute("PRAGMA query_only = ON")
+    await asyncio.sleep(0.1)
+    assert database.health.error
+    assert not moving.done()
+    connection.execute("PRAGMA query_only = OFF")
+    await moving
+    assert await due_in_s(database) == [7200.0] * 20
+
+
+async def test_what_was_seen_is_seen_no_later_than_now(database: SqliteDatabase, times: StoredTimes) -> None:
+    intent = Intent(
+        id=uuid4(), operation=PutManifest(APP, parse_reference("v1")), client=DOCKER, opened_at=after(-5)
+    )
+
+    def remember(ledger: Any) -> None:
+        ledger.open_intent(intent, run="this")
+        for seconds in (-4000, -5, 5):
+            ledger.learn_tag(APP, f"v{seconds}", DIGEST, at=after(seconds))
+            ledger.learn_manifest(APP, Digest(a_digest(f"{seconds}")), KNOWN, at=after(seconds))
+            ledger.learn_resolution(DOCKER, APP, f"v{seconds}", DIGEST, at=after(seconds))
+
+    await Store(database).transact(remember)
+    await go_back(times)
+    now_s = NOW.timestamp()
+    for table in ("tags", "manifests", "traces"):
+        seen = await column(database, f"SELECT seen_at - ? FROM {table} ORDER BY seen_at", now_s)
+        assert seen == [-400, -5, 0], table
+    assert await column(database, "SELECT opened_at - ? FROM intents", now_s) == [-5]
+
+
+async def test_children_that_were_taken_are_not_taken_for_an_hour(
+    database: SqliteDatabase, times: StoredTimes
+) -> None:
+    minutes = timedelta(minutes=5)
+
+    def take(ledger: Any, at: datetime) -> Any:
+        return ledger.take_pulled_child(DOCKER, APP, DIGEST, at=at, since=at - minutes)
+
+    memory = Store(database)
+    await memory.transact(lambda ledger: ledger.learn_pulled_children(DOCKER, APP, (DIGEST,), at=START))
+    assert await memory.transact(lambda ledger: take(ledger, START))
+    await go_back(times)
+    assert await memory.transact(lambda ledger: take(ledger, NOW + timedelta(seconds=5)))
+    assert not await memory.transact(lambda ledger: take(ledger, NOW + timedelta(seconds=20)))
+
+
+async def test_what_has_happened_keeps_its_time(
+    database: SqliteDatabase, outbox: Outbox, times: StoredTimes
+) -> None:
+    delivery = a_delivery(an_event())
+    await store(database, delivery)
+    await claim(outbox)
+    await outbox.finish(
+        an_attempt(delivery, Accepted(200)), state=DeliveryState.DELIVERED, next_attempt_at=None
+    )
+    await go_back(times)
+    start_s = START.timestamp()
+    assert await column(database, "SELECT occurred_at FROM events") == [start_s]
+    assert await column(database, "SELECT created_at FROM deliveries") == [start_s]
+    assert await column(database, "SELECT started_at FROM attempts") == [start_s]
+    assert await column(database, "SELECT finished_at FROM deliveries") == [pytest.approx(start_s, abs=1)]
+
+
+async def test_newest_is_what_was_noted_or_stored_last(database: SqliteDatabase, times: StoredTimes) -> None:
+    assert await times.newest() == 0
+    await times.note()
+    assert await times.newest() == NOW.timestamp()
+    await store(database, a_delivery(an_event()))
+    assert await times.newest() == START.timestamp(), "a delivery that was stored since"
+    await times.note()
+    assert await times.newest() == NOW.timestamp(), "it keeps its time, and is older than the reading"
+    assert await column(database, "SELECT count(*) FROM traces") == [1]
+
+
+@pytest.mark.parametrize("kind", ["trace", "manifest", "intent"])
+async def test_newest_may_be_what_is_remembered(
+    database: SqliteDatabase, times: StoredTimes, kind: str
+) -> None:
+    at = START + HOUR
+    intent = Intent(
+        id=uuid4(), operation=PutManifest(APP, parse_reference("v1")), client=DOCKER, opened_at=at
+    )
+
+    def remember(ledger: Any) -> None:
+        match kind:
+            case "trace":
+                ledger.learn_push(DOCKER, APP, DIGEST, at=at)
+            case "manifest":
+                ledger.learn_manifest(APP, DIGEST, KNOWN, at=at)
+            case _:
+                ledger.open_intent(intent, run="this")
+
+    await times.note()
+    await Store(database).transact(remember)
+    assert await times.newest() == at.timestamp()
+    await times.move_back(2 * HOUR.total_seconds(), shown_s=NOW.timestamp())
+    assert await times.newest() == NOW.timestamp()
