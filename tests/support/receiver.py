@@ -80,7 +80,10 @@ class BackgroundServer:
         await self._runner.cleanup()
         for transport in transports:  # TLS would wait for the client's farewell, which ends after this loop
             transport.abort()
-        await asyncio.sleep(0)
+        left = asyncio.all_tasks() - {asyncio.current_task()}  # answers that nobody waits for any more
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
