@@ -298,7 +298,8 @@ class App:
             version = await self._store.data_version()
             if version != seen:
                 seen = version
-                self._outbox.stored(frozenset(await self._outbox.targets_waiting()))
+                waiting, now = await self._outbox.targets_waiting(), datetime.now(UTC)
+                self._outbox.stored(frozenset(key for key, due in waiting.items() if due <= now))
 
         await _every(_OTHERS_EVERY_S, look)
 

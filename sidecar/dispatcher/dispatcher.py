@@ -7,7 +7,7 @@ deliveries outlive a restart, and how those stored by another process are found.
 import asyncio
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from sidecar.delivery import TargetKey
 from sidecar.dispatcher.addresses import EgressRules
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.book import AddressBook, Targets
+from sidecar.dispatcher.outage import LONGEST_PAUSE_S
 from sidecar.dispatcher.prepared import make_tls_contexts
 from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.dispatcher.target_loop import Means, Observer, TargetLoop
@@ -44,6 +45,7 @@ class DispatcherSettings:
     #: How long a policy must be gone or disabled before what waits for it is cancelled: worker processes do
     #: not read a changed configuration in the same instant, and deliveries may come before their policy.
     hold_s: float = 2.0
+    longest_pause_s: float = LONGEST_PAUSE_S  #: between attempts at a target that fails and fails
     poll_s: float = 5.0  #: how often to look for deliveries stored by another process
 
 
@@ -83,6 +85,7 @@ class Dispatcher:
             concurrency=settings.concurrency,
             shared=SharedSlots(settings.shared_slots),
             hold_s=settings.hold_s,
+            longest_pause_s=settings.longest_pause_s,
             observer=observer,
             now=now,
             jitter=jitter,
@@ -124,7 +127,7 @@ class Dispatcher:
         """Policies, targets or the global switch have changed: take them as they are now."""
         self._means.book.refresh()
         for loop in self._loops.values():
-            loop.wake()
+            loop.configuration_changed()
         self._poll_now.set()
 
     def reconfigure(self, settings: DispatcherSettings) -> None:
@@ -137,7 +140,7 @@ class Dispatcher:
         self._poll_now.clear()
         await self._follow_disabled()
         try:
-            self._wake(await self._outbox.targets_waiting(), are_left_over=True)
+            self._look_after(await self._outbox.targets_waiting())
         except StoreUnavailable as exc:
             log.warning("store.unavailable", error=str(exc))
         with suppress(TimeoutError):
@@ -155,16 +158,24 @@ class Dispatcher:
         except StoreUnavailable as exc:
             log.warning("store.unavailable", error=str(exc))
 
-    def _wake(self, keys: Iterable[TargetKey], *, are_left_over: bool = False) -> None:
+    def _wake(self, keys: Iterable[TargetKey]) -> None:
         if self._is_stopping or not self._is_running:
             return
         for key in keys:
             if loop := self._loops.get(key):
                 loop.wake()
             else:
-                self._begin(key, is_left_over=are_left_over)
+                self._begin(key)
 
-    def _begin(self, key: TargetKey, *, is_left_over: bool) -> None:
+    def _look_after(self, waiting: Mapping[TargetKey, datetime]) -> None:
+        """See to deliveries that nobody told of."""
+        now = self._means.now()
+        self._wake(key for key, due in waiting.items() if key in self._loops and due <= now)
+        if not self._is_stopping:
+            for key in waiting.keys() - self._loops.keys():
+                self._begin(key, is_left_over=True)
+
+    def _begin(self, key: TargetKey, *, is_left_over: bool = False) -> None:
         loop = TargetLoop(
             key, self._means, on_idle=lambda: self._forget(key, loop), is_left_over=is_left_over
         )

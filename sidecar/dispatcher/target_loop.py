@@ -41,6 +41,7 @@ log = structlog.get_logger()
 _LARGEST_BATCH: Final = 256
 _LONGEST_SLEEP_S: Final = 60.0  # the clock may be set meanwhile
 _STORE_PAUSE_S: Final = 1.0
+_LINGER_S: Final = 10.0  # beginning anew costs more than sleeping
 # Workers per attempt allowed: most of them wait for the store, which commits many records at once.
 _WORKERS_PER_SLOT: Final = 4
 _DISABLED: Final = "answered 410 Gone; used again when its address changes, or by sidecar enable-target"
@@ -65,6 +66,7 @@ class Means:
     concurrency: int
     shared: SharedSlots
     hold_s: float
+    longest_pause_s: float
     observer: Observer | None
     now: Callable[[], datetime]
     jitter: Callable[[], float]
@@ -85,8 +87,10 @@ class TargetLoop:
         self._window = Window(means.concurrency, means.shared)
         self._outage = Outage.unknown() if is_left_over else Outage()
         self._recovery: Recovery | None = None  # what is still to be brought forward
+        self._paused_until = 0.0
         self._wakeup = asyncio.Event()
         self._has_more = True  # the store may have something that can be claimed
+        self._due: datetime | None = None  # when it will have something
         self._passed_over: frozenset[str] = frozenset()  # repositories skipped by the last claim
         self._held_since = 0.0
         self._workers = 0
@@ -107,6 +111,12 @@ class TargetLoop:
         """Something was stored, or the configuration has changed."""
         self._has_more = True
         self._wakeup.set()
+
+    def configuration_changed(self) -> None:
+        """The target may be another one now: nothing is held against it."""
+        self._outage.forgive()
+        self._paused_until = 0.0
+        self.wake()
 
     def stop(self) -> None:
         """Begin nothing any more; `run` returns when the attempts under way are recorded."""
@@ -136,6 +146,8 @@ class TargetLoop:
         if reason := self._means.book.hold_reason(self._key):
             return await self._hold(reason)
         self._held_since = 0.0
+        if (rest_s := self._paused_until - asyncio.get_running_loop().time()) > 0:
+            return await self._pause(rest_s)
         if self._lanes.unsent > 2 * self._batch():  # the target began to fail
             await self._release(self._lanes.drain())
             self._has_more = True
@@ -154,13 +166,19 @@ class TargetLoop:
         return self._has_more and self._lanes.unsent <= self._batch() // 2
 
     async def _claim(self) -> None:
-        self._has_more = False
+        self._has_more, self._due = False, None
         limit, self._passed_over = self._batch() - self._lanes.unsent, self._lanes.repositories
         claimed = await self._means.outbox.claim(
             self._key, limit=limit, now=self._means.now(), skip_repositories=self._passed_over
         )
-        self._lanes.add(claimed)
-        self._has_more = self._has_more or len(claimed) == limit
+        self._lanes.add(claimed.deliveries)
+        self._has_more |= claimed.is_full
+        self._is_due(claimed.next_due)
+
+    def _is_due(self, at: datetime | None) -> None:
+        """A delivery waits in the store until then."""
+        if at:
+            self._due = min(self._due or at, at)
 
     async def _bring_forward(self, recovery: Recovery) -> None:
         number = await self._means.outbox.bring_forward(
@@ -174,33 +192,18 @@ class TargetLoop:
 
     async def _rest(self) -> bool:
         """Sleep until something is due; False when nothing waits at all."""
-        if self._lanes.ready:
-            await self._wakeup.wait()  # a worker sets it
-            return True
-        due = await self._means.outbox.next_due(self._key)
-        if self._has_more:
-            return True
-        if due:
-            await self._sleep_until(due)
+        if self._lanes.ready or self._has_more:  # there is enough in hand: a worker will say when not
+            await self._wakeup.wait()
+        elif self._due:
+            wait_s = (self._due - self._means.now()).total_seconds()
+            if not await self._sleep(min(max(wait_s, 0), _LONGEST_SLEEP_S)):
+                self._has_more = True
         elif self._workers:
             await self._wakeup.wait()
-        else:
+        elif not await self._sleep(_LINGER_S):
             self._on_idle()
             return False
         return True
-
-    async def _sleep_until(self, due: datetime) -> None:
-        wait_s = (due - self._means.now()).total_seconds()
-        if wait_s <= 0 and self._passed_over:
-            await self._wakeup.wait()  # due, but of a repository that has one on its way
-            return
-        if not await self._sleep(min(max(wait_s, 0), _LONGEST_SLEEP_S)):
-            self._has_more = True
-            return
-        # Woken, perhaps only because something was stored for another target: look before writing.
-        self._has_more = False
-        earliest = await self._means.outbox.next_due(self._key)
-        self._has_more |= earliest is not None and earliest <= self._means.now()
 
     async def _sleep(self, wait_s: float) -> bool:
         """Whether something woke this loop before the time was over."""
@@ -208,6 +211,13 @@ class TargetLoop:
             async with asyncio.timeout(wait_s):
                 await self._wakeup.wait()
         return self._wakeup.is_set()
+
+    async def _pause(self, rest_s: float) -> bool:
+        """Leave the target alone, whatever comes for it."""
+        await self._release(self._lanes.drain())
+        self._has_more = True
+        await self._sleep(rest_s)
+        return True
 
     async def _hold(self, reason: str) -> bool:
         """Send nothing; cancel what waits, once the reason has held for a moment."""
@@ -260,8 +270,9 @@ class TargetLoop:
             delivery = self._next()
             if delivery is None:
                 return False
+            began_s = asyncio.get_running_loop().time()
             attempt = await self._attempt(delivery)
-            self._window.judge(is_success=isinstance(attempt.result, Accepted))
+            self._take_notice(attempt, began_s)
             del self._sending[delivery.id]
             self._free(delivery.repository)
         await self._record(delivery, attempt)
@@ -270,7 +281,24 @@ class TargetLoop:
     def _next(self) -> Delivery | None:
         if self._is_stopping or self._means.book.hold_reason(self._key):
             return None
+        if self._paused_until > asyncio.get_running_loop().time():
+            return None
         return self._lanes.next()
+
+    def _take_notice(self, attempt: Attempt, began_s: float) -> None:
+        """Let what happened decide how the next attempts are made; before any is begun."""
+        means, now_s = self._means, asyncio.get_running_loop().time()
+        self._window.judge(is_success=isinstance(attempt.result, Accepted))
+        recovery = self._outage.note(attempt.result, began_s=began_s, ended_s=now_s, at=means.now())
+        if recovery:
+            self._recovery = recovery
+            self._wakeup.set()
+        elif pause_s := self._outage.pause_s(self._schedule().wait_s(1), longest_s=means.longest_pause_s):
+            self._paused_until = now_s + pause_s
+            self._wakeup.set()
+
+    def _schedule(self) -> RetrySchedule:
+        return self._means.book.schedule_of(self._key, self._means.schedule)
 
     def _free(self, repository: str) -> None:
         if self._lanes.free(repository) and repository in self._passed_over:
@@ -304,7 +332,7 @@ class TargetLoop:
         verdict = judge(
             attempt.result,
             failures=delivery.failures,
-            schedule=means.book.schedule_of(self._key, means.schedule),
+            schedule=self._schedule(),
             now=means.now(),
             jitter=means.jitter(),
         )
@@ -313,9 +341,8 @@ class TargetLoop:
         await self._finish(attempt, verdict)
         if disabled:
             await self._keep_disabled(disabled)
-        if recovery := self._outage.note(attempt.result, at=means.now()):
-            self._recovery = recovery
-        if recovery or verdict.state is not DeliveryState.DELIVERED:
+        self._is_due(verdict.next_attempt_at)
+        if verdict.state is not DeliveryState.DELIVERED:
             self._wakeup.set()
 
     async def _finish(self, attempt: Attempt, verdict: Verdict) -> None:

@@ -68,16 +68,16 @@ def _source(event: Event, key: TargetKey) -> str:
 
 
 def _delivery(event: Event, key: TargetKey, payload: Payload | TemplateFailed, *, at: datetime) -> Delivery:
-    delivery = Delivery(
+    failed = isinstance(payload, TemplateFailed)
+    return Delivery(
         id=delivery_id(event, key),
         event_id=event.id,
         event_type=event.type,
         target=key,
         repository=event.repository.full_name,
-        body=b"",
-        content_type="",
+        body=b"" if isinstance(payload, TemplateFailed) else payload.body,
+        content_type="" if isinstance(payload, TemplateFailed) else payload.content_type,
         created_at=at,
+        state=DeliveryState.GIVEN_UP if failed else DeliveryState.WAITING,
+        reason=f"the template failed: {payload}" if failed else "",
     )
-    if isinstance(payload, TemplateFailed):
-        return replace(delivery, state=DeliveryState.GIVEN_UP, reason=f"the template failed: {payload}")
-    return replace(delivery, body=payload.body, content_type=payload.content_type)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sidecar.delivery import Delivery, DeliveryState
+from sidecar.delivery import Delivery
 from sidecar.event import Event
 from sidecar.exchange import Client, Intent
 from sidecar.memory import HeldPull, HeldPush, KnownManifest
@@ -27,6 +27,7 @@ from sidecar.store.records import (
     moment,
     seconds,
 )
+from sidecar.store.storing import store_event
 
 _MOST_TAGS: Final = 1000
 _MOST_DUE: Final = 500
@@ -68,43 +69,7 @@ class Ledger:
 
     def store_event(self, event: Event, deliveries: Iterable[Delivery], *, next_attempt_at: datetime) -> None:
         """Keep an event with its deliveries; storing the same twice stores once."""
-        occurred_at = seconds(event.occurred_at)
-        self._sql.execute(
-            "INSERT INTO events (id, type, repository, occurred_at, document) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (id) DO NOTHING",
-            (str(event.id), event.type, event.repository.full_name, occurred_at, event_to_json(event)),
-        )
-        for delivery in deliveries:
-            self._store_delivery(delivery, event.repository.project, next_attempt_at)
-            self._sql.execute(
-                "INSERT INTO last_triggered (policy_id, event_type, at) VALUES (?, ?, ?) "
-                "ON CONFLICT (policy_id, event_type) DO UPDATE SET at = max(at, excluded.at)",
-                (delivery.target.policy_id, event.type, occurred_at),
-            )
-
-    def _store_delivery(self, delivery: Delivery, project: str, next_attempt_at: datetime) -> None:
-        waits = delivery.state is DeliveryState.WAITING
-        self._sql.execute(
-            "INSERT INTO deliveries (id, event_id, event_type, policy_id, target_index, project, repository, "
-            "content_type, body, state, reason, created_at, next_attempt_at, finished_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-            (
-                str(delivery.id),
-                str(delivery.event_id),
-                delivery.event_type,
-                delivery.target.policy_id,
-                delivery.target.index,
-                project,
-                delivery.repository,
-                delivery.content_type,
-                delivery.body,
-                delivery.state,
-                delivery.reason,
-                seconds(delivery.created_at),
-                seconds(next_attempt_at) if waits else None,
-                None if waits else seconds(delivery.created_at),
-            ),
-        )
+        store_event(self._sql, event, deliveries, next_attempt_at=next_attempt_at)
 
     # Repositories
 

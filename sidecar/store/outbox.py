@@ -8,8 +8,9 @@ is WAITING again at the next start.
 import json
 import sqlite3
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sidecar.delivery import (
@@ -23,20 +24,28 @@ from sidecar.delivery import (
 )
 from sidecar.event import EventType
 from sidecar.store.disabled import DisabledTargets
+from sidecar.store.gathering import Gathering
 from sidecar.store.records import moment, seconds
 from sidecar.store.sqlite import SqliteDatabase
 
 StoredCallback = Callable[[frozenset[TargetKey]], None]
 
 _PRUNED_AT_ONCE: Final = 500
-_CLAIM: Final = """
+#: How far to look past deliveries of repositories that are skipped: a million may wait for one of them.
+_LOOKED_AT: Final = 1000
+_NEXT: Final = f"""
+SELECT seq, next_attempt_at FROM (
+    SELECT seq, next_attempt_at, repository FROM deliveries
+    WHERE state = 'waiting' AND policy_id = ?1 AND target_index = ?2 AND next_attempt_at <= ?3
+    ORDER BY next_attempt_at, seq LIMIT {_LOOKED_AT})
+WHERE repository NOT IN (SELECT value FROM json_each(?4)) LIMIT ?5
+"""  # noqa: S608  # constants
+_CLAIM: Final = f"""
 SELECT seq, id, event_id, event_type, policy_id, target_index, repository, body, content_type, created_at,
        failures, attempts
-FROM deliveries
-WHERE state = 'waiting' AND policy_id = ? AND target_index = ? AND next_attempt_at <= ?
-      AND repository NOT IN (SELECT value FROM json_each(?))
-ORDER BY next_attempt_at, seq LIMIT ?
-"""
+FROM deliveries WHERE seq IN (SELECT seq FROM ({_NEXT})) ORDER BY next_attempt_at, seq
+"""  # noqa: S608  # constants
+_EVER: Final = 1e12  # seconds
 
 
 # Statuses of a target that is away: those of delivery.Rejected.is_away.
@@ -50,11 +59,38 @@ LIMIT ?5
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim has brought."""
+
+    deliveries: list[Delivery]  #: due ones, oldest first; SENDING from now on
+    is_full: bool  #: as many as were asked for; there may be more
+    #: If not full: when to try the next one that is not of a repository skipped; None when there is none.
+    next_due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    target: TargetKey
+    limit: int
+    now: datetime
+    skip_repositories: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Finish:
+    attempt: Attempt
+    state: DeliveryState
+    next_attempt_at: datetime | None
+
+
 class Outbox:
     """Deliveries and their attempts."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
+        self._claims = Gathering(database, _claim_all)
+        self._finishes = Gathering(database, _finish_all, weight=_weight)
         self.disabled: Final = DisabledTargets(database)
         self._callbacks: list[StoredCallback] = []
 
@@ -81,20 +117,9 @@ class Outbox:
 
     async def claim(
         self, target: TargetKey, *, limit: int, now: datetime, skip_repositories: Collection[str]
-    ) -> list[Delivery]:
+    ) -> Claimed:
         """Due deliveries of a target, oldest first; committed as SENDING."""
-
-        def work(sql: sqlite3.Connection) -> list[Delivery]:
-            rows = sql.execute(
-                _CLAIM,
-                (target.policy_id, target.index, seconds(now), json.dumps(list(skip_repositories)), limit),
-            ).fetchall()
-            sql.executemany(
-                "UPDATE deliveries SET state = 'sending' WHERE seq = ?", ((row[0],) for row in rows)
-            )
-            return [_delivery(row) for row in rows]
-
-        return await self._database.write(work, background=True)
+        return await self._claims.ask(_Claim(target, limit, now, skip_repositories))
 
     async def finish(
         self, attempt: Attempt, *, state: DeliveryState, next_attempt_at: datetime | None
@@ -103,26 +128,7 @@ class Outbox:
 
         A delivery that was cancelled while it was being sent stays cancelled unless it arrived.
         """
-        failed = not isinstance(attempt.result, Accepted)
-        finished_at = seconds(attempt.started_at) + attempt.duration_ms / 1000
-
-        def work(sql: sqlite3.Connection) -> None:
-            _insert_attempt(sql, attempt)
-            sql.execute(
-                "UPDATE deliveries SET state = ?, next_attempt_at = ?, finished_at = ?, "
-                "failures = failures + ?, attempts = ? WHERE id = ? AND (state = 'sending' OR ? = 'delivered')",
-                (
-                    state,
-                    seconds(next_attempt_at) if next_attempt_at else None,
-                    None if state is DeliveryState.WAITING else finished_at,
-                    int(failed),
-                    attempt.number,
-                    str(attempt.delivery_id),
-                    state,
-                ),
-            )
-
-        await self._database.write(work, keep=True, weight=len(attempt.excerpt) + 200, background=True)
+        await self._finishes.ask(_Finish(attempt, state, next_attempt_at))
 
     async def release(self, deliveries: Collection[Delivery]) -> None:
         """Give back what was claimed and not sent."""
@@ -146,25 +152,12 @@ class Outbox:
         if missed:
             await self._database.write(
                 lambda sql: sql.executemany(
-                    "UPDATE deliveries SET next_attempt_at = created_at WHERE seq = ? AND state = 'waiting'",
-                    missed,
+                    "UPDATE deliveries SET next_attempt_at = min(created_at, ?2) WHERE seq = ?1 AND state = 'waiting'",
+                    ((seq, seconds(back_at)) for (seq,) in missed),
                 ),
                 background=True,
             )
         return len(missed)
-
-    async def next_due(self, target: TargetKey) -> datetime | None:
-        """When the next delivery of a target is to be tried; None when nothing waits."""
-
-        def work(sql: sqlite3.Connection) -> datetime | None:
-            row = sql.execute(
-                "SELECT next_attempt_at FROM deliveries WHERE state = 'waiting' AND policy_id = ? "
-                "AND target_index = ? ORDER BY next_attempt_at LIMIT 1",
-                (target.policy_id, target.index),
-            ).fetchone()
-            return moment(row[0]) if row else None
-
-        return await self._database.read(work)
 
     async def cancel_waiting(self, target: TargetKey, *, reason: str) -> int:
         """Cancel what waits for a target, visibly; answers how many deliveries that were."""
@@ -179,20 +172,21 @@ class Outbox:
 
         return await self._database.write(work, background=True)
 
-    async def targets_waiting(self) -> list[TargetKey]:
-        """Every target that deliveries wait for, also of policies that are gone."""
+    async def targets_waiting(self) -> dict[TargetKey, datetime]:
+        """Every target that deliveries wait for, also of policies that are gone, and when the next is due."""
 
-        def work(sql: sqlite3.Connection) -> list[TargetKey]:
-            found: list[TargetKey] = []
+        def work(sql: sqlite3.Connection) -> dict[TargetKey, datetime]:
+            found: dict[TargetKey, datetime] = {}
             last = ("", -1)
             # One step of the index for each target, however many deliveries wait.
             while row := sql.execute(
-                "SELECT policy_id, target_index FROM deliveries WHERE state = 'waiting' "
-                "AND (policy_id, target_index) > (?, ?) ORDER BY policy_id, target_index LIMIT 1",
+                "SELECT policy_id, target_index, next_attempt_at FROM deliveries WHERE state = 'waiting' "
+                "AND (policy_id, target_index) > (?, ?) ORDER BY policy_id, target_index, next_attempt_at "
+                "LIMIT 1",
                 last,
             ).fetchone():
                 last = (row[0], row[1])
-                found.append(TargetKey(policy_id=row[0], index=row[1]))
+                found[TargetKey(policy_id=row[0], index=row[1])] = moment(row[2])
             return found
 
         return await self._database.read(work)
@@ -253,32 +247,76 @@ def _forget(sql: sqlite3.Connection, doomed: list[int]) -> None:
     )
 
 
-def _insert_attempt(sql: sqlite3.Connection, attempt: Attempt) -> None:
-    result = attempt.result
-    status = None if isinstance(result, Unreachable) else result.status
-    error = result.reason if isinstance(result, Unreachable) else ""
-    retry_after_s = result.retry_after_s if isinstance(result, Rejected) else None
-    sql.execute(
+def _claim_all(sql: sqlite3.Connection, claims: list[_Claim]) -> list[Claimed]:
+    return [_claim(sql, claim) for claim in claims]
+
+
+def _claim(sql: sqlite3.Connection, claim: _Claim) -> Claimed:
+    target = claim.target.policy_id, claim.target.index
+    skipped = json.dumps(list(claim.skip_repositories)) if claim.skip_repositories else "[]"
+    rows = sql.execute(_CLAIM, (*target, seconds(claim.now), skipped, claim.limit)).fetchall()
+    sql.executemany("UPDATE deliveries SET state = 'sending' WHERE seq = ?", ((row[0],) for row in rows))
+    is_full = len(rows) == claim.limit
+    return Claimed(
+        deliveries=[_delivery(row) for row in rows],
+        is_full=is_full,
+        next_due=None if is_full else _next_due(sql, target, skipped),
+    )
+
+
+def _next_due(sql: sqlite3.Connection, target: tuple[str, int], skipped: str) -> datetime | None:
+    row = sql.execute(_NEXT, (*target, _EVER, skipped, 1)).fetchone()
+    return moment(row[1]) if row else None
+
+
+def _finish_all(sql: sqlite3.Connection, finishes: list[_Finish]) -> list[None]:
+    sql.executemany(
         "INSERT OR REPLACE INTO attempts (delivery_id, number, started_at, duration_ms, status, error, "
         "address, excerpt, retry_after_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            str(attempt.delivery_id),
-            attempt.number,
-            seconds(attempt.started_at),
-            attempt.duration_ms,
-            status,
-            error,
-            attempt.address,
-            attempt.excerpt,
-            retry_after_s,
-        ),
+        [_attempt_row(finish.attempt) for finish in finishes],
+    )
+    sql.executemany(
+        "UPDATE deliveries SET state = ?1, next_attempt_at = ?2, finished_at = ?3, failures = failures + ?4, "
+        "attempts = ?5 WHERE id = ?6 AND (state = 'sending' OR ?1 = 'delivered')",
+        [_outcome_row(finish) for finish in finishes],
+    )
+    return [None] * len(finishes)
+
+
+def _attempt_row(attempt: Attempt) -> tuple[object, ...]:
+    result = attempt.result
+    return (
+        str(attempt.delivery_id),
+        attempt.number,
+        seconds(attempt.started_at),
+        attempt.duration_ms,
+        None if isinstance(result, Unreachable) else result.status,
+        result.reason if isinstance(result, Unreachable) else "",
+        attempt.address,
+        attempt.excerpt,
+        result.retry_after_s if isinstance(result, Rejected) else None,
     )
 
 
-def _delivery(row: tuple[int, str, str, str, str, int, str, bytes, str, float, int, int]) -> Delivery:
-    _, identity, event_id, event_type, policy_id, index, repository, body, content_type, created, *counts = (
-        row
+def _outcome_row(finish: _Finish) -> tuple[object, ...]:
+    attempt, waits = finish.attempt, finish.state is DeliveryState.WAITING
+    return (
+        finish.state,
+        seconds(finish.next_attempt_at) if finish.next_attempt_at else None,
+        None if waits else seconds(attempt.started_at) + attempt.duration_ms / 1000,
+        int(not isinstance(attempt.result, Accepted)),
+        attempt.number,
+        str(attempt.delivery_id),
     )
+
+
+def _weight(finish: _Finish) -> int:
+    return len(finish.attempt.excerpt) + 200
+
+
+def _delivery(row: tuple[Any, ...]) -> Delivery:
+    _, identity, event_id, event_type, policy_id, index, repository, body, content_type, *rest = row
+    created_at, failures, attempts = rest
     return Delivery(
         id=UUID(identity),
         event_id=UUID(event_id),
@@ -287,7 +325,7 @@ def _delivery(row: tuple[int, str, str, str, str, int, str, bytes, str, float, i
         repository=repository,
         body=body,
         content_type=content_type,
-        created_at=moment(created),
-        failures=counts[0],
-        attempts=counts[1],
+        created_at=moment(created_at),
+        failures=failures,
+        attempts=attempts,
     )

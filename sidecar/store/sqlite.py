@@ -32,6 +32,9 @@ _MOST_BACKGROUND: Final = 64
 _LEAST_BACKGROUND: Final = 16
 _RETRY_S: Final = 0.5
 _BUSY_TIMEOUT_MS: Final = 5000
+# An event for a thousand targets writes a thousand pages: more than SQLite keeps, and a checkpoint each time.
+_CACHE_KIB: Final = 8000
+_CHECKPOINT_PAGES: Final = 4000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class _Unit(Generic[T]):
     future: "asyncio.Future[T] | None" = None
     keep: bool = False
     weight: int = 0
+    size: int = 1
     result: T | None = None
     error: Exception | None = None
 
@@ -103,6 +107,7 @@ class SqliteDatabase:
         keep: bool = False,
         weight: int = 0,
         background: bool = False,
+        size: int = 1,
     ) -> T:
         """Run a unit of work and answer when it is committed.
 
@@ -110,10 +115,11 @@ class SqliteDatabase:
         keep         hold on to the unit while the store cannot be written; StoreUnavailable is raised to
                      the caller all the same, who can go on
         weight       bytes that keeping the unit costs, roughly
+        size         how many units it stands for
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        unit = _Unit(work=work, loop=loop, future=future, keep=keep, weight=weight)
+        unit = _Unit(work=work, loop=loop, future=future, keep=keep, weight=weight, size=size)
         self._put(unit, self._background if background else self._inbox)
         return await future
 
@@ -163,6 +169,8 @@ class SqliteDatabase:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         return connection
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -264,7 +272,11 @@ def _prove_writable(connection: sqlite3.Connection) -> None:
 
 
 def _take(lane: deque[_Unit[Any]], most: int) -> list[_Unit[Any]]:
-    return [lane.popleft() for _ in range(min(most, len(lane)))]
+    taken: list[_Unit[Any]] = []
+    while lane and most > 0:
+        taken.append(lane.popleft())
+        most -= taken[-1].size
+    return taken
 
 
 def _run(unit: _Unit[Any], connection: sqlite3.Connection) -> None:

@@ -81,7 +81,8 @@ class Line:
         )
 
     async def deliveries(self) -> list[Delivery]:
-        return await self.outbox.claim(KEY, limit=100, now=START + timedelta(days=1), skip_repositories=())
+        late = START + timedelta(days=1)
+        return (await self.outbox.claim(KEY, limit=100, now=late, skip_repositories=())).deliveries
 
     async def open_intents(self) -> int:
         return (await self.store.figures()).intents_open

@@ -6,16 +6,28 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from sidecar.delivery import TargetKey
 from sidecar.dispatcher.schedule import RetrySchedule
+from sidecar.policy import Target
 from tests.support.receiver import Answer, Receiver
 from tests.wire.delivery_bench import SHORT, Bench, a_bench, a_delivery, running
 from tests.wire.delivery_raw_targets import Gauged, a_raw_target
 
 HOUR = timedelta(hours=1)
 #: Whoever waits for the schedule waits longer than this test.
-HOURLY = replace(SHORT, schedule=RetrySchedule(max_failures=10, waits_s=(2 * HOUR.total_seconds(),)))
+HOURLY = replace(
+    SHORT,
+    schedule=RetrySchedule(max_failures=10, waits_s=(2 * HOUR.total_seconds(),)),
+    longest_pause_s=0,
+)
 REPOSITORIES = 20
+
+
+@pytest.fixture(autouse=True)
+def short_outages_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.dispatcher.outage.SHORTEST_S", 0.0)
 
 
 @dataclass
@@ -136,3 +148,32 @@ async def test_after_a_restart_the_first_success_counts(tmp_path: Path) -> None:
                 await asyncio.sleep(0.3)
                 await store(bench, key, clock, range(number, number + 1))
                 await bench.until_counted(delivered=number + 1)
+
+
+async def test_a_target_that_is_away_is_asked_rarely_and_uses_up_no_attempts(tmp_path: Path) -> None:
+    clock, number = Clock(), 50
+    settings = replace(HOURLY, schedule=RetrySchedule(max_failures=10, waits_s=(0.4,)), longest_pause_s=1.5)
+    with Receiver(lambda _: Answer(status=503)) as receiver:
+        async with a_bench(tmp_path) as bench, running(bench, settings, now=clock):
+            key = bench.add_target(receiver.url)
+            await store(bench, key, clock, range(number))
+            await asyncio.sleep(1.5)
+            assert 5 <= len(receiver.requests) <= 8
+            assert (await bench.states()).count("waiting") == number, (
+                "what is not sent now waits in the store"
+            )
+            receiver.respond = lambda _: Answer()
+            await bench.until_counted(delivered=number, within_s=5)
+
+
+async def test_a_corrected_target_is_asked_at_once(tmp_path: Path) -> None:
+    clock = Clock()
+    settings = replace(HOURLY, schedule=RetrySchedule(max_failures=10, waits_s=(0.1,)), longest_pause_s=60)
+    with Receiver(lambda _: Answer(status=503)) as wrong, Receiver() as right:
+        async with a_bench(tmp_path) as bench, running(bench, settings, now=clock):
+            key = bench.add_target(wrong.url)
+            await store(bench, key, clock, range(30))
+            await asyncio.sleep(4)
+            assert len(wrong.requests) < 15
+            bench.set_target(key, Target(address=right.url))
+            await bench.until_counted(delivered=30, within_s=3)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
@@ -24,9 +24,10 @@ from sidecar.delivery import (
 )
 from sidecar.event import Event, EventType
 from sidecar.names import repository_of
-from sidecar.store.outbox import Outbox
+from sidecar.store.outbox import Claimed, Outbox
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
+from sidecar.store.storing import store_event
 from tests.support.builders import START
 
 FAST, SLOW = TargetKey(policy_id="prj/fast", index=0), TargetKey(policy_id="prj/slow", index=1)
@@ -72,7 +73,7 @@ def an_attempt(delivery: Delivery, result: Accepted | Rejected | Unreachable, nu
 
 
 async def claim(outbox: Outbox, *, at: datetime = START, skip: Iterable[str] = ()) -> list[Delivery]:
-    return await outbox.claim(FAST, limit=10, now=at, skip_repositories=tuple(skip))
+    return (await outbox.claim(FAST, limit=10, now=at, skip_repositories=tuple(skip))).deliveries
 
 
 @pytest.fixture
@@ -98,10 +99,11 @@ async def test_other_targets_and_busy_repositories_are_not_claimed(
 
 async def test_not_due_is_not_claimed(database: SqliteDatabase, outbox: Outbox) -> None:
     await store(database, a_delivery(an_event()), at=START + timedelta(seconds=5))
-    assert await claim(outbox, at=START + timedelta(seconds=4.9)) == []
-    assert await outbox.next_due(FAST) == START + timedelta(seconds=5)
-    assert len(await claim(outbox, at=START + timedelta(seconds=5))) == 1
-    assert await outbox.next_due(FAST) is None
+    due = START + timedelta(seconds=5)
+    early = await outbox.claim(FAST, limit=10, now=due - timedelta(seconds=0.1), skip_repositories=())
+    assert early == Claimed([], is_full=False, next_due=due)
+    late = await outbox.claim(FAST, limit=10, now=due, skip_repositories=())
+    assert (len(late.deliveries), late.is_full, late.next_due) == (1, False, None)
 
 
 async def test_storing_an_event_twice_stores_it_once(database: SqliteDatabase, outbox: Outbox) -> None:
@@ -161,7 +163,7 @@ async def test_cancelling_is_visible_and_an_attempt_under_way_does_not_undo_it(
 
 async def test_targets_waiting_names_each_once(database: SqliteDatabase, outbox: Outbox) -> None:
     await store(database, *(a_delivery(an_event(), target) for target in (SLOW, FAST, SLOW, FAST)))
-    assert await outbox.targets_waiting() == [FAST, SLOW]
+    assert await outbox.targets_waiting() == {FAST: START, SLOW: START}
 
 
 async def test_pruning_forgets_old_endings_with_their_attempts_and_events(
@@ -214,6 +216,32 @@ async def test_pruning_goes_on_in_steps_until_nothing_is_to_be_forgotten(
     assert [await outbox.prune(before=later, most_per_policy=9) for _ in range(3)] == [2, 1, 0]
 
 
+async def test_what_was_missed_is_due_though_the_clock_went_back(
+    database: SqliteDatabase, outbox: Outbox
+) -> None:
+    missed = a_delivery(an_event())
+    await store(database, missed)
+    await claim(outbox)
+    back_at, failed_at = START - timedelta(minutes=30), START - timedelta(hours=1)
+    attempt = replace(an_attempt(missed, Rejected(500)), started_at=failed_at)
+    await outbox.finish(attempt, state=DeliveryState.WAITING, next_attempt_at=START + timedelta(hours=1))
+    ever = datetime.fromtimestamp(0, UTC)
+    assert await outbox.bring_forward(FAST, away_since=ever, back_at=back_at, limit=9) == 1
+    assert await outbox.targets_waiting() == {FAST: back_at}
+
+
+async def test_a_million_of_one_repository_are_not_looked_through(
+    database: SqliteDatabase, outbox: Outbox
+) -> None:
+    event = an_event("prj/busy")
+    busy = [a_delivery(event) for _ in range(1200)]
+    await database.write(lambda sql: store_event(sql, event, busy, next_attempt_at=START))
+    await store(database, a_delivery(an_event("prj/quiet")))
+    claimed = await outbox.claim(FAST, limit=10, now=START, skip_repositories=["prj/busy"])
+    assert claimed == Claimed([], is_full=False, next_due=None), "looks no further than a bounded way"
+    assert len(await claim(outbox)) == 10
+
+
 class OutboxMachine(RuleBasedStateMachine):
     """Whatever is done in whatever order: nothing is claimed twice at a time, nothing vanishes."""
 
@@ -241,9 +269,8 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 3), skip=st.sets(st.sampled_from(["prj/a", "prj/b"])))
     def claim(self, limit: int, skip: set[str]) -> None:
-        claimed = self.loop.run_until_complete(
-            self.outbox.claim(FAST, limit=limit, now=self.now, skip_repositories=skip)
-        )
+        claim = self.outbox.claim(FAST, limit=limit, now=self.now, skip_repositories=skip)
+        claimed = self.loop.run_until_complete(claim).deliveries
         for delivery in claimed:
             assert self.waiting.pop(delivery.id) <= self.now
             assert delivery.repository not in skip

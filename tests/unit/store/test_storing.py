@@ -1,0 +1,69 @@
+"""However many deliveries an event has, each row is as its delivery says."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from sidecar.delivery import Delivery, DeliveryState, TargetKey
+from sidecar.event import Event
+from sidecar.store.sqlite import SqliteDatabase
+from sidecar.store.storing import store_event
+from tests.support.builders import START
+from tests.unit.store.test_outbox import a_delivery, an_event
+
+DUE = START + timedelta(seconds=1)
+
+
+def some_deliveries(event: Event) -> list[Delivery]:
+    """In turn: two bodies, and one that could not be made."""
+    found = [a_delivery(event, TargetKey(policy_id=f"prj/{n}", index=n % 2)) for n in range(6)]
+    given_up = {"state": DeliveryState.GIVEN_UP, "reason": "the template failed", "body": b""}
+    bodies = [{"body": b"\xff\x00'"}, {"content_type": "text/plain"}, given_up]
+    return [replace(delivery, **bodies[n % 3]) for n, delivery in enumerate(found)]  # type: ignore[arg-type]
+
+
+async def rows(database: SqliteDatabase, columns: str, table: str = "deliveries") -> list[tuple[object, ...]]:
+    return await database.read(lambda sql: sql.execute(f"SELECT {columns} FROM {table}").fetchall())
+
+
+async def test_every_delivery_is_a_row_of_its_own(database: SqliteDatabase) -> None:
+    event = an_event("prj/app")
+    deliveries = some_deliveries(event)
+    await database.write(lambda sql: store_event(sql, event, deliveries, next_attempt_at=DUE))
+    columns = "id, event_id, policy_id, target_index, project, repository, content_type, body, state, reason"
+    assert set(await rows(database, columns)) == {
+        (
+            *(str(found.id), str(event.id), found.target.policy_id, found.target.index, "prj", "prj/app"),
+            *(found.content_type, found.body, found.state, found.reason),
+        )
+        for found in deliveries
+    }
+    assert set(await rows(database, "state, created_at, next_attempt_at, finished_at")) == {
+        ("waiting", START.timestamp(), DUE.timestamp(), None),
+        ("given_up", START.timestamp(), None, START.timestamp()),
+    }
+
+
+async def test_alike_ones_keep_their_order(database: SqliteDatabase) -> None:
+    event = an_event()
+    deliveries = [a_delivery(event) for _ in range(50)]
+    await database.write(lambda sql: store_event(sql, event, deliveries, next_attempt_at=DUE))
+    stored = await rows(database, "id", "deliveries ORDER BY seq")
+    assert [UUID(str(identity)) for (identity,) in stored] == [found.id for found in deliveries]
+
+
+async def test_twice_is_once(database: SqliteDatabase) -> None:
+    event = an_event()
+    deliveries = some_deliveries(event)
+    for due in (DUE, DUE + timedelta(hours=1)):
+        await database.write(lambda sql, due=due: store_event(sql, event, deliveries, next_attempt_at=due))  # type: ignore[misc]
+    assert await rows(database, "count(*), max(next_attempt_at)") == [(6, DUE.timestamp())]
+    assert await rows(database, "count(*)", "events") == [(1,)]
+
+
+async def test_each_policy_was_triggered(database: SqliteDatabase) -> None:
+    event = an_event()
+    await database.write(lambda sql: store_event(sql, event, some_deliveries(event), next_attempt_at=DUE))
+    assert set(await rows(database, "policy_id, event_type, at", "last_triggered")) == {
+        (f"prj/{n}", event.type, START.timestamp()) for n in range(6)
+    }
