@@ -1,17 +1,11 @@
 """The outbox: what is claimed, in which order, and what becomes of it. Real SQLite throughout."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sidecar.delivery import (
     Accepted,
@@ -240,90 +234,3 @@ async def test_a_million_of_one_repository_are_not_looked_through(
     claimed = await outbox.claim(FAST, limit=10, now=START, skip_repositories=["prj/busy"])
     assert claimed == Claimed([], is_full=False, next_due=None), "looks no further than a bounded way"
     assert len(await claim(outbox)) == 10
-
-
-class OutboxMachine(RuleBasedStateMachine):
-    """Whatever is done in whatever order: nothing is claimed twice at a time, nothing vanishes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop = asyncio.new_event_loop()
-        self.folder = TemporaryDirectory()
-        self.now = START
-        self.waiting: dict[UUID, datetime] = {}  # the model: id => due
-        self.sending: dict[UUID, Delivery] = {}
-        self.final: set[UUID] = set()
-        self._open()
-
-    def _open(self) -> None:
-        self.database = SqliteDatabase(Path(self.folder.name) / "store.db")
-        self.database.open()
-        self.outbox = Outbox(self.database)
-
-    @rule(repository=st.sampled_from(["prj/a", "prj/b", "prj/c"]), delay_s=st.integers(0, 3))
-    def store(self, repository: str, delay_s: int) -> None:
-        delivery = a_delivery(an_event(repository))
-        due = self.now + timedelta(seconds=delay_s)
-        self.loop.run_until_complete(store(self.database, delivery, at=due))
-        self.waiting[delivery.id] = due
-
-    @rule(limit=st.integers(1, 3), skip=st.sets(st.sampled_from(["prj/a", "prj/b"])))
-    def claim(self, limit: int, skip: set[str]) -> None:
-        claim = self.outbox.claim(FAST, limit=limit, now=self.now, skip_repositories=skip)
-        claimed = self.loop.run_until_complete(claim).deliveries
-        for delivery in claimed:
-            assert self.waiting.pop(delivery.id) <= self.now
-            assert delivery.repository not in skip
-            self.sending[delivery.id] = delivery
-        if len(claimed) < limit and not skip:
-            assert not [due for due in self.waiting.values() if due <= self.now]
-
-    @rule(result=st.sampled_from(["delivered", "retry", "given up"]), wait_s=st.integers(1, 3))
-    def finish(self, result: str, wait_s: int) -> None:
-        if not self.sending:
-            return
-        _, delivery = self.sending.popitem()
-        due = self.now + timedelta(seconds=wait_s) if result == "retry" else None
-        state = {
-            "delivered": DeliveryState.DELIVERED,
-            "retry": DeliveryState.WAITING,
-            "given up": DeliveryState.GIVEN_UP,
-        }[result]
-        outcome = Accepted(200) if result == "delivered" else Rejected(500)
-        attempt = an_attempt(delivery, outcome, delivery.attempts + 1)
-        self.loop.run_until_complete(self.outbox.finish(attempt, state=state, next_attempt_at=due))
-        if due:
-            self.waiting[delivery.id] = due
-        else:
-            self.final.add(delivery.id)
-
-    @rule()
-    def restart(self) -> None:
-        self.database.close()
-        self._open()
-        self.loop.run_until_complete(self.outbox.release_all())
-        self.waiting |= dict.fromkeys(self.sending, self.now)
-        self.sending.clear()
-
-    @rule(seconds=st.integers(1, 5))
-    def pass_time(self, seconds: int) -> None:
-        self.now += timedelta(seconds=seconds)
-
-    @invariant()
-    def the_store_agrees(self) -> None:
-        rows = self.loop.run_until_complete(
-            self.database.read(lambda sql: sql.execute("SELECT id, state FROM deliveries").fetchall())
-        )
-        found = {UUID(identity): state for identity, state in rows}
-        assert found.keys() == self.waiting.keys() | self.sending.keys() | self.final
-        assert {i for i, state in found.items() if state == "waiting"} == self.waiting.keys()
-        assert {i for i, state in found.items() if state == "sending"} == self.sending.keys()
-
-    def teardown(self) -> None:
-        self.database.close()
-        self.loop.close()
-        self.folder.cleanup()
-
-
-OutboxMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
-TestOutboxMachine = OutboxMachine.TestCase
