@@ -226,16 +226,26 @@ class LookUps:
     async def before_delete_chart(self, operation: DeleteChart, path: str) -> None:
         """The chart that a DELETE of this API path takes away."""
         found = await self._ask(path, limit_bytes=_LARGEST_CHART_YAML_BYTES)
-        if found is None or found.status not in {200, 404}:
+        if found and found.status == 404:
+            await self._chart_not_listed(operation)
+        if found is None or found.status != 200:
             return
-        self.facts = replace(self.facts, existed=found.status == 200)
-        named = _chart_of(found.document(), size_bytes=None) if found.status == 200 else None
+        self.facts = replace(self.facts, existed=True)
+        named = _chart_of(found.document(), size_bytes=None)
         if named is None:
             return
         self.facts = replace(self.facts, chart=named)
         target = chart_download_path(operation.tenant, f"{named.name}-{named.version}.tgz", self.routes)
         if (size_bytes := await self._size_of(target)) is not None:
             self.facts = replace(self.facts, chart=replace(named, size_bytes=size_bytes))
+
+    async def _chart_not_listed(self, operation: DeleteChart) -> None:
+        """ChartMuseum lists what was uploaded a moment ago only later; its file is there, and is deleted."""
+        file_name = f"{operation.name}-{operation.version}.tgz"
+        target = chart_download_path(operation.tenant, file_name, self.routes)
+        found = await self._ask(target, limit_bytes=_LARGEST_CHART_BYTES)
+        if found and found.status in {200, 404}:
+            self.facts = replace(self.facts, existed=found.status == 200)
 
     async def _size_of(self, target: str) -> int | None:
         found = await self._ask(target, limit_bytes=_LARGEST_CHART_BYTES)

@@ -94,6 +94,29 @@ async def test_delete_is_recorded_with_the_chart_that_went(proxy: Running, noted
     assert (missing.facts.existed, missing.facts.chart, missing.status) == (False, None, 404)
 
 
+@pytest.mark.parametrize(("file_status", "existed"), [(200, True), (404, False), (500, None)])
+async def test_a_chart_that_is_not_listed_yet_existed_if_its_file_did(
+    start_proxy: StartProxy, noted: Noted, file_status: int, *, existed: bool | None
+) -> None:
+    """Seen on a busy ChartMuseum: it denies what was uploaded milliseconds before, and deletes it."""
+    statuses = {b"GET /api": 404, b"GET /prj": file_status, b"DELETE /": 200}
+
+    async def script(connection: RawConnection) -> None:
+        while True:
+            head = await connection.read_head()
+            (status,) = (found for start, found in statuses.items() if head.startswith(start))
+            await connection.send(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % status)
+
+    async with RawUpstream(script) as upstream:
+        proxy = await start_proxy(upstream.url, chart_repository_url=upstream.url, routes=ROUTES)
+        await proxy.ask(
+            b"DELETE /api/prj/charts/mychart/1.2.3 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+        )
+        (exchange,) = await noted.recorded()
+    assert (exchange.facts.existed, exchange.facts.chart) == (existed, None)
+    assert "GET /prj/charts/mychart-1.2.3.tgz HTTP/1.1" in upstream.heads
+
+
 async def test_upload_that_is_too_large_is_refused_by_the_museum(proxy: Running, noted: Noted) -> None:
     content = images.build_chart("large", size=4_000_000).content
     async with client_of(proxy) as client:
