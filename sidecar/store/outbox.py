@@ -46,6 +46,11 @@ SELECT seq, id, event_id, event_type, policy_id, target_index, repository, body,
 FROM deliveries WHERE seq IN (SELECT seq FROM ({_NEXT})) ORDER BY next_attempt_at, seq
 """  # noqa: S608  # constants
 _EVER: Final = 1e12  # seconds
+# Two, since SQLite walks through all that are equal to compare a pair.
+_WAITING: Final = "SELECT policy_id, target_index, next_attempt_at FROM deliveries WHERE state = 'waiting'"
+_BY_TARGET: Final = "ORDER BY policy_id, target_index, next_attempt_at LIMIT 1"
+_NEXT_TARGET: Final = f"{_WAITING} AND policy_id = ? AND target_index > ? {_BY_TARGET}"
+_NEXT_POLICY: Final = f"{_WAITING} AND policy_id > ? {_BY_TARGET}"
 
 
 # Statuses of a target that is away: those of delivery.Rejected.is_away.
@@ -177,16 +182,14 @@ class Outbox:
 
         def work(sql: sqlite3.Connection) -> dict[TargetKey, datetime]:
             found: dict[TargetKey, datetime] = {}
-            last = ("", -1)
+            policy_id, index = "", -1
             # One step of the index for each target, however many deliveries wait.
-            while row := sql.execute(
-                "SELECT policy_id, target_index, next_attempt_at FROM deliveries WHERE state = 'waiting' "
-                "AND (policy_id, target_index) > (?, ?) ORDER BY policy_id, target_index, next_attempt_at "
-                "LIMIT 1",
-                last,
-            ).fetchone():
-                last = (row[0], row[1])
-                found[TargetKey(policy_id=row[0], index=row[1])] = moment(row[2])
+            while row := (
+                sql.execute(_NEXT_TARGET, (policy_id, index)).fetchone()
+                or sql.execute(_NEXT_POLICY, (policy_id,)).fetchone()
+            ):
+                policy_id, index = row[0], row[1]
+                found[TargetKey(policy_id=policy_id, index=index)] = moment(row[2])
             return found
 
         return await self._database.read(work)
