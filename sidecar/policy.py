@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
+from hashlib import sha256
 from itertools import islice
 from typing import Final
 
@@ -123,6 +124,31 @@ class Project:
     name: str
     public: bool = False
     oci_chart_events: bool = False  #: a chart pushed as an OCI artifact raises CHART events as well
+
+
+def target_mark(policy: WebhookPolicy, index: int) -> str:
+    """By what a target is found again when others are put before it or taken out; shows no address."""
+    return f"{len(policy.targets)} {_address_mark(policy.targets[index].address)}"
+
+
+def find_target(policy: WebhookPolicy, index: int, mark: str) -> int | None:
+    """Where the target stands now that stood at `index` and had this mark; None when it was removed.
+
+    An address that no target has any more was corrected if there are as many targets as there were.
+    """
+    there = index if index < len(policy.targets) else None
+    number, _, address = mark.partition(" ")
+    if not mark or (there is not None and _address_mark(policy.targets[index].address) == address):
+        return there
+    marks = [_address_mark(target.address) for target in policy.targets]
+    if address in marks:
+        return marks.index(address)
+    return there if int(number) <= len(policy.targets) else None
+
+
+@lru_cache(maxsize=4096)
+def _address_mark(address: str) -> str:
+    return sha256(address.encode()).hexdigest()[:16]
 
 
 def matches(policy: WebhookPolicy, event: Event) -> bool:

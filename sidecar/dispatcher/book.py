@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 from sidecar.delivery import TargetKey, Unreachable
 from sidecar.dispatcher.prepared import PreparedTarget, TlsContexts, prepare
 from sidecar.dispatcher.schedule import RetrySchedule
-from sidecar.policy import Target, WebhookPolicy
+from sidecar.policy import Target, WebhookPolicy, find_target
 from sidecar.store.disabled import DisabledTarget, hash_of
 
 Targets = Mapping[TargetKey, tuple[WebhookPolicy, Target]]
 
+REMOVED: Final = "the policy or its target was removed"
 _GONE: Final = "the target answered 410 Gone"
 _NOT_YET: Final = float("inf")
 
@@ -93,10 +94,15 @@ class AddressBook:
         if not self.is_enabled():
             return "webhooks are switched off"
         if key not in self._current:
-            return "the policy or its target was removed"
+            return REMOVED
         if not self._current[key][0].enabled:
             return "the policy is disabled"
         return self._gone[key].reason if key in self._gone else ""
+
+    def place_of(self, key: TargetKey, mark: str) -> int | None:
+        """Where the target stands now that deliveries with this mark are for; None when it was removed."""
+        policy, _ = self._current.get(key) or self._current.get(replace(key, index=0)) or (None, None)
+        return find_target(policy, key.index, mark) if policy else key.index
 
     def schedule_of(self, key: TargetKey, default: RetrySchedule) -> RetrySchedule:
         """The schedule of a target's policy; what the policy leaves out is as in `default`."""

@@ -27,7 +27,7 @@ from sidecar.delivery import (
     Unreachable,
 )
 from sidecar.dispatcher.attempt import TargetClient
-from sidecar.dispatcher.book import AddressBook
+from sidecar.dispatcher.book import REMOVED, AddressBook
 from sidecar.dispatcher.lanes import Lanes
 from sidecar.dispatcher.outage import Outage, Recovery
 from sidecar.dispatcher.schedule import RetrySchedule, Verdict, judge
@@ -95,6 +95,7 @@ class TargetLoop:
         self._held_since = 0.0
         self._workers = 0
         self._sending: dict[UUID, tuple[Delivery, asyncio.Task[None] | None]] = {}
+        self._is_changed = False  # what is claimed may be for another target now
         self._is_stopping = False
 
     async def run(self) -> None:
@@ -116,6 +117,7 @@ class TargetLoop:
         """The target may be another one now: nothing is held against it."""
         self._outage.forgive()
         self._paused_until = 0.0
+        self._is_changed = True
         self.wake()
 
     def stop(self) -> None:
@@ -146,6 +148,9 @@ class TargetLoop:
         if reason := self._means.book.hold_reason(self._key):
             return await self._hold(reason)
         self._held_since = 0.0
+        if self._is_changed:
+            self._is_changed = False
+            await self._release(self._lanes.drain())
         if (rest_s := self._paused_until - asyncio.get_running_loop().time()) > 0:
             return await self._pause(rest_s)
         if self._lanes.unsent > 2 * self._batch():  # the target began to fail
@@ -171,9 +176,23 @@ class TargetLoop:
         claimed = await self._means.outbox.claim(
             self._key, limit=limit, now=self._means.now(), skip_repositories=self._passed_over
         )
-        self._lanes.add(claimed.deliveries)
+        self._lanes.add(await self._keep_mine(claimed.deliveries))
         self._has_more |= claimed.is_full
         self._is_due(claimed.next_due)
+
+    async def _keep_mine(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Without those whose target stands elsewhere in the policy now, or nowhere; see to these."""
+        book, key = self._means.book, self._key
+        places = {delivery.id: book.place_of(key, delivery.target_mark) for delivery in deliveries}
+        moved = {identity: index for identity, index in places.items() if index != key.index}
+        if not moved:
+            return deliveries
+        try:
+            await self._means.outbox.move(moved, reason=REMOVED)
+        except StoreUnavailable as exc:  # the store keeps it in memory until it can be written
+            log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
+        self._tell_cancelled(sum(index is None for index in moved.values()), REMOVED)
+        return [delivery for delivery in deliveries if delivery.id not in moved]
 
     def _is_due(self, at: datetime | None) -> None:
         """A delivery waits in the store until then."""
@@ -237,7 +256,19 @@ class TargetLoop:
         return True
 
     async def _cancel(self, reason: str) -> None:
-        number = await self._means.outbox.cancel_waiting(self._key, reason=reason)
+        await self._move_away()
+        self._tell_cancelled(await self._means.outbox.cancel_waiting(self._key, reason=reason), reason)
+
+    async def _move_away(self) -> None:
+        """Let go of what is for a target that stands elsewhere in the policy now."""
+        outbox, key = self._means.outbox, self._key
+        marks = await outbox.marks_waiting(key)
+        places = {mark: self._means.book.place_of(key, mark) for mark in marks}
+        moved = {mark: index for mark, index in places.items() if index not in {None, key.index}}
+        if moved:
+            await outbox.move_waiting(key, moved)
+
+    def _tell_cancelled(self, number: int, reason: str) -> None:
         if number:
             log.info("delivery.cancelled", policy=self._key.policy_id, number=number, reason=reason)
         if number and (observer := self._means.observer):
@@ -279,7 +310,7 @@ class TargetLoop:
         return True
 
     def _next(self) -> Delivery | None:
-        if self._is_stopping or self._means.book.hold_reason(self._key):
+        if self._is_stopping or self._is_changed or self._means.book.hold_reason(self._key):
             return None
         if self._paused_until > asyncio.get_running_loop().time():
             return None

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from sidecar.delivery import Delivery, DeliveryState, TargetKey, delivery_id
 from sidecar.event import Event
 from sidecar.formats import FormatContext, Payload, TemplateFailed, encode
-from sidecar.policy import PayloadFormat, Target, WebhookPolicy, matches
+from sidecar.policy import PayloadFormat, Target, WebhookPolicy, matches, target_mark
 
 
 def deliveries_for(
@@ -22,7 +22,7 @@ def deliveries_for(
     Where a template fails there is a delivery all the same: given up, without a payload, and it says why.
     """
     wanted = [
-        (TargetKey(policy_id=policy.id, index=index), target)
+        (TargetKey(policy_id=policy.id, index=index), target, target_mark(policy, index))
         for policy in policies
         if matches(policy, event)
         for index, target in enumerate(policy.targets)
@@ -30,7 +30,10 @@ def deliveries_for(
     if not wanted:
         return ()
     payloads = _Payloads(event, context(event))
-    return tuple(_delivery(event, key, payloads.payload_for(key, target), at=at) for key, target in wanted)
+    return tuple(
+        _delivery(event, key, payloads.payload_for(key, target), mark=mark, at=at)
+        for key, target, mark in wanted
+    )
 
 
 class _Payloads:
@@ -67,7 +70,9 @@ def _source(event: Event, key: TargetKey) -> str:
     return f"/projects/{project}/webhook/policies/{policy}"
 
 
-def _delivery(event: Event, key: TargetKey, payload: Payload | TemplateFailed, *, at: datetime) -> Delivery:
+def _delivery(
+    event: Event, key: TargetKey, payload: Payload | TemplateFailed, *, mark: str, at: datetime
+) -> Delivery:
     failed = isinstance(payload, TemplateFailed)
     return Delivery(
         id=delivery_id(event, key),
@@ -80,4 +85,5 @@ def _delivery(event: Event, key: TargetKey, payload: Payload | TemplateFailed, *
         created_at=at,
         state=DeliveryState.GIVEN_UP if failed else DeliveryState.WAITING,
         reason=f"the template failed: {payload}" if failed else "",
+        target_mark=mark,
     )

@@ -7,7 +7,7 @@ is WAITING again at the next start.
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -42,7 +42,7 @@ WHERE repository NOT IN (SELECT value FROM json_each(?4)) LIMIT ?5
 """  # noqa: S608  # constants
 _CLAIM: Final = f"""
 SELECT seq, id, event_id, event_type, policy_id, target_index, repository, body, content_type, created_at,
-       failures, attempts
+       failures, attempts, target_mark
 FROM deliveries WHERE seq IN (SELECT seq FROM ({_NEXT})) ORDER BY next_attempt_at, seq
 """  # noqa: S608  # constants
 _EVER: Final = 1e12  # seconds
@@ -51,6 +51,10 @@ _WAITING: Final = "SELECT policy_id, target_index, next_attempt_at FROM deliveri
 _BY_TARGET: Final = "ORDER BY policy_id, target_index, next_attempt_at LIMIT 1"
 _NEXT_TARGET: Final = f"{_WAITING} AND policy_id = ? AND target_index > ? {_BY_TARGET}"
 _NEXT_POLICY: Final = f"{_WAITING} AND policy_id > ? {_BY_TARGET}"
+_CANCEL: Final = (
+    "state = 'cancelled', reason = ?, next_attempt_at = NULL, "
+    "finished_at = (julianday('now') - 2440587.5) * 86400.0"
+)
 
 
 # Statuses of a target that is away: those of delivery.Rejected.is_away.
@@ -164,15 +168,54 @@ class Outbox:
             )
         return len(missed)
 
+    async def move(self, deliveries: Mapping[UUID, int | None], *, reason: str) -> None:
+        """Give claimed deliveries to other targets of their policies; cancel those for None."""
+        moves = [(index, str(identity)) for identity, index in deliveries.items() if index is not None]
+        cancelled = [(reason, str(identity)) for identity, index in deliveries.items() if index is None]
+
+        def work(sql: sqlite3.Connection) -> None:
+            sql.executemany(
+                "UPDATE deliveries SET target_index = ?, state = 'waiting' WHERE id = ? AND state = 'sending'",
+                moves,
+            )
+            sql.executemany(
+                f"UPDATE deliveries SET {_CANCEL} WHERE id = ? AND state = 'sending'",  # noqa: S608  # constant
+                cancelled,
+            )
+
+        await self._database.write(work, background=True, keep=True)
+
+    async def move_waiting(self, target: TargetKey, marks: Mapping[str, int]) -> None:
+        """Give what waits for a target, and has one of these marks, to other targets of its policy."""
+        moves = [(index, target.policy_id, target.index, mark) for mark, index in marks.items()]
+        await self._database.write(
+            lambda sql: sql.executemany(
+                "UPDATE deliveries SET target_index = ?1 WHERE state = 'waiting' AND policy_id = ?2 "
+                "AND target_index = ?3 AND target_mark = ?4",
+                moves,
+            ),
+            background=True,
+        )
+
+    async def marks_waiting(self, target: TargetKey) -> list[str]:
+        """The marks of what waits for a target."""
+        rows = await self._database.read(
+            lambda sql: sql.execute(
+                "SELECT DISTINCT target_mark FROM deliveries INDEXED BY deliveries_waiting "
+                "WHERE state = 'waiting' AND policy_id = ? AND target_index = ?",
+                (target.policy_id, target.index),
+            ).fetchall()
+        )
+        return [mark for (mark,) in rows]
+
     async def cancel_waiting(self, target: TargetKey, *, reason: str) -> int:
         """Cancel what waits for a target, visibly; answers how many deliveries that were."""
 
         def work(sql: sqlite3.Connection) -> int:
             return sql.execute(
-                "UPDATE deliveries SET state = ?, reason = ?, next_attempt_at = NULL, "
-                "finished_at = (julianday('now') - 2440587.5) * 86400.0 "
-                "WHERE state = 'waiting' AND policy_id = ? AND target_index = ?",
-                (DeliveryState.CANCELLED, reason, target.policy_id, target.index),
+                f"UPDATE deliveries SET {_CANCEL} WHERE state = 'waiting' "  # noqa: S608  # constant
+                "AND policy_id = ? AND target_index = ?",
+                (reason, target.policy_id, target.index),
             ).rowcount
 
         return await self._database.write(work, background=True)
@@ -319,7 +362,7 @@ def _weight(finish: _Finish) -> int:
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:
     _, identity, event_id, event_type, policy_id, index, repository, body, content_type, *rest = row
-    created_at, failures, attempts = rest
+    created_at, failures, attempts, target_mark = rest
     return Delivery(
         id=UUID(identity),
         event_id=UUID(event_id),
@@ -331,4 +374,5 @@ def _delivery(row: tuple[Any, ...]) -> Delivery:
         created_at=moment(created_at),
         failures=failures,
         attempts=attempts,
+        target_mark=target_mark,
     )

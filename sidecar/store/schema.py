@@ -138,4 +138,7 @@ CREATE TABLE disabled_targets (
 #: What the target asked for; no schedule of ours goes before it.
 _RETRY_AFTER: Final = "ALTER TABLE attempts ADD COLUMN retry_after_s REAL"
 
-MIGRATIONS: Final = (_FIRST, _DISABLED_TARGETS, _RETRY_AFTER)
+#: By which its target is found when its place in the policy has changed; "" of those stored before.
+_TARGET_MARK: Final = "ALTER TABLE deliveries ADD COLUMN target_mark TEXT NOT NULL DEFAULT ''"
+
+MIGRATIONS: Final = (_FIRST, _DISABLED_TARGETS, _RETRY_AFTER, _TARGET_MARK)

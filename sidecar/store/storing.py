@@ -20,10 +20,10 @@ ON CONFLICT (id) DO NOTHING
 """
 #: Of deliveries that are alike in all but id and target.
 _DELIVERIES: Final = """
-INSERT INTO deliveries (id, policy_id, target_index, event_id, event_type, project, repository, content_type,
+INSERT INTO deliveries (id, policy_id, target_index, target_mark, event_id, event_type, project, repository, content_type,
                         body, state, reason, created_at, next_attempt_at, finished_at)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-       ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+       json_extract(value, '$[3]'), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
 FROM json_each(?1) WHERE true ORDER BY key
 ON CONFLICT (id) DO NOTHING
 """
@@ -42,10 +42,10 @@ def store_event(
     occurred_at, repository = seconds(event.occurred_at), event.repository
     sql.execute(_EVENT, (str(event.id), event.type, repository.full_name, occurred_at, event_to_json(event)))
     policies: set[str] = set()
-    groups: defaultdict[_Alike, list[tuple[str, str, int]]] = defaultdict(list)
+    groups: defaultdict[_Alike, list[tuple[str, str, int, str]]] = defaultdict(list)
     for found in deliveries:
         alike = (found.content_type, found.body, found.state, found.reason, found.created_at)
-        groups[alike].append((str(found.id), found.target.policy_id, found.target.index))
+        groups[alike].append((str(found.id), found.target.policy_id, found.target.index, found.target_mark))
         policies.add(found.target.policy_id)
     about = (str(event.id), event.type, repository.project, repository.full_name)
     for alike, rows in groups.items():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.event import Event, EventType
-from sidecar.policy import Secret, Target, WebhookPolicy, matches
+from sidecar.policy import Secret, Target, WebhookPolicy, find_target, matches, target_mark
 from tests.unit.formats.samples import DIGEST, an_event
 
 
@@ -250,3 +250,36 @@ def test_empty_secret_is_falsy_and_secrets_compare_by_value() -> None:
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
     assert len({Secret("a"), Secret("a")}) == 1
+
+
+# Which target
+
+
+def with_targets(*names: str) -> WebhookPolicy:
+    return a_policy(targets=tuple(Target(address=f"https://{name}.example/") for name in names))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "places"),
+    [
+        ("ab", "ab", [0, 1]),
+        ("ab", "b", [None, 0]),
+        ("ab", "a", [0, None]),
+        ("ab", "ba", [1, 0]),
+        ("ab", "cab", [1, 2]),
+        ("ab", "ac", [0, 1]),  # an address was corrected
+        ("ab", "cb", [0, 1]),
+        ("a", "cd", [0]),
+        ("aa", "aa", [0, 1]),
+        ("ab", "", [None, None]),
+    ],
+)
+def test_target_is_found_wherever_it_stands(before: str, after: str, places: list[int | None]) -> None:
+    old, new = with_targets(*before), with_targets(*after)
+    marks = [target_mark(old, index) for index in range(len(before))]
+    assert [find_target(new, index, mark) for index, mark in enumerate(marks)] == places
+
+
+def test_without_a_mark_a_target_is_where_it_was() -> None:
+    assert find_target(with_targets("a"), 0, "") == 0
+    assert find_target(with_targets("a"), 1, "") is None

@@ -14,7 +14,7 @@ from sidecar.dispatcher.dispatcher import Dispatcher, DispatcherSettings
 from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.event import Event, EventType
 from sidecar.names import repository_of
-from sidecar.policy import Target, WebhookPolicy
+from sidecar.policy import Target, WebhookPolicy, target_mark
 from sidecar.store.ledger import Ledger
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
@@ -43,6 +43,19 @@ class Bench:
         policy = WebhookPolicy(id=key.policy_id, project="prj", name="ci", targets=(target,), **more)
         self.policies[key] = policy, target
         self.changed()
+
+    def set_policy(self, identity: str, *addresses: str) -> list[TargetKey]:
+        """A policy with these targets, instead of the one of that name."""
+        targets = tuple(Target(address=address) for address in addresses)
+        policy = WebhookPolicy(id=identity, project="prj", name="ci", targets=targets)
+        self.policies = {key: found for key, found in self.policies.items() if key.policy_id != identity}
+        keys = [TargetKey(policy_id=identity, index=index) for index in range(len(targets))]
+        self.policies |= {key: (policy, targets[key.index]) for key in keys}
+        self.changed()
+        return keys
+
+    def mark(self, key: TargetKey) -> str:
+        return target_mark(self.policies[key][0], key.index)
 
     def remove(self, key: TargetKey) -> None:
         del self.policies[key]

@@ -11,7 +11,7 @@ import pytest
 
 from sidecar.dispatcher.schedule import RetrySchedule
 from tests.support.process import free_port
-from tests.support.receiver import Answer, Received, Receiver
+from tests.support.receiver import Answer, Received, Receiver, accept
 from tests.wire.delivery_bench import SHORT, a_bench, a_delivery, running
 
 PATIENT = replace(SHORT, schedule=RetrySchedule(max_failures=50, waits_s=(0.05,)))
@@ -115,6 +115,47 @@ async def test_correcting_the_address_mends_what_waits(tmp_path: Path) -> None:
             bench.changed()
             await bench.until("delivered")
         assert len(right.requests) == 1
+
+
+@pytest.mark.parametrize("while_it_runs", [True, False])
+async def test_taking_a_target_out_of_a_policy_leaves_those_after_it_what_is_theirs(
+    tmp_path: Path, *, while_it_runs: bool
+) -> None:
+    with Receiver(lambda _: Answer(status=500)) as out, Receiver(lambda _: Answer(status=500)) as stays:
+        async with a_bench(tmp_path) as bench:
+            async with running(bench, PATIENT):
+                first, second = bench.set_policy("prj/ci", out.url, stays.url)
+                for body, key in ((b"1", first), (b"2", second)):
+                    await bench.store(a_delivery(key, body=body, target_mark=bench.mark(key)))
+                await out.arrived(1)
+                await stays.arrived(1)
+                if while_it_runs:
+                    stays.respond = accept
+                    bench.set_policy("prj/ci", stays.url)
+                    await bench.until("cancelled", "delivered")
+            if not while_it_runs:
+                stays.respond = accept
+                bench.set_policy("prj/ci", stays.url)
+                async with running(bench, PATIENT):
+                    await bench.until("cancelled", "delivered")
+            assert await bench.rows("reason") == [("the policy or its target was removed",), ("",)]
+        assert {request.body for request in stays.requests} == {b"2"}
+
+
+async def test_targets_that_change_places_keep_what_is_theirs(tmp_path: Path) -> None:
+    with Receiver(lambda _: Answer(status=500)) as one, Receiver(lambda _: Answer(status=500)) as other:
+        async with a_bench(tmp_path) as bench, running(bench, PATIENT):
+            keys = bench.set_policy("prj/ci", one.url, other.url)
+            for number in range(20):
+                key = keys[number % 2]
+                await bench.store(a_delivery(key, body=b"%d" % (number % 2), target_mark=bench.mark(key)))
+            await one.arrived(1)
+            await other.arrived(1)
+            bench.set_policy("prj/ci", other.url, one.url)
+            one.respond = other.respond = accept
+            await bench.until(*["delivered"] * 20)
+        assert {request.body for request in one.requests} == {b"0"}
+        assert {request.body for request in other.requests} == {b"1"}
 
 
 async def test_gone_disables_the_target(tmp_path: Path) -> None:
