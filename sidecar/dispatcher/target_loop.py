@@ -279,7 +279,7 @@ class TargetLoop:
             return
         try:
             await self._means.outbox.release(deliveries)
-        except StoreUnavailable as exc:  # they are found as unfinished at the next start
+        except StoreUnavailable as exc:  # the store keeps it in memory until it can be written
             log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
 
     def _hire(self) -> None:

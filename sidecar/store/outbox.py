@@ -140,12 +140,14 @@ class Outbox:
         await self._finishes.ask(_Finish(attempt, state, next_attempt_at))
 
     async def release(self, deliveries: Collection[Delivery]) -> None:
-        """Give back what was claimed and not sent."""
+        """Give back what was claimed and not sent; as soon as the store can be written."""
         identities = [(str(delivery.id),) for delivery in deliveries]
         await self._database.write(
             lambda sql: sql.executemany(
                 "UPDATE deliveries SET state = 'waiting' WHERE id = ? AND state = 'sending'", identities
-            )
+            ),
+            keep=True,
+            weight=100 * len(identities),
         )
 
     async def bring_forward(

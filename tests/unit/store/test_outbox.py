@@ -1,8 +1,12 @@
 """The outbox: what is claimed, in which order, and what becomes of it. Real SQLite throughout."""
 
+import asyncio
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,6 +20,7 @@ from sidecar.delivery import (
     TargetKey,
     Unreachable,
 )
+from sidecar.errors import StoreUnavailable
 from sidecar.event import Event, EventType
 from sidecar.names import repository_of
 from sidecar.store.outbox import Claimed, Outbox
@@ -234,3 +239,19 @@ async def test_a_million_of_one_repository_are_not_looked_through(
     claimed = await outbox.claim(FAST, limit=10, now=START, skip_repositories=["prj/busy"])
     assert claimed == Claimed([], is_full=False, next_due=None), "looks no further than a bounded way"
     assert len(await claim(outbox)) == 10
+
+
+async def test_what_is_given_back_while_the_store_is_away_waits_once_it_is_back(
+    database: SqliteDatabase, outbox: Outbox, tmp_path: Path
+) -> None:
+    delivery = a_delivery(an_event())
+    await store(database, delivery)
+    claimed = await claim(outbox)
+    await database.write(lambda sql: sql.execute("PRAGMA busy_timeout = 10").fetchall())
+    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable):
+            await outbox.release(claimed)
+    async with asyncio.timeout(10):
+        while await claim(outbox) != [delivery]:
+            await asyncio.sleep(0.05)
