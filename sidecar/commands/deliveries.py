@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,7 @@ from sidecar.commands.common import (
     rfc3339,
     since_option,
 )
-from sidecar.commands.text import echo_lines, plain, table, when
+from sidecar.commands.text import echo_table, plain, table, terminal_width, when
 from sidecar.delivery import DeliveryState
 from sidecar.event import EventType
 from sidecar.store.history import FAILED, Chosen, History, KeptAttempt, KeptDelivery
@@ -87,7 +88,7 @@ def command(  # noqa: PLR0917  # click hands over what is there
     if as_json:
         echo_json({"deliveries": [document_of(delivery) for delivery in found]})
     elif found:
-        echo_lines(table([_TITLES, *map(_row, found)]))
+        echo_table([_TITLES, *map(_row, found)])
     else:
         click.echo("No deliveries.")
 
@@ -157,17 +158,17 @@ def _outcome(delivery: KeptDelivery) -> str:
 
 
 def _show(delivery: KeptDelivery, attempts: list[KeptAttempt], body: bytes) -> None:
-    echo_lines(table(_facts(delivery)))
+    # Whole, however narrow the terminal: there is no other place to read it.
+    _echo(table(_facts(delivery)))
     click.echo("\nHeaders")
-    echo_lines(f"  {plain(name)}: {plain(value)}" for name, value in identity_headers(delivery).items())
+    _echo(f"  {plain(name)}: {plain(value)}" for name, value in identity_headers(delivery).items())
     click.echo("\nPayload")
-    for line in _payload_text(body).splitlines():
-        click.echo(f"  {plain(line)}")
+    _echo(f"  {plain(line)}" for line in _payload_text(body).splitlines())
     click.echo()
     if not attempts:
         click.echo("No attempts yet.")
         return
-    echo_lines(table([_ATTEMPT_TITLES, *map(_attempt_row, attempts)]))
+    _echo(table([_ATTEMPT_TITLES, *map(_attempt_row, attempts)], terminal_width()))
     for attempt in attempts:
         _show_excerpt(attempt)
 
@@ -228,7 +229,12 @@ def _show_excerpt(attempt: KeptAttempt) -> None:
     if not attempt.excerpt.strip():
         return
     click.echo(f"\nAnswer to try {attempt.number}")
-    echo_lines(f"  {plain(line)}" for line in attempt.excerpt.splitlines())
+    _echo(f"  {plain(line)}" for line in attempt.excerpt.splitlines())
+
+
+def _echo(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
 
 
 # For scripts

@@ -14,7 +14,7 @@ from sidecar.commands.common import (
     read_settings,
     rfc3339,
 )
-from sidecar.commands.text import echo_lines, table, when
+from sidecar.commands.text import echo_table, when
 from sidecar.config import Settings
 from sidecar.delivery import TargetKey
 from sidecar.event import EventType
@@ -47,9 +47,9 @@ def _show(settings: Settings, history: History) -> None:
         click.echo("Webhooks are switched off (notification.enabled).\n")
     gone = _disabled(settings, history)
     rows = [row for policy in settings.policies for row in _target_rows(policy, history, gone)]
-    echo_lines(table([_TARGETS, *rows]))
+    echo_table([_TARGETS, *rows])
     click.echo()
-    echo_lines(table([_TRIGGERED, *(row for policy in settings.policies for row in _last(policy, history))]))
+    echo_table([_TRIGGERED, *(row for policy in settings.policies for row in _last(policy, history))])
 
 
 def _disabled(settings: Settings, history: History) -> dict[TargetKey, DisabledTarget]:

@@ -99,7 +99,7 @@ def _redeliver_failed(connection: Connection, chosen: Chosen) -> int:
 
 
 def _with_progress(numbers: Iterable[int], total: int) -> Iterator[int]:
-    if total <= AT_ONCE:
+    if total <= AT_ONCE or not sys.stderr.isatty():
         yield from numbers
         return
     with click.progressbar(length=total, label="Queueing", file=sys.stderr) as bar:

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,5 +55,8 @@ def test_the_progress_of_many_is_shown_and_of_few_is_not(
     monkeypatch.setattr(redeliver, "AT_ONCE", 2)
     assert sum(redeliver._with_progress([2], 2)) == 2
     assert capsys.readouterr() == ("", "")
+    assert sum(redeliver._with_progress([2, 2, 1], 5)) == 5
+    assert capsys.readouterr() == ("", ""), "nobody sees it"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert sum(redeliver._with_progress([2, 2, 1], 5)) == 5
     assert "Queueing" in capsys.readouterr().err

@@ -21,6 +21,27 @@ def test_columns_are_as_wide_as_their_widest_cell() -> None:
     assert list(table([("A", "B"), ("long", "x\n"), ("s", "")])) == ["A      B", "long   x�", "s"]
 
 
+def test_row_that_is_too_wide_takes_several_lines() -> None:
+    rows = [("A", "B", "C", "D"), ("long", "x", "y", "the longest of all")]
+    assert list(table(rows, 12)) == [
+        *("A      B   C", "   D"),
+        *("long   x   y", "   the longest of all"),
+    ]
+    assert list(table(rows, 33)) == list(table(rows)), "as it fits"
+    assert len(list(table(rows, 32))) == 4
+
+
+def test_what_is_twice_as_wide_counts_twice() -> None:
+    assert list(table([("A", "B"), ("漢字", "x"), ("a\u0301", "y")])) == [
+        "A      B",
+        "漢字   x",
+        "a\u0301      y",
+    ]
+    assert cut("漢字漢字", 8) == "漢字漢字"
+    assert cut("漢字漢字", 7) == "漢字漢…"
+    assert cut("漢字漢字", 6) == "漢字…"
+
+
 def test_lines_are_cut_only_where_a_terminal_ends_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
