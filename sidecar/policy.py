@@ -16,7 +16,7 @@ from sidecar.event import Event, EventType
 
 ALL_PROJECTS: Final = "*"
 
-_WHOLE_COMPONENTS = re.compile(r"(^|/)\*\*/")
+_WHOLE_COMPONENTS = re.compile(r"(?<![^/{,])(?:\*\*/)+")
 _INNERMOST_BRACES = re.compile(r"\{([^{}]*)\}")
 _MOST_ALTERNATIVES: Final = 256  #: of one glob; more are not looked at
 
@@ -185,18 +185,26 @@ def _any_glob(globs: tuple[str, ...], names: Iterable[str]) -> bool:
     return any(_glob(glob).fullmatch(name) for name in names for glob in globs)
 
 
+def is_glob_of(glob: str, name: str) -> bool:
+    """Whether a glob of a policy matches a name."""
+    return bool(_glob(glob).fullmatch(name))
+
+
 @lru_cache(maxsize=1024)
 def _glob(glob: str) -> re.Pattern[str]:
     """`*` stays within a path component, `**` crosses slashes, `?` is one character, `{a,b}` is either.
 
     `a/**/b` matches `a/b` too. Harbor's own selectors (doublestar) read the same.
     """
-    plain = _alternatives(_WHOLE_COMPONENTS.sub(r"\1{**/,}", glob))
-    return re.compile("|".join(_translate(alternative) for alternative in islice(plain, _MOST_ALTERNATIVES)))
+    return re.compile("|".join(map(_translate, plain_globs(_WHOLE_COMPONENTS.sub("{**/,}", glob)))))
+
+
+def plain_globs(glob: str) -> Iterator[str]:
+    """The globs without `{a,b}` that one stands for."""
+    return islice(_alternatives(glob), _MOST_ALTERNATIVES)
 
 
 def _alternatives(glob: str) -> Iterator[str]:
-    """The globs without braces that one with braces stands for."""
     left = [glob]
     while left:
         glob = left.pop()

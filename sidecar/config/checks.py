@@ -12,7 +12,7 @@ from sidecar.config.settings import Network
 from sidecar.dispatcher.signing import signing_keys
 from sidecar.event import EventType, parse_event_type
 from sidecar.operation import DYNAMIC
-from sidecar.policy import ALL_PROJECTS
+from sidecar.policy import ALL_PROJECTS, plain_globs
 
 _HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?)(?::[0-9]{1,5})?")
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
@@ -154,6 +154,15 @@ def glob(text: str) -> str:
     if not text or not text.isprintable() or text != text.strip():
         raise ValueError("must be a glob, as prj/app-*")
     return text
+
+
+def name_glob(text: str) -> str:
+    """Of repositories and tags, which have none of these letters: as wildcards they would match nothing."""
+    if set("[]\\") & set(text):
+        raise ValueError("cannot have [ ] or \\; the wildcards are * ** ? and {a,b}")
+    if any(set("{}") & set(plain) for plain in plain_globs(text)):
+        raise ValueError("has a brace without its other half")
+    return glob(text)
 
 
 def operator_glob(text: str) -> str:

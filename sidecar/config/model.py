@@ -13,7 +13,7 @@ from sidecar.config import checks
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(checks.plain_text)]
 SecretText = Annotated[str, Field(min_length=1)]
 FilePath = Annotated[str, AfterValidator(checks.plain_text)]
-Glob = Annotated[str, AfterValidator(checks.glob)]
+Glob = Annotated[str, AfterValidator(checks.name_glob)]
 OperatorGlob = Annotated[str, AfterValidator(checks.operator_glob)]
 HeaderValue = Annotated[SecretText, AfterValidator(checks.header_value)]
 SigningSecret = Annotated[SecretText, AfterValidator(checks.signing_secret)]

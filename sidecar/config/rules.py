@@ -5,13 +5,12 @@ whatever has the wrong shape is passed over, the model names it.
 """
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
 
 from sidecar.config.checks import header_name_fault, listen_address, split_address
 from sidecar.config.mistakes import Location, Mistakes
-from sidecar.policy import ALL_PROJECTS
+from sidecar.policy import ALL_PROJECTS, is_glob_of, plain_globs
 
 _EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104 - an address to recognise
 _LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
@@ -129,10 +128,14 @@ def _check_globs(
 
 def _matches_nothing(glob: str, project: str, default: object) -> bool:
     """Whether a filter is a slip: filters are over full names, project included."""
-    if project == ALL_PROJECTS or "**" in glob:
+    if project == ALL_PROJECTS:
         return False
+    return not any(_may_match(plain, project, default) for plain in plain_globs(glob))
+
+
+def _may_match(glob: str, project: str, default: object) -> bool:
     head, slash, _ = glob.partition("/")
-    return not fnmatchcase(project, head) if slash else project != default
+    return "**" in glob or (is_glob_of(head, project) if slash else project == default)
 
 
 def _check_listeners(values: dict[str, Any], mistakes: Mistakes) -> None:

@@ -68,6 +68,10 @@ def test_policy_wants_the_types_it_names(wanted: frozenset[EventType], kind: Eve
         ("prj/**/app", "prj/app", True),
         ("prj/**/app", "prj/a/b/app", True),
         ("prj/**/app", "prj/xapp", False),
+        ("prj/**/**/app", "prj/app", True),
+        ("prj/**/**/app", "prj/a/app", True),
+        ("prj/{x,**/app}", "prj/app", True),
+        ("prj/{x,**/app}", "prj/a/b/app", True),
         ("**", "prj/app", True),
         ("*", "prj/app", False),
         ("*", "busybox", True),
@@ -109,7 +113,7 @@ def reference_match(glob: str, name: str) -> bool:
 @given(st.text("ab/*?", min_size=1, max_size=8), st.text("ab/", max_size=10))
 def test_globs_match_as_the_simplest_matcher_does(glob: str, name: str) -> None:
     # `**/` at the beginning of a component also stands for nothing: the reference knows no such rule
-    glob = re.sub(r"(^|/)\*\*/", r"\1*/", glob)
+    glob = re.sub(r"(?<![^/])(\*\*/)+", "*/", glob)
     event = replace(an_event(), repository=replace(an_event().repository, full_name=name))
     policy = a_policy(repositories=(glob,))
     assert matches(policy, event) is reference_match(glob, name)

@@ -25,17 +25,40 @@ def _filtered(glob: str, project: str = "prj") -> str:
         ("x", "*"),
         ("nginx", "library"),
         ("library/nginx", "library"),
+        ("{prj,other}/x", "prj"),
+        ("{other/x,prj/y}", "prj"),
+        ("{other,**}/x", "prj"),
+        ("pr?/x", "prj"),
     ],
 )
 def test_filters_that_can_match(load_text: Load, glob: str, project: str) -> None:
     assert load_text(_filtered(glob, project)).policies[0].repositories == (glob,)
 
 
-@pytest.mark.parametrize("glob", ["app-*", "other/x", "*", "PRJ/x"])
+@pytest.mark.parametrize("glob", ["app-*", "other/x", "*", "PRJ/x", "{a,b}/x", "{prj,x}"])
 def test_filters_that_match_nothing_are_mistakes(mistakes_of: Mistakes, glob: str) -> None:
     assert mistakes_of(_filtered(glob)) == [
         f"harbor.yml: {POLICY}.repositories[0]: matches nothing in project prj; full names begin with prj/"
     ]
+
+
+@pytest.mark.parametrize(
+    ("glob", "fault"),
+    [
+        ("prj/v[0-9]", "cannot have [ ] or \\; the wildcards are * ** ? and {a,b}"),
+        ("prj/v\\\\*", "cannot have [ ] or \\; the wildcards are * ** ? and {a,b}"),
+        ("prj/{a", "has a brace without its other half"),
+        ("prj/a}", "has a brace without its other half"),
+        ("prj/{a,{b}", "has a brace without its other half"),
+    ],
+)
+def test_wildcards_that_there_are_not_are_mistakes(mistakes_of: Mistakes, glob: str, fault: str) -> None:
+    assert mistakes_of(_filtered(glob)) == [f"harbor.yml: {POLICY}.repositories[0]: {fault}"]
+
+
+def test_names_of_operators_may_have_brackets(load_text: Load) -> None:
+    text = one_target().replace("name: ci", 'name: ci\n        operators: ["dependabot[bot]"]')
+    assert load_text(text).policies[0].operators == ("dependabot[bot]",)
 
 
 def test_names_are_unique_within_their_list(mistakes_of: Mistakes) -> None:
