@@ -14,6 +14,7 @@ DEFAULT_WAITS_S: Final = (5.0, 30.0, 300.0, 1800.0, 7200.0, 18000.0)
 LONGEST_RETRY_AFTER_S: Final = 3600.0
 _SPREAD: Final = 0.2  # of a wait, to both sides
 _GONE: Final = 410
+_SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +54,34 @@ def judge(
             return Verdict(DeliveryState.GIVEN_UP, is_target_gone=True)
         case Rejected() | Unreachable():
             wish = result.retry_after_s if isinstance(result, Rejected) else None
+            is_outage = isinstance(result, Rejected) and result.status >= _SERVER_ERROR
             at = next_attempt_at(
-                failures=failures + 1, retry_after_s=wish, schedule=schedule, now=now, jitter=jitter
+                failures=failures + 1,
+                retry_after_s=wish,
+                schedule=schedule,
+                now=now,
+                jitter=jitter,
+                may_shorten=not is_outage,
             )
             return Verdict(DeliveryState.WAITING, at) if at else Verdict(DeliveryState.GIVEN_UP)
 
 
 def next_attempt_at(
-    *, failures: int, retry_after_s: float | None, schedule: RetrySchedule, now: datetime, jitter: float
+    *,
+    failures: int,
+    retry_after_s: float | None,
+    schedule: RetrySchedule,
+    now: datetime,
+    jitter: float,
+    may_shorten: bool = True,
 ) -> datetime | None:
     """When to try a delivery again, or None when it is given up.
 
     failures       attempts that have failed so far, >= 1
     retry_after_s  the target's Retry-After; replaces the scheduled wait, since the target knows better,
                    but is never shorter than the first wait and never counted for more than 1 h
+    may_shorten    whether it may end a longer wait of the schedule. Not that of a 5xx: who says so at
+                   each failure would use up all attempts within minutes of an outage of hours
     jitter         uniform in [0, 1), drawn by the caller
 
     Source: schedule of docs/delivery.md; Retry-After: RFC 9110 10.2.3; max_failures counts as Harbor's
@@ -74,16 +89,19 @@ def next_attempt_at(
     """
     if failures >= schedule.max_failures:
         return None
+    scheduled_s = schedule.wait_s(failures) * (1 - _SPREAD + 2 * _SPREAD * jitter)
     if retry_after_s is None:
-        wait_s = schedule.wait_s(failures) * (1 - _SPREAD + 2 * _SPREAD * jitter)
+        wait_s = scheduled_s
     else:
-        wait_s = _asked_wait_s(max(retry_after_s, schedule.wait_s(1)), jitter)
+        asked_s = _asked_wait_s(retry_after_s, schedule.wait_s(1), jitter)
+        wait_s = asked_s if may_shorten else max(asked_s, scheduled_s)
     return now + timedelta(seconds=wait_s)
 
 
-def _asked_wait_s(asked_s: float, jitter: float) -> float:
+def _asked_wait_s(asked_s: float, shortest_s: float, jitter: float) -> float:
     # Spread to one side only: never earlier than asked.
-    return min(asked_s * (1 + _SPREAD * jitter), LONGEST_RETRY_AFTER_S)
+    spread_s = max(asked_s, shortest_s) * (1 + _SPREAD * jitter)
+    return min(spread_s, max(LONGEST_RETRY_AFTER_S, shortest_s))
 
 
 def parse_retry_after(text: str, *, now: datetime) -> float | None:

@@ -62,7 +62,8 @@ _FAILED_MEANWHILE: Final = """
 SELECT seq FROM deliveries INDEXED BY deliveries_waiting
      JOIN attempts ON delivery_id = id AND number = attempts
 WHERE state = 'waiting' AND policy_id = ?1 AND target_index = ?2 AND next_attempt_at > ?4
-      AND created_at > ?3 AND started_at < ?4 AND retry_after_s IS NULL
+      AND created_at > ?3 AND started_at < ?4
+      AND (retry_after_s IS NULL OR started_at + duration_ms / 1000 + retry_after_s <= ?4)
       AND (status IS NULL OR status >= 500 OR status IN (408, 429))
 LIMIT ?5
 """
@@ -156,7 +157,7 @@ class Outbox:
         """Make due what a target missed while it was away, in the order it was stored; how many that were.
 
         Left as they are: what was stored before, what has been tried since, and what the target itself
-        asked to wait.
+        asked to wait for longer.
         """
         chosen = target.policy_id, target.index, seconds(away_since), seconds(back_at), limit
         missed = await self._database.read(lambda sql: sql.execute(_FAILED_MEANWHILE, chosen).fetchall())

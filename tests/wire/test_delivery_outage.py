@@ -119,6 +119,21 @@ async def test_what_is_disliked_or_was_asked_to_wait_keeps_its_time(tmp_path: Pa
     assert bodies_of(receiver) == [3, 2]
 
 
+async def test_what_was_asked_to_wait_for_less_than_the_outage_is_not_late(tmp_path: Path) -> None:
+    clock = Clock()
+    with Receiver(lambda _: Answer(status=503, headers={"Retry-After": "1"})) as receiver:
+        async with a_bench(tmp_path) as bench, running(bench, HOURLY, now=clock):
+            key = bench.add_target(receiver.url)
+            await store(bench, key, clock, range(3))
+            await until_all_failed(bench, 3)
+            clock.ahead += HOUR / 2
+            await asyncio.sleep(0.3)
+            assert len(receiver.requests) == 3, "once each in half an hour"
+            receiver.respond = lambda _: Answer()
+            await store(bench, key, clock, range(3, 4))
+            await bench.until(*["delivered"] * 4)
+
+
 async def test_what_fails_for_itself_is_not_hurried_again_and_again(tmp_path: Path) -> None:
     clock = Clock()
     with Receiver(lambda request: Answer(status=500 if request.body == b"0" else 200)) as receiver:

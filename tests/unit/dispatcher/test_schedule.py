@@ -72,6 +72,24 @@ def test_retry_after_shortens_a_long_wait() -> None:
     assert wait_s(6, asked=120, jitter=0) == 120
 
 
+@pytest.mark.parametrize(("status", "expected"), [(429, 120), (400, 120), (503, 18000), (500, 18000)])
+def test_an_outage_does_not_use_up_the_attempts_however_soon_it_asks_to_be_tried(
+    status: int, expected: float
+) -> None:
+    verdict = judge(
+        Rejected(status, 120.0), failures=6, schedule=RetrySchedule(max_failures=10), now=NOW, jitter=0.5
+    )
+    assert verdict.next_attempt_at
+    waited_s = (verdict.next_attempt_at - NOW).total_seconds()
+    assert waited_s == pytest.approx(expected, rel=0.2)
+
+
+def test_a_first_wait_of_hours_is_not_made_shorter() -> None:
+    schedule = RetrySchedule(waits_s=(7200.0,))
+    at = next_attempt_at(failures=1, retry_after_s=1.0, schedule=schedule, now=NOW, jitter=0.5)
+    assert at == NOW + timedelta(seconds=7200)
+
+
 def test_retry_after_zero_does_not_hammer() -> None:
     assert wait_s(1, asked=0, jitter=0) == DEFAULT_WAITS_S[0]
 
