@@ -116,6 +116,7 @@ class TargetLoop:
     def configuration_changed(self) -> None:
         """The target may be another one now: nothing is held against it."""
         self._outage.forgive()
+        self._window.resize(self._means.concurrency)
         self._paused_until = 0.0
         self._is_changed = True
         self.wake()

@@ -41,6 +41,11 @@ class Window:
     def judge(self, *, is_success: bool) -> None:
         self.size = min(self.size * 2, self.limit) if is_success else 1
 
+    def resize(self, limit: int) -> None:
+        """Let it grow to another size, or shrink to it as attempts end."""
+        self.limit = limit
+        self.size = min(self.size, limit)
+
     async def __aenter__(self) -> None:
         while not self._enter():
             await self._wait()

@@ -192,3 +192,14 @@ async def test_a_dead_target_delays_no_other(tmp_path: Path) -> None:
             await bench.store(*(a_delivery(alive, repository=f"prj/{n}") for n in range(50)))
             await quick.arrived(50)
             assert datetime.now(UTC) - began < timedelta(seconds=2)
+
+
+async def test_a_changed_concurrency_counts_for_a_target_that_is_busy(tmp_path: Path) -> None:
+    with Receiver(lambda _: Answer(delay_s=0.2)) as receiver:
+        async with a_bench(tmp_path) as bench, running(bench, replace(SHORT, concurrency=1)) as dispatcher:
+            key = bench.add_target(receiver.url)
+            await bench.store(*(a_delivery(key, repository=f"prj/{number}") for number in range(40)))
+            await receiver.arrived(2)
+            dispatcher.reconfigure(replace(SHORT, concurrency=8))
+            dispatcher.policies_changed()
+            await bench.until_counted(delivered=40, within_s=5)  # one by one it takes 8 s

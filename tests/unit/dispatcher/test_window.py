@@ -20,6 +20,18 @@ def test_size_doubles_with_success_and_falls_to_one_with_failure() -> None:
     assert sizes == [2, 4, 6, 6, 1, 2]
 
 
+def test_another_limit_counts_at_once() -> None:
+    window = a_window(limit=8)
+    for _ in range(3):
+        window.judge(is_success=True)
+    window.resize(2)
+    assert window.size == 2
+    window.resize(16)
+    for _ in range(5):
+        window.judge(is_success=True)
+    assert window.size == 16
+
+
 async def most_at_once(window: Window, attempts: int) -> int:
     most = 0
 
