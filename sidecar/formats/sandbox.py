@@ -26,6 +26,7 @@ _BUDGET: Final = 4 << 20  #: characters and elements that may be built in all
 _TURN: Final = 400  # what one turn of a loop costs of it
 _BUDGET_KEY: Final = " budget"  # no template can say this name
 _LARGEST_NUMBER: Final = 1 << 64
+_MOST_PLACES: Final = 30  # that a number may be rounded to
 
 _FILTERS: Final = (
     *("abs", "capitalize", "count", "d", "default", "dictsort", "filesizeformat", "first", "float", "int"),
@@ -140,6 +141,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             obj()  # says what is not defined
         if not self.is_safe_callable(obj):
             raise SecurityError(f"{getattr(obj, '__name__', 'this')}() cannot be called in a template")
+        if isinstance(text := getattr(obj, "__self__", None), str):  # it is gone through, maybe in each turn
+            context.parent[_BUDGET_KEY]._spend(len(text))  # noqa: SLF001  # named so that no template can use it
         return super().call(context, obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -245,6 +248,12 @@ def _check_join(value: Any, separator: object = "", *_: object, **kwargs: object
     _check_product(len(value) if hasattr(value, "__len__") else 1, len(str(kwargs.get("d", separator))))
 
 
+def _check_round(_: object, precision: object = 0, *__: object, **___: object) -> None:
+    # Python works out 10 ** precision: a large one takes for ever, and nothing can interrupt it.
+    if isinstance(precision, int | float) and abs(precision) > _MOST_PLACES:
+        raise TooLarge("it rounds to too many places")
+
+
 def _check_product(times: int, size: int) -> None:
     if times * size > LARGEST_BYTES:
         raise TooLarge("it builds too much text")
@@ -254,6 +263,7 @@ def _check_product(times: int, size: int) -> None:
 _GROWING: Final[Mapping[Callable[..., Any], Callable[..., None]]] = {
     FILTERS["replace"]: _check_replace,
     FILTERS["join"]: _check_join,
+    FILTERS["round"]: _check_round,
 }
 
 

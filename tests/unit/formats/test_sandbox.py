@@ -10,6 +10,7 @@ from tests.unit.formats.samples import CONTEXT, an_event
 
 _FOR: Final = "{% for x in event.digest %}"
 _END: Final = "{% endfor %}"
+_LONG: Final = "{% set n = namespace(s=event.tags | join) %}"
 
 
 def outcome_of(source: str) -> str:
@@ -83,12 +84,23 @@ def test_what_is_no_business_of_a_template_fails(source: str) -> None:
         "{% set n = namespace() %}{{ [n] }}",
         "{{ event.tags | tojson }}" * 200,
         "{% for x in event.tags %}{{ event.tags | join }}{% endfor %}",
+        "{{ 1 | round(-1000000) }}",
+        "{{ 1 | round(1000000, 'ceil') }}",
+        "{{ [1] | map('round', precision=-1000000) | first }}",
+        _LONG + _FOR * 2 + "{% if n.s.upper() == n.s %}{% endif %}" + _END * 2,
     ],
 )
 def test_no_template_runs_long_or_grows_large(source: str) -> None:
     began = perf_counter()
     assert outcome_of(source).startswith("failed: ")
     assert perf_counter() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("source", "made"), [("2.567 | round(2)", "2.57"), ("1234 | round(-2, 'floor')", "1200.0")]
+)
+def test_numbers_are_rounded(source: str, made: str) -> None:
+    assert outcome_of("{{ " + source + " }}") == made
 
 
 def test_ordinary_work_is_within_the_budget() -> None:
