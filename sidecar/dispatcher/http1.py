@@ -12,6 +12,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 LONGEST_ANSWER_BYTES: Final = 64 << 10  #: of a body; what comes after is not read
 _LONGEST_HEAD_BYTES: Final = 64 << 10  #: of status line and headers, interim answers included
+_MOST_BYTES: Final = 256 << 10  #: of all that comes, with what frames a body in chunks, and trailers
 _HEADER_OVERHEAD: Final = 4  # colon, blank and line end
 _SWITCHING_PROTOCOLS: Final = 101
 
@@ -105,6 +106,8 @@ class Connection(asyncio.Protocol):
         else:
             self._received_bytes += len(data)
             self._limit_head(self._received_bytes)
+            if self._received_bytes > _MOST_BYTES:  # chunks and trailers without end
+                self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_reusable = False
@@ -146,7 +149,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._answer and self._answer.status:
-            self.is_reusable = self._parser.should_keep_alive()
+            # An answer that came before the request had gone out may never be followed by reading the rest.
+            has_sent = not self.transport.get_write_buffer_size()
+            self.is_reusable = has_sent and self._parser.should_keep_alive()
             self._end()
 
     def _limit_head(self, size: int) -> None:

@@ -17,10 +17,14 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.unsent_bytes = 0
         self.ended_by = ""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
 
     def close(self) -> None:
         self.ended_by = "close"
@@ -102,6 +106,27 @@ async def test_a_long_body_is_not_read_to_its_end() -> None:
     answer, connection = await received(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (LONGEST_ANSWER_BYTES + 1))
     assert len(answer.body) == LONGEST_ANSWER_BYTES
     assert not connection.is_reusable
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("beginning", [b"0\r\nX: ", b"1;"], ids=["trailer", "extension of a chunk"])
+async def test_what_frames_a_body_is_not_read_to_its_end(beginning: bytes) -> None:
+    answer, connection = await received(CHUNKED, beginning, *[b"x" * 65_536] * 5)
+    assert answer == Answer(status=200)
+    assert not connection.is_reusable
+
+
+async def test_a_connection_with_something_unsent_is_not_used_again() -> None:
+    connection, wire = connected()
+    wire.unsent_bytes = 1
+    assert await received_by(connection, [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]) == Answer(
+        status=200
+    )
+    assert not connection.is_reusable
+    connection.close()
+    assert wire.ended_by == "abort"
 
 
 @pytest.mark.parametrize(
