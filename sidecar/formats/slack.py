@@ -3,7 +3,8 @@
 Harbor's message is the event's JSON in a code block, put together by hand so that it is no valid JSON
 (src/pkg/notifier/handler/notification/slack_handler.go); this one is for people to read.
 Source: Slack, "Formatting text for app surfaces" (& < > are written as entities), "Section block" (its text has
-1 to 3000 characters), "Truncating really long messages" (`text` should have at most 4000).
+1 to 3000 characters), "Text object" (without `verbatim` names become links and mentions), "Truncating really long
+messages" (`text` should have at most 4000).
 """
 
 from typing import Final
@@ -24,7 +25,7 @@ def encode(event: Event, context: FormatContext) -> Payload:
         facts, room=_LONGEST_TEXT - len(title), cost=lambda name, fact: _units(_line(name, fact))
     )
     text = title + "".join(_line(name, fact) for name, fact in chosen.items())
-    section = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
     notification = f"{title_of(event)}: {_escape(facts['Resource'])}"  # shown where blocks are not
     return Payload(encode_json({"text": notification, "blocks": [section]}))
 

@@ -29,6 +29,11 @@ def test_slack_mentions_nobody() -> None:
     assert "&lt;!channel&gt; &amp; &lt;@U1&gt;" in message
 
 
+def test_slack_makes_no_mention_of_a_plain_name() -> None:
+    (section,) = slack_message(an_event(operator="@channel"))["blocks"]
+    assert section["text"]["verbatim"] is True
+
+
 def test_slack_message_stays_within_slacks_limit() -> None:
     message = slack_message(an_event(EventType.QUOTA_EXCEED, details="<" * 5000))
     assert len(message["blocks"][0]["text"]["text"]) <= 3000
