@@ -4,10 +4,12 @@ Pure. Some receivers echo the request; what we sent to authenticate ourselves mu
 list of attempts that project members may read.
 """
 
+import html
 import json
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import quote
 
 LONGEST: Final = 4096  #: characters kept
 _SHORTEST_PART: Final = 4  # a credential shorter than this is masked only as part of the whole header
@@ -16,13 +18,19 @@ _SHORTEST_PART: Final = 4  # a credential shorter than this is masked only as pa
 def secret_spellings(whole: Iterable[str]) -> tuple[str, ...]:
     """Every form in which a target may show the given secrets, longest first.
 
-    "Bearer xyz" is also "xyz"; "whsec_xyz" is also "xyz"; each is also as JSON writes it.
+    "Bearer xyz" is also "xyz"; "whsec_xyz" is also "xyz"; each is also as JSON, HTML and URLs write it.
     """
     spellings: set[str] = set()
     for secret in filter(None, whole):
-        parts = {secret, *(part for part in _parts(secret) if len(part) >= _SHORTEST_PART)}
-        spellings |= parts | {json.dumps(part)[1:-1] for part in parts}
+        for part in {secret, *(part for part in _parts(secret) if len(part) >= _SHORTEST_PART)}:
+            spellings |= _written(part)
     return tuple(sorted(spellings, key=len, reverse=True))
+
+
+def _written(part: str) -> set[str]:
+    in_json = json.dumps(part)[1:-1]
+    # Some programs write every slash of JSON with a backslash.
+    return {part, in_json, in_json.replace("/", "\\/"), html.escape(part), quote(part), quote(part, safe="")}
 
 
 def _parts(secret: str) -> list[str]:
@@ -43,6 +51,5 @@ def excerpt(body: bytes, *, secrets: tuple[str, ...]) -> str:
 
 
 def _mask(text: str, secrets: tuple[str, ...]) -> str:
-    if not secrets:
-        return text
-    return re.sub("|".join(map(re.escape, secrets)), "***", text)
+    shown = [secret for secret in secrets if secret in text]  # making a pattern of all costs more
+    return re.sub("|".join(map(re.escape, shown)), "***", text) if shown else text

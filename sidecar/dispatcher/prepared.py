@@ -1,8 +1,9 @@
 """What every attempt at one target has in common, worked out once."""
 
+import re
 import ssl
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
@@ -22,7 +23,8 @@ from sidecar.policy import Target, TargetType, TlsFiles
 
 LONGEST_CONNECT_S: Final = 5.0
 USER_AGENT: Final = f"registry-webhook-sidecar/{version('registry-webhook-sidecar')}"
-_SHORTEST_SECRET: Final = 8  # a header's value shorter than this is an ordinary word
+_SHORTEST_SECRET: Final = 8  # a value shorter than this is an ordinary word
+_WORD: Final = re.compile(r"[A-Z]?[a-z._-]+")
 _VISIBLE: Final = string.ascii_letters + string.digits + string.punctuation
 
 
@@ -120,7 +122,7 @@ def prepare(
         headers=headers,
         tls=context,
         keys=keys,
-        secrets=secret_spellings(_secrets(target, url)),
+        secrets=secret_spellings(_secrets(target, url, proxy)),
         limits=limits_of(timeout_s) if timeout_s else None,
     )
 
@@ -216,13 +218,24 @@ def _proxy_headers(proxy: URL) -> dict[str, str]:
     return {"Proxy-Authorization": encode_basic_auth(proxy.user, proxy.password or "")}
 
 
-def _secrets(target: Target, url: URL) -> tuple[str, ...]:
-    # Tokens travel in the query (Zulip), and in the path of chat services.
-    path = url.raw_path if target.type is not TargetType.HTTP else ""
+def _secrets(target: Target, url: URL, proxy: URL | None) -> tuple[str, ...]:
     password = urlsplit(target.address).password or ""
     keys = (target.secret.reveal(), target.previous_secret.reveal())
     headers = (value.reveal() for _, value in target.headers)
+    for_proxy = (proxy.password or "", *_proxy_headers(proxy).values()) if proxy else ()
     return (
-        *(target.auth_header.reveal(), *keys, url.raw_query_string, path.strip("/"), password),
+        *(target.auth_header.reveal(), *keys, password, *for_proxy, *_secrets_in(url, target.type)),
         *(value for value in headers if len(value) >= _SHORTEST_SECRET),
     )
+
+
+def _secrets_in(url: URL, kind: TargetType) -> Iterator[str]:
+    """Tokens travel in the query (Zulip) and in the path: of chat services it is one as a whole.
+
+    A receiver may show them in parts. A part that is short, or a word in a path, is no token.
+    """
+    yield url.raw_query_string
+    if kind is not TargetType.HTTP:
+        yield url.raw_path.strip("/")
+    parts = (part for part in url.parts if not _WORD.fullmatch(part))
+    yield from (part for part in (*url.query.values(), *parts) if len(part) >= _SHORTEST_SECRET)

@@ -37,6 +37,12 @@ def test_secrets_as_json_writes_them_are_masked() -> None:
     assert "long" not in excerpt(rb'{"echo":"Custom a\"b\\c-long"}', secrets=secrets)
 
 
+def test_secrets_as_others_write_them_are_masked() -> None:
+    secrets = secret_spellings(["Key a/b<c>&d long"])
+    told = rb"Key a\/b<c>&d long, Key a/b&lt;c&gt;&amp;d long, Key%20a/b%3Cc%3E%26d%20long, Key%20a%2Fb%3Cc%3E%26d%20long"
+    assert excerpt(told, secrets=secrets) == "***, ***, ***, ***"
+
+
 @given(st.integers(0, 5000), st.integers(0, 400))
 @example(LONGEST - 3, 0)
 @example(LONGEST + 10, 0)

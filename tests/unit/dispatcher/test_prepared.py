@@ -151,6 +151,27 @@ def test_user_of_a_proxy_becomes_its_authentication() -> None:
     assert forwarded.headers["Proxy-Authorization"] == "Basic bWU6cHc="
 
 
+@pytest.mark.parametrize("kind", list(TargetType))
+def test_tokens_are_masked_in_parts_too(kind: TargetType) -> None:
+    target = ready("https://h/hooks/T0k%20en-12/x?api_key=s3cret-k%2By&stream=x", type=kind)
+    told = b'{"path": ["hooks", "T0k en-12", "x"], "args": {"api_key": "s3cret-k+y"}} /hooks/T0k%20en-12/x'
+    shown = excerpt(told, secrets=target.secrets)
+    assert "T0k" not in shown
+    assert "s3cret" not in shown
+
+
+def test_words_of_a_path_are_shown() -> None:
+    target = ready("https://h/api/harbor-webhook/?type=harbor")
+    assert excerpt(b"no harbor-webhook of harbor", secrets=target.secrets) == "no harbor-webhook of harbor"
+
+
+def test_credentials_of_the_proxy_are_masked() -> None:
+    environment = {"HTTP_PROXY": "http://me:s3cret-pw@proxy.example:3128"}
+    target = ready("http://ci.example/", environment=environment)
+    told = f"{target.headers['Proxy-Authorization']} s3cret-pw bWU6czNjcmV0LXB3".encode()
+    assert excerpt(told, secrets=target.secrets) == "*** *** ***"
+
+
 def test_tokens_in_query_and_chat_path_count_as_secrets() -> None:
     assert "api_key=k123" in ready("https://h/p?api_key=k123").secrets
     assert "services/T0/B0/xyz" in ready("https://h/services/T0/B0/xyz", type=TargetType.SLACK).secrets
