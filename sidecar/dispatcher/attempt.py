@@ -85,14 +85,17 @@ class TargetClient:
     async def _post(
         self, request: bytes, prepared: PreparedTarget, limits: Limits, dial: Dial, answer: Answer
     ) -> None:
-        route = prepared.route
+        route, rules = prepared.route, self._guard.rules
         connection = self._connections.idle(route, dial)
         if connection is None:
             connection = await self._connect(prepared, limits, dial)
         try:
             await connection.exchange(request, answer)
         finally:
-            self._connections.give_back(route, connection)
+            if rules is self._guard.rules:
+                self._connections.give_back(route, connection)
+            else:  # it was judged by those before
+                connection.close()
 
     async def _connect(self, prepared: PreparedTarget, limits: Limits, dial: Dial) -> Connection:
         limit = asyncio.timeout(limits.connect_s)

@@ -203,3 +203,20 @@ async def test_credentials_of_netrc_are_not_sent(tmp_path: Path, monkeypatch: py
     with Receiver() as receiver:
         await outcome(tmp_path, receiver.url, replace(ONCE, trust_env=True))
         assert receiver.requests[0].header("Authorization") == ""
+
+
+async def test_a_connection_in_use_is_not_kept_past_new_rules(tmp_path: Path) -> None:
+    async def slowly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        writer.write(OK)
+
+    async with a_raw_target(slowly) as target, a_bench(tmp_path) as bench, running(bench, ONCE) as dispatcher:
+        key = bench.add_target(target.url)
+        await bench.store(a_delivery(key))
+        while not target.requests:
+            await asyncio.sleep(0.01)
+        rules = EgressRules(deny_cidrs=(ip_network("127.0.0.0/8"),))
+        dispatcher.reconfigure(replace(ONCE, egress=rules))
+        await bench.until("delivered")
+        await bench.store(a_delivery(key))
+        await bench.until("delivered", "given_up")
