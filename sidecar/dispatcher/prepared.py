@@ -117,7 +117,7 @@ def prepare(
     if proxy and is_read_by_proxy:
         headers |= _proxy_headers(proxy)
     return PreparedTarget(
-        route=_route(url, proxy, context),
+        route=_route(url, proxy, context, for_proxy=tls.verified),
         request_line=f"POST {url if is_read_by_proxy else url.raw_path_qs} HTTP/1.1",
         headers=headers,
         tls=context,
@@ -179,7 +179,7 @@ def _headers(target: Target, url: URL) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() not in replaced} | extra
 
 
-def _route(url: URL, proxy: URL | None, tls: ssl.SSLContext) -> Route:
+def _route(url: URL, proxy: URL | None, tls: ssl.SSLContext, *, for_proxy: ssl.SSLContext) -> Route:
     is_tls = url.scheme == "https"
     via = None
     if proxy:
@@ -190,7 +190,8 @@ def _route(url: URL, proxy: URL | None, tls: ssl.SSLContext) -> Route:
         port=url.port or 0,
         tls=tls if is_tls else None,
         proxy=via,
-        proxy_tls=tls if via and via.is_tls else None,
+        # What the target says of certificates is not said of the proxy, which is told its password.
+        proxy_tls=for_proxy if via and via.is_tls else None,
     )
 
 

@@ -165,6 +165,13 @@ def test_words_of_a_path_are_shown() -> None:
     assert excerpt(b"no harbor-webhook of harbor", secrets=target.secrets) == "no harbor-webhook of harbor"
 
 
+def test_the_proxy_is_verified_whatever_the_target_says() -> None:
+    environment = {"HTTPS_PROXY": "https://proxy.example:3128"}
+    route = ready("https://ci.example/", environment=environment, skip_cert_verify=True).route
+    assert route.tls is TLS.unverified
+    assert route.proxy_tls is TLS.verified
+
+
 def test_credentials_of_the_proxy_are_masked() -> None:
     environment = {"HTTP_PROXY": "http://me:s3cret-pw@proxy.example:3128"}
     target = ready("http://ci.example/", environment=environment)
