@@ -25,12 +25,14 @@ _METADATA: Final = frozenset(
     for text in (
         "169.254.169.254",  # link-local as well; most clouds
         "fd00:ec2::254",  # AWS
+        "fd00:ec2::23",  # AWS, of a pod
         "fd20:ce::254",  # Google
         "100.100.100.200",  # Alibaba
         "168.63.129.16",  # Azure
     )
 )
-_NAT64: Final = ip_network("64:ff9b::/96")
+#: Their last 32 bits are an IPv4 address: NAT64 (RFC 6052, 8215), translated (RFC 2765).
+_TRANSLATED: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("::ffff:0:0:0/96"))
 _COMPATIBLE: Final = ip_network("::/96")
 _THIS_NETWORK: Final = ip_network("0.0.0.0/8")
 _BROADCAST: Final = ip_address("255.255.255.255")
@@ -83,6 +85,13 @@ class Guard:
             raise AddressRefused(dial.refused)
         return socket.socket(family, kind, protocol)
 
+    def check_named(self, dial: Dial, port: int) -> None:
+        """Of a target behind a proxy only an address that its URL spells; raises AddressRefused."""
+        address = literal_address(dial.host)
+        if address and (reason := refusal(address, port, host=dial.host, rules=self.rules)):
+            dial.refused = f"address {format_address(str(address), port)} is not allowed: {reason}"
+            raise AddressRefused(dial.refused)
+
 
 def format_address(ip: str, port: int) -> str:
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
@@ -133,7 +142,7 @@ def _forms(address: IPAddress) -> Iterable[IPAddress]:
     yield address
     if address.sixtofour:
         yield address.sixtofour
-    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+    if any(address in network for network in _TRANSLATED) or (address in _COMPATIBLE and int(address) > 1):
         yield IPv4Address(int(address) & 0xFFFF_FFFF)
 
 
@@ -191,8 +200,9 @@ def literal_address(host: str) -> IPAddress | None:
 
     Decimal, octal, hexadecimal and short forms: inet_aton(3).
     """
+    host = host.strip("[]").rstrip(".")
     try:
-        return ip_address(host.strip("[]"))
+        return ip_address(host)
     except ValueError:
         pass
     try:

@@ -70,6 +70,7 @@ class Connections:
         if proxy is None:
             connection = await self._open(route.host, route.port, route.tls, dial)
         else:
+            self.guard.check_named(dial, route.port)
             try:
                 connection = await self._open(proxy.host, proxy.port, route.proxy_tls, dial)
             except (OSError, NoAnswer) as exc:

@@ -152,6 +152,8 @@ def request_url(address: str) -> URL:
 def _authority(host: str, port: int | None) -> str:
     if ":" in host:
         host = f"[{host}]"
+    elif "%" in host:  # a proxy may decode it, to what nobody has looked at
+        raise ValueError("the address has an impossible host name")
     elif not host.isascii():
         try:
             host = host.encode("idna").decode()

@@ -205,6 +205,21 @@ async def test_credentials_of_netrc_are_not_sent(tmp_path: Path, monkeypatch: py
         assert receiver.requests[0].header("Authorization") == ""
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("host", ["10.1.2.3", "167838211", "[::ffff:10.1.2.3]"])
+async def test_an_address_in_the_url_is_judged_behind_a_proxy_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, host: str
+) -> None:
+    with Receiver() as proxy:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", proxy.url)
+        rules = EgressRules(deny_cidrs=(ip_network("10.0.0.0/8"),))
+        settings = replace(ONCE, egress=rules, trust_env=True)
+        state, error = await outcome(tmp_path, f"{scheme}://{host}/", settings)
+        assert not proxy.requests
+    assert state == "given_up"
+    assert "on the deny list" in error
+
+
 async def test_a_connection_in_use_is_not_kept_past_new_rules(tmp_path: Path) -> None:
     async def slowly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.2)

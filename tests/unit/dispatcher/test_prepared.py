@@ -76,6 +76,8 @@ def test_authority_is_sent_without_user(address: str, authority: str) -> None:
         "http://169.254.169.254/s3cret",
         "http://2852039166/s3cret",
         "http://0xa9fea9fe/s3cret",
+        "http://169.254.169.254./s3cret",
+        "http://169%2e254.169.254/s3cret",
         "http://[::ffff:169.254.169.254]/s3cret",
         f"http://{'a' * 70}\u00e4.example/s3cret",
     ],
