@@ -22,7 +22,8 @@ from sidecar.dispatcher.book import AddressBook, Targets
 from sidecar.dispatcher.outage import LONGEST_PAUSE_S
 from sidecar.dispatcher.prepared import make_tls_contexts
 from sidecar.dispatcher.schedule import RetrySchedule
-from sidecar.dispatcher.target_loop import Means, Observer, TargetLoop
+from sidecar.dispatcher.target_loop import Means, TargetLoop
+from sidecar.dispatcher.telling import Observer
 from sidecar.dispatcher.window import SharedSlots
 from sidecar.errors import StoreUnavailable
 from sidecar.store.outbox import Outbox

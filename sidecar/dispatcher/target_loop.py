@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -19,10 +19,8 @@ import structlog
 from sidecar.delivery import (
     Accepted,
     Attempt,
-    AttemptResult,
     Delivery,
     DeliveryState,
-    Rejected,
     TargetKey,
     Unreachable,
 )
@@ -31,6 +29,7 @@ from sidecar.dispatcher.book import REMOVED, AddressBook
 from sidecar.dispatcher.lanes import Lanes
 from sidecar.dispatcher.outage import Outage, Recovery
 from sidecar.dispatcher.schedule import RetrySchedule, Verdict, judge
+from sidecar.dispatcher.telling import Observer, tell
 from sidecar.dispatcher.window import SharedSlots, Window
 from sidecar.errors import StoreUnavailable
 from sidecar.store.disabled import DisabledTarget
@@ -44,15 +43,6 @@ _STORE_PAUSE_S: Final = 1.0
 _LINGER_S: Final = 10.0  # beginning anew costs more than sleeping
 # Workers per attempt allowed: most of them wait for the store, which commits many records at once.
 _WORKERS_PER_SLOT: Final = 4
-_DISABLED: Final = "answered 410 Gone; used again when its address changes, or by sidecar enable-target"
-
-
-class Observer(Protocol):
-    """Whoever counts; every method is called on the event loop and must not block."""
-
-    def attempt_finished(self, result: AttemptResult, duration_s: float) -> None: ...
-
-    def delivery_ended(self, state: DeliveryState, number: int = 1) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -369,7 +359,8 @@ class TargetLoop:
             jitter=means.jitter(),
         )
         disabled = means.book.disable(self._key, at=means.now()) if verdict.is_target_gone else None
-        self._tell(delivery, attempt, verdict)
+        host = means.book.host_of(self._key)
+        tell(delivery, attempt, verdict, host=host, observer=means.observer)
         await self._finish(attempt, verdict)
         if disabled:
             await self._keep_disabled(disabled)
@@ -391,35 +382,3 @@ class TargetLoop:
         except StoreUnavailable as exc:  # as above
             log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
         self._means.book.is_kept(self._key, at_s=asyncio.get_running_loop().time())
-
-    def _tell(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
-        if observer := self._means.observer:
-            observer.attempt_finished(attempt.result, attempt.duration_ms / 1000)
-            if verdict.state is not DeliveryState.WAITING:
-                observer.delivery_ended(verdict.state)
-        if isinstance(attempt.result, Accepted):
-            # Every delivery comes here: nothing is made into text that is not written down.
-            log.debug("delivery.delivered", status=attempt.result.status, delivery_id=delivery.id)
-            return
-        facts = self._facts(delivery, attempt)
-        match attempt.result:
-            case Rejected(status):
-                log.warning("attempt.failed", status=status, error=f"answered {status}", **facts)
-            case Unreachable(reason):
-                log.warning("attempt.failed", error=reason, **facts)
-        if verdict.state is DeliveryState.GIVEN_UP:
-            log.error("delivery.given_up", **facts)
-        if verdict.is_target_gone:
-            log.error("target.disabled", error=_DISABLED, **facts)
-
-    def _facts(self, delivery: Delivery, attempt: Attempt) -> dict[str, object]:
-        return {
-            "event_id": str(delivery.event_id),
-            "event_type": delivery.event_type.value,
-            "repository": delivery.repository,
-            "policy": self._key.policy_id,
-            "target_host": self._means.book.host_of(self._key),
-            "delivery_id": str(delivery.id),
-            "attempt": attempt.number,
-            "duration_ms": round(attempt.duration_ms, 1),
-        }

@@ -31,6 +31,7 @@ from sidecar.store.sqlite import SqliteDatabase
 StoredCallback = Callable[[frozenset[TargetKey]], None]
 
 _PRUNED_AT_ONCE: Final = 500
+_CANCELLED_AT_ONCE: Final = 500
 #: How far to look past deliveries of repositories that are skipped: a million may wait for one of them.
 _LOOKED_AT: Final = 1000
 _NEXT: Final = f"""
@@ -216,12 +217,15 @@ class Outbox:
 
         def work(sql: sqlite3.Connection) -> int:
             return sql.execute(
-                f"UPDATE deliveries SET {_CANCEL} WHERE state = 'waiting' "  # noqa: S608  # constant
-                "AND policy_id = ? AND target_index = ?",
-                (reason, target.policy_id, target.index),
+                f"UPDATE deliveries SET {_CANCEL} WHERE seq IN (SELECT seq FROM deliveries "  # noqa: S608  # constant
+                "WHERE state = 'waiting' AND policy_id = ? AND target_index = ? LIMIT ?)",
+                (reason, target.policy_id, target.index, _CANCELLED_AT_ONCE),
             ).rowcount
 
-        return await self._database.write(work, background=True)
+        number = 0
+        while some := await self._database.write(work, background=True):
+            number += some
+        return number
 
     async def targets_waiting(self) -> dict[TargetKey, datetime]:
         """Every target that deliveries wait for, also of policies that are gone, and when the next is due."""

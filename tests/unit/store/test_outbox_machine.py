@@ -194,6 +194,8 @@ class OutboxMachine(RuleBasedStateMachine):
             return False
         at, result = kept.last
         is_away = result in {Rejected(500), Unreachable("refused")}
+        if isinstance(result, Rejected) and result.retry_after_s:
+            is_away = at + timedelta(seconds=result.retry_after_s) <= self.now
         return is_away and at < self.now and kept.delivery.created_at > since
 
     @rule(age_s=st.integers(0, 5))
