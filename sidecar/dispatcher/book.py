@@ -36,6 +36,7 @@ class AddressBook:
     _gone: dict[TargetKey, DisabledTarget] = field(default_factory=dict)
     _newer: dict[TargetKey, float] = field(default_factory=dict)  # when the store got it
     _forgotten: set[TargetKey] = field(default_factory=set)
+    _moved: list[DisabledTarget] = field(default_factory=list)
 
     @property
     def number_disabled(self) -> int:
@@ -80,11 +81,29 @@ class AddressBook:
         forgotten, self._forgotten = self._forgotten, set()
         return forgotten
 
+    def take_moved(self) -> list[DisabledTarget]:
+        """What the store is to keep of targets that stand elsewhere in their policies now."""
+        moved, self._moved = self._moved, []
+        return moved
+
     def _forget_changed(self) -> None:
-        changed = {key for key, gone in self._gone.items() if not self._is_still(gone)}
-        self._forgotten |= changed
-        for key in changed:
-            del self._gone[key]
+        changed = [gone for gone in self._gone.values() if not self._is_still(gone)]
+        for gone in changed:
+            del self._gone[gone.target]
+        self._forgotten |= {gone.target for gone in changed}
+        for gone in changed:
+            if moved := self._elsewhere(gone):
+                self._gone[moved.target], self._newer[moved.target] = moved, _NOT_YET
+                self._forgotten.discard(moved.target)
+                self._moved.append(moved)
+
+    def _elsewhere(self, gone: DisabledTarget) -> DisabledTarget | None:
+        """The same target where it stands in its policy now."""
+        policy_id = gone.target.policy_id
+        free = ((key, found) for key, (_, found) in self._current.items() if key not in self._gone)
+        places = (key for key, found in free if key.policy_id == policy_id and gone.is_about(found.address))
+        place = next(places, None)
+        return replace(gone, target=place) if place else None
 
     def _is_still(self, gone: DisabledTarget) -> bool:
         return gone.target in self._current and gone.is_about(self._current[gone.target][1].address)

@@ -154,7 +154,11 @@ class Dispatcher:
         try:
             if forgotten := book.take_forgotten():
                 await kept.enable(forgotten)
-            read_s = asyncio.get_running_loop().time()
+            now_s = asyncio.get_running_loop().time
+            for moved in book.take_moved():
+                await kept.disable(moved)
+                book.is_kept(moved.target, at_s=now_s())
+            read_s = now_s()
             book.follow(await kept.all(), read_s=read_s)
         except StoreUnavailable as exc:
             log.warning("store.unavailable", error=str(exc))

@@ -42,6 +42,28 @@ def test_removed_disabled_and_switched_off_are_told_apart() -> None:
     assert "switched off" in Configuration(enabled=False).book.hold_reason(KEY)
 
 
+def test_a_target_that_is_gone_stays_so_wherever_it_stands_in_its_policy() -> None:
+    first, second = TARGET, Target(address="https://second.example/")
+    both = replace(POLICY, targets=(first, second))
+    moved_from = TargetKey(policy_id="prj/ci", index=1)
+    configuration = Configuration({KEY: (both, first), moved_from: (both, second)})
+    assert configuration.book.disable(moved_from, at=START)
+    configuration.policies = {KEY: (replace(POLICY, targets=(second,)), second)}
+    configuration.book.refresh()
+    assert "410" in configuration.book.hold_reason(KEY)
+    assert configuration.book.take_forgotten() == {moved_from}
+    (kept,) = configuration.book.take_moved()
+    assert kept.target == KEY
+    assert configuration.book.take_moved() == []
+    configuration.book.follow([], read_s=0.0)
+    assert "410" in configuration.book.hold_reason(KEY), "until the store has it"
+    configuration.book.is_kept(KEY, at_s=1.0)
+    configuration.book.follow([kept], read_s=2.0)
+    assert configuration.book.number_disabled == 1
+    configuration.book.follow([], read_s=3.0)
+    assert configuration.book.hold_reason(KEY) == "", "somebody enabled it"
+
+
 def test_a_target_that_is_gone_stays_held_until_its_own_address_changes() -> None:
     configuration = Configuration()
     assert configuration.book.disable(KEY, at=START)
