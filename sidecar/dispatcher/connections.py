@@ -58,10 +58,11 @@ class Connections:
         """A connection that is open and free."""
         waiting = self._idle.get(route)
         while waiting:
-            _, connection = waiting.pop()
-            if connection.is_reusable:
+            at, connection = waiting.pop()
+            if connection.is_reusable and time.monotonic() - at < _KEEPALIVE_S:
                 _note(dial, connection.transport)
                 return connection
+            connection.close()
         return None
 
     async def connect(self, route: Route, dial: Dial) -> Connection:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -56,6 +57,13 @@ async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
     async with a_used_connection() as (connections, route, connection):
         connection.connection_lost(None)
         assert connections.idle(route, Dial()) is None
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_used_though_it_is_not_swept_yet() -> None:
+    async with a_used_connection() as (connections, route, connection):
+        connections._idle[route] = [(time.monotonic() - module._KEEPALIVE_S, connection)]
+        assert connections.idle(route, Dial()) is None
+        assert connection.transport.is_closing()
 
 
 async def test_an_idle_connection_is_closed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
