@@ -166,3 +166,9 @@ def test_rejected_layer_and_anonymous_pull_fit() -> None:
     for event in (layer, pull):
         for name, payload in payloads(event, CONTEXT).items():
             VALIDATORS[schema_of(name)].validate(json.loads(payload.body))
+
+
+def test_a_deleted_tag_of_an_unknown_manifest_fits() -> None:
+    event = an_event(EventType.IMAGE_DELETE, digest="", size_bytes=None)
+    for name, payload in payloads(event, CONTEXT).items():
+        VALIDATORS[schema_of(name)].validate(json.loads(payload.body))
