@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from weakref import WeakValueDictionary
 
 from aiohttp import encode_basic_auth
@@ -173,12 +173,20 @@ def _headers(target: Target, url: URL) -> dict[str, str]:
         "Accept": "*/*",
         "Accept-Encoding": "identity",
     }
-    auth_header = target.auth_header.reveal()
+    auth_header = target.auth_header.reveal() or _basic_auth(target.address)
     if auth_header and target.type is TargetType.HTTP:
         headers["Authorization"] = _one_line("auth_header", auth_header)
     extra = {name: _one_line(f"header {name}", value.reveal()) for name, value in target.headers}
     replaced = {name.lower() for name in extra}
     return {name: value for name, value in headers.items() if name.lower() not in replaced} | extra
+
+
+def _basic_auth(address: str) -> str:
+    """Of a user that stands in the address; Go's client, which Harbor sends with, reads it so too."""
+    parts = urlsplit(address)
+    if parts.username is None:
+        return ""
+    return encode_basic_auth(unquote(parts.username), unquote(parts.password or ""))
 
 
 def _route(url: URL, proxy: URL | None, tls: ssl.SSLContext, *, for_proxy: ssl.SSLContext) -> Route:
@@ -227,7 +235,14 @@ def _secrets(target: Target, url: URL, proxy: URL | None) -> tuple[str, ...]:
     headers = (value.reveal() for _, value in target.headers)
     for_proxy = (proxy.password or "", *_proxy_headers(proxy).values()) if proxy else ()
     return (
-        *(target.auth_header.reveal(), *keys, password, *for_proxy, *_secrets_in(url, target.type)),
+        *(
+            target.auth_header.reveal(),
+            *keys,
+            password,
+            _basic_auth(target.address),
+            *for_proxy,
+            *_secrets_in(url, target.type),
+        ),
         *(value for value in headers if len(value) >= _SHORTEST_SECRET),
     )
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -115,6 +115,7 @@ async def test_rules_can_be_replaced_while_running(tmp_path: Path) -> None:
 async def a_tunnel(to_port: int) -> AsyncIterator[tuple[int, list[bytes]]]:
     """A proxy that connects every CONNECT to one port of this machine; lists the requests it had."""
     heads: list[bytes] = []
+    serving: set[asyncio.Task[None]] = set()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(65536):
@@ -122,16 +123,24 @@ async def a_tunnel(to_port: int) -> AsyncIterator[tuple[int, list[bytes]]]:
         writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        there, back = await asyncio.open_connection("127.0.0.1", to_port)
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(pump(reader, back), pump(there, writer), return_exceptions=True)
+        task = asyncio.current_task()
+        assert task
+        serving.add(task)
+        with closing(writer):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            there, back = await asyncio.open_connection("127.0.0.1", to_port)
+            with closing(back):
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await asyncio.gather(pump(reader, back), pump(there, writer), return_exceptions=True)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1], heads
     finally:
         server.close()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
 async def test_the_proxy_of_the_environment_gets_the_whole_address(

@@ -81,13 +81,25 @@ async def test_nothing_but_the_documented_headers_is_sent(tmp_path: Path) -> Non
     assert request.header("User-Agent") == USER_AGENT
 
 
-async def test_user_in_the_address_is_not_sent(tmp_path: Path) -> None:
-    async with a_raw_target(answers(OK)) as target, a_bench(tmp_path) as bench, running(bench):
-        key = bench.add_target(f"http://user:pw@127.0.0.1:{target.port}/hook")
-        await bench.store(a_delivery(key))
-        await bench.until("delivered")
-    assert b"uthorization" not in target.requests[0]
-    assert target.requests[0].startswith(b"POST /hook HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n" % target.port)
+@pytest.mark.parametrize(
+    ("options", "authorization"),
+    [
+        ({}, "Basic dXNlcjpwQHc="),
+        ({"auth_header": Secret("Bearer t")}, "Bearer t"),
+        ({"type": TargetType.SLACK}, ""),
+    ],
+)
+async def test_user_in_the_address_is_sent_as_its_authentication_only(
+    tmp_path: Path, options: dict[str, Any], authorization: str
+) -> None:
+    with Receiver() as receiver:
+        async with a_bench(tmp_path) as bench, running(bench):
+            key = bench.add_target(f"http://user:p%40w@127.0.0.1:{receiver.port}/hook", **options)
+            await bench.store(a_delivery(key))
+            await bench.until("delivered")
+    (request,) = receiver.requests
+    assert (request.path, request.header("Host")) == ("/hook", f"127.0.0.1:{receiver.port}")
+    assert request.header("Authorization") == authorization
 
 
 @pytest.mark.parametrize("receiver_has", [OLD, NEW])
