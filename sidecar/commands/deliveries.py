@@ -29,6 +29,7 @@ from sidecar.event import EventType
 from sidecar.store.history import FAILED, Chosen, History, KeptAttempt, KeptDelivery
 
 _FAILED_WORD: Final = "failed"
+_SHORTEST_BEGINNING: Final = 4
 _SHORT_ID: Final = 13  # two groups of a UUID: enough to name one among millions
 _TITLES: Final = (
     "ID",
@@ -125,6 +126,10 @@ def states_named(word: str | None) -> tuple[DeliveryState, ...]:
 
 def resolve(history: History, beginning: str) -> UUID:
     """The one delivery whose id begins like that; status 1 when it is none or several."""
+    if len(beginning) < _SHORTEST_BEGINNING:
+        raise click.ClickException(
+            f"{beginning} is too short: at least {_SHORTEST_BEGINNING} characters of an id."
+        )
     found = history.named(beginning) if re.fullmatch(r"[0-9a-fA-F-]{4,36}", beginning) else []
     match found:
         case [identity]:

@@ -88,11 +88,12 @@ def _target_rows(
 
 def _last(policy: WebhookPolicy, history: History) -> list[tuple[str, ...]]:
     last = history.last_triggered(policy.id)
-    return [
-        (policy.id, kind, when(last[kind]) if kind in last else "never")
-        for kind in EventType
-        if kind in policy.event_types or kind in last
+    triggered: list[tuple[str, ...]] = [
+        (policy.id, str(kind), when(last[kind])) for kind in EventType if kind in last
     ]
+    if rest := policy.event_types - last.keys():
+        triggered.append((policy.id, "all" if not triggered else f"{len(rest)} others", "never"))
+    return triggered
 
 
 def _format(target: Target) -> str:

@@ -162,7 +162,9 @@ def test_policies_say_what_is_on_and_what_was_last_heard(stage: Stage) -> None:
     assert found["last_triggered"]["deleteImage"] is None
     text = stage.run("policies")
     assert "t0p" not in text
-    assert "never" in text
+    last = text.partition("LAST TRIGGERED")[2].splitlines()[1:]
+    assert [line.split()[:2] for line in last] == [["prj/receiver", "pushImage"], ["prj/receiver", "8"]]
+    assert last[1].split()[1:] == ["8", "others", "never"]
 
 
 def test_tail_follows_until_it_is_interrupted(stage: Stage) -> None:
