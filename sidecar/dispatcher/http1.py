@@ -80,11 +80,8 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def close(self) -> None:
-        """At once where an answer is still on its way, which nobody will read."""
-        if self.is_reusable:
-            self.transport.close()
-        else:
-            self.transport.abort()
+        """At once: nothing is on its way that anybody waits for, and TLS would wait for the other's farewell."""
+        self.transport.abort()
         self.is_reusable = False
 
     # asyncio.Protocol

@@ -1,7 +1,11 @@
 """Certificates of targets, with real ones: which are accepted, and which connections are shared."""
 
+import asyncio
+import gc
 import ipaddress
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.certificates import write_certificate
 from tests.support.receiver import BackgroundServer
 from tests.wire.delivery_bench import SHORT, a_bench, a_delivery, running
 
@@ -149,3 +154,38 @@ async def test_plain_http_spoken_to_a_tls_target_is_said(tmp_path: Path) -> None
             await bench.until("given_up")
             ((error,),) = await bench.rows("error", "attempts")
     assert error
+
+
+@contextmanager
+def a_target_without_a_farewell(folder: Path) -> Iterator[int]:
+    """Answers one request over TLS, then neither reads nor closes."""
+    certificate, is_over = write_certificate(folder), threading.Event()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.path, certificate.key_path)
+
+    def serve() -> None:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            is_over.wait(30)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        is_over.set()
+        thread.join()
+
+
+def test_no_connection_outlives_its_client(tmp_path: Path) -> None:
+    """The command line's loop ends right after the client."""
+
+    async def deliver(port: int) -> None:
+        async with a_bench(tmp_path) as bench, running(bench, ONCE):
+            key = bench.add_target(f"https://127.0.0.1:{port}/", skip_cert_verify=True)
+            await bench.store(a_delivery(key))
+            await bench.until("delivered")
+
+    with a_target_without_a_farewell(tmp_path) as port:
+        asyncio.run(deliver(port))
+        gc.collect()  # warns of what was not closed, and warnings are errors here
