@@ -46,7 +46,7 @@ class Delivery:
     created_at: datetime  #: UTC
     state: DeliveryState = DeliveryState.WAITING  #: that it is stored with
     reason: str = ""  #: of a delivery that is stored as ended
-    target_mark: str = ""  #: of the target that it was made for: policy.target_mark
+    target_mark: str = ""  #: of the target that it was made for: policy.target_marks
     failures: int = 0  #: attempts that have failed so far
     attempts: int = 0  #: attempts begun so far, failed or not
 

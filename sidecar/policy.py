@@ -18,6 +18,7 @@ ALL_PROJECTS: Final = "*"
 
 _WHOLE_COMPONENTS = re.compile(r"(?<![^/{,])(?:\*\*/)+")
 _INNERMOST_BRACES = re.compile(r"\{([^{}]*)\}")
+_BEGINNING: Final = 4  # hex digits: enough to tell the addresses of one policy apart
 _MOST_ALTERNATIVES: Final = 256  #: of one glob; more are not looked at
 
 
@@ -126,24 +127,29 @@ class Project:
     oci_chart_events: bool = False  #: a chart pushed as an OCI artifact raises CHART events as well
 
 
-def target_mark(policy: WebhookPolicy, index: int) -> str:
-    """By what a target is found again when others are put before it or taken out; shows no address."""
-    return f"{len(policy.targets)} {_address_mark(policy.targets[index].address)}"
+def target_marks(policy: WebhookPolicy) -> list[str]:
+    """By what each target is found again when others are put before it or taken out; shows no address.
+
+    Its own address, and the beginnings of all that the policy has.
+    """
+    own = [_address_mark(target.address) for target in policy.targets]
+    all_of_them = ",".join(mark[:_BEGINNING] for mark in own)
+    return [f"{mark} {all_of_them}" for mark in own]
 
 
 def find_target(policy: WebhookPolicy, index: int, mark: str) -> int | None:
     """Where the target stands now that stood at `index` and had this mark; None when it was removed.
 
-    An address that no target has any more was corrected if there are as many targets as there were.
+    If its address is gone, it was corrected where a new one stands in its place.
     """
     there = index if index < len(policy.targets) else None
-    number, _, address = mark.partition(" ")
-    if not mark or (there is not None and _address_mark(policy.targets[index].address) == address):
+    own, _, known = mark.partition(" ")
+    if not own or (there is not None and _address_mark(policy.targets[index].address) == own):
         return there
-    marks = [_address_mark(target.address) for target in policy.targets]
-    if address in marks:
-        return marks.index(address)
-    return there if int(number) <= len(policy.targets) else None
+    found = [_address_mark(target.address) for target in policy.targets]
+    if own in found:
+        return found.index(own)
+    return None if there is None or found[index][:_BEGINNING] in known.split(",") else there
 
 
 @lru_cache(maxsize=4096)

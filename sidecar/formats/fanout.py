@@ -8,7 +8,7 @@ from urllib.parse import quote
 from sidecar.delivery import Delivery, DeliveryState, TargetKey, delivery_id
 from sidecar.event import Event
 from sidecar.formats import FormatContext, Payload, TemplateFailed, encode
-from sidecar.policy import PayloadFormat, Target, WebhookPolicy, matches, target_mark
+from sidecar.policy import PayloadFormat, Target, WebhookPolicy, matches, target_marks
 
 
 def deliveries_for(
@@ -22,10 +22,10 @@ def deliveries_for(
     Where a template fails there is a delivery all the same: given up, without a payload, and it says why.
     """
     wanted = [
-        (TargetKey(policy_id=policy.id, index=index), target, target_mark(policy, index))
+        (TargetKey(policy_id=policy.id, index=index), target, mark)
         for policy in policies
         if matches(policy, event)
-        for index, target in enumerate(policy.targets)
+        for index, (target, mark) in enumerate(zip(policy.targets, target_marks(policy), strict=True))
     ]
     if not wanted:
         return ()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.event import Event, EventType
-from sidecar.policy import Secret, Target, WebhookPolicy, find_target, matches, target_mark
+from sidecar.policy import Secret, Target, WebhookPolicy, find_target, matches, target_marks
 from tests.unit.formats.samples import DIGEST, an_event
 
 
@@ -275,13 +275,18 @@ def with_targets(*names: str) -> WebhookPolicy:
         ("ab", "cb", [0, 1]),
         ("a", "cd", [0]),
         ("aa", "aa", [0, 1]),
+        ("ab", "bc", [None, 0]),  # one was removed and another added at once
+        ("abc", "xbc", [0, 1, 2]),
+        ("abc", "bca", [2, 0, 1]),
+        ("abc", "xb", [0, 1, None]),
         ("ab", "", [None, None]),
     ],
 )
 def test_target_is_found_wherever_it_stands(before: str, after: str, places: list[int | None]) -> None:
     old, new = with_targets(*before), with_targets(*after)
-    marks = [target_mark(old, index) for index in range(len(before))]
-    assert [find_target(new, index, mark) for index, mark in enumerate(marks)] == places
+    found = [find_target(new, index, mark) for index, mark in enumerate(target_marks(old))]
+    assert found == places
+    assert "example" not in "".join(target_marks(old))
 
 
 def test_without_a_mark_a_target_is_where_it_was() -> None:

@@ -14,7 +14,7 @@ from sidecar.dispatcher.dispatcher import Dispatcher, DispatcherSettings
 from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.event import Event, EventType
 from sidecar.names import repository_of
-from sidecar.policy import Target, WebhookPolicy, target_mark
+from sidecar.policy import Target, WebhookPolicy, target_marks
 from sidecar.store.ledger import Ledger
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
@@ -55,7 +55,7 @@ class Bench:
         return keys
 
     def mark(self, key: TargetKey) -> str:
-        return target_mark(self.policies[key][0], key.index)
+        return target_marks(self.policies[key][0])[key.index]
 
     def remove(self, key: TargetKey) -> None:
         del self.policies[key]
