@@ -1,9 +1,14 @@
 """What the crash tests start: a sidecar that can be killed cheaply, and real upstreams."""
 
+import json
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+import httpx
 
 from tests.crash import stepper
+from tests.support.images import Artifact, encode
 from tests.support.process import wait_until
 from tests.support.servers import ChartMuseum, Registry, Sidecar
 
@@ -51,3 +56,20 @@ class SteppedSidecar(Sidecar):
 class Upstreams:
     registry: Registry
     charts: ChartMuseum | None
+
+
+def variant(image: Artifact, name: str) -> Artifact:
+    """The same image with an annotation, so that its digest is its own."""
+    document = json.loads(image.manifest) | {"annotations": {"name": name}}
+    return Artifact(manifest=encode(document), media_type=image.media_type, blobs=image.blobs)
+
+
+def ask(method: str, url: str, **more: Any) -> httpx.Response:
+    # verify: reading the system's certificates takes longer than all the rest.
+    return httpx.request(method, url, trust_env=False, verify=False, timeout=20, **more)
+
+
+def put_manifest(sidecar: Sidecar, tag: str, image: Artifact) -> httpx.Response:
+    """Push to the tag of prj/app; its blobs are there."""
+    url, headers = f"{sidecar.url}/v2/prj/app/manifests/{tag}", {"Content-Type": image.media_type}
+    return ask("PUT", url, content=image.manifest, headers=headers)

@@ -4,7 +4,6 @@ The whole program before a real registry; only the sidecar's own clock is moved.
 later by as much as the clock went back, and tags are told as they are.
 """
 
-import json
 import sqlite3
 import time
 from collections import Counter
@@ -12,11 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.crash.support import Upstreams
-from tests.support.images import Artifact, build_image, encode, upload
+from tests.crash.support import Upstreams, ask, put_manifest, variant
+from tests.support.images import Artifact, build_image, upload
 from tests.support.process import wait_until
 from tests.support.receiver import Answer, Received, Receiver, accept
 from tests.support.servers import Sidecar, policy
@@ -55,20 +53,8 @@ def a_sidecar(folder: Path, upstreams: Upstreams, receiver: Receiver, **settings
     )
 
 
-def ask(method: str, url: str, **more: Any) -> httpx.Response:
-    # verify: reading the system's certificates takes longer than all the rest.
-    return httpx.request(method, url, trust_env=False, verify=False, timeout=20, **more)
-
-
-def one_of_a_kind(name: str) -> Artifact:
-    document = json.loads(IMAGE.manifest) | {"annotations": {"name": name}}
-    return Artifact(manifest=encode(document), media_type=IMAGE.media_type, blobs=IMAGE.blobs)
-
-
 def push(sidecar: Sidecar, tag: str, image: Artifact | None = None) -> None:
-    image = image or one_of_a_kind(tag)
-    url, headers = f"{sidecar.url}/v2/prj/app/manifests/{tag}", {"Content-Type": image.media_type}
-    assert ask("PUT", url, content=image.manifest, headers=headers).status_code == 201
+    assert put_manifest(sidecar, tag, image or variant(IMAGE, tag)).status_code == 201
 
 
 def pull(sidecar: Sidecar, tag: str) -> None:
@@ -147,7 +133,7 @@ def test_held_pull_comes_though_the_clock_went_back(upstreams: Upstreams, tmp_pa
 def test_tag_that_moved_after_the_clock_went_back_is_told_as_it_is(
     upstreams: Upstreams, tmp_path: Path
 ) -> None:
-    old, new = one_of_a_kind("old"), one_of_a_kind("new")
+    old, new = variant(IMAGE, "old"), variant(IMAGE, "new")
     with Receiver() as receiver, a_sidecar(tmp_path, upstreams, receiver) as sidecar:
         push(sidecar, "moving", old)
         sidecar.set_clock(-HOUR_S)

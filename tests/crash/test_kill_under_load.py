@@ -4,7 +4,6 @@ CRASH_KILLS sets how many kills there are (`make test`: dozens; the release chec
 which. Upstreams are real. Some kills come while the sidecar is still starting.
 """
 
-import json
 import os
 import random
 import sqlite3
@@ -20,8 +19,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.crash.support import SteppedSidecar, Upstreams
-from tests.support.images import Artifact, build_chart, build_image, encode, upload
+from tests.crash.support import SteppedSidecar, Upstreams, variant
+from tests.support.images import Artifact, build_chart, build_image, upload
 from tests.support.process import wait_until
 from tests.support.receiver import Answer, Received, Receiver
 from tests.support.servers import policy
@@ -77,23 +76,23 @@ class Load:
                     return
 
     def push(self, client: httpx.Client, number: int) -> None:
-        image, path = one_of_a_kind(number), f"/v2/prj/push-{number % 3}/manifests/t{number}"
+        image, path = variant(IMAGE, str(number)), f"/v2/prj/push-{number % 3}/manifests/t{number}"
         self._try("pushImage", image.digest, path, accepted=200)
         put(client, self.url + path, image)
 
     def push_to_the_same_tag(self, client: httpx.Client, number: int) -> None:
-        image, path = one_of_a_kind(number), f"/v2/prj/same-{number % 3}/manifests"
+        image, path = variant(IMAGE, str(number)), f"/v2/prj/same-{number % 3}/manifests"
         self._try("pushImage", image.digest, f"{path}/{image.digest}", accepted=200)
         put(client, f"{self.url}{path}/latest", image)
 
     def delete(self, client: httpx.Client, number: int) -> None:
-        image, path = one_of_a_kind(number), f"/v2/prj/delete-{number % 3}/manifests"
+        image, path = variant(IMAGE, str(number)), f"/v2/prj/delete-{number % 3}/manifests"
         put(client, f"{self.upstreams.registry.url}{path}/t{number}", image).raise_for_status()
         self._try("deleteImage", image.digest, f"{path}/{image.digest}", accepted=404)
         client.delete(f"{self.url}{path}/{image.digest}")
 
     def untag(self, client: httpx.Client, number: int) -> None:
-        image, path = one_of_a_kind(number), f"/v2/prj/untag-{number % 3}/manifests/t{number}"
+        image, path = variant(IMAGE, str(number)), f"/v2/prj/untag-{number % 3}/manifests/t{number}"
         put(client, self.upstreams.registry.url + path, image).raise_for_status()
         self._try("deleteImage", image.digest, path, accepted=404)
         client.delete(self.url + path)
@@ -118,12 +117,6 @@ class Load:
         assert self.upstreams.charts
         url = f"{self.upstreams.charts.url}/prj/charts/{name}-1.0.0.tgz"
         self.tried.append(Operation(event_type, name, url, accepted))
-
-
-def one_of_a_kind(number: int) -> Artifact:
-    """The same image with an annotation, so that its digest is its own."""
-    document = json.loads(IMAGE.manifest) | {"annotations": {"number": str(number)}}
-    return Artifact(manifest=encode(document), media_type=IMAGE.media_type, blobs=IMAGE.blobs)
 
 
 def put(client: httpx.Client, url: str, image: Artifact) -> httpx.Response:

@@ -5,7 +5,6 @@ file fails, the log's too, until the limit is taken away. "Read-only" is the per
 process that they bind even where tests run as root.
 """
 
-import json
 import resource
 import sys
 import threading
@@ -17,10 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from tests.crash.support import Upstreams
-from tests.support.images import Artifact, build_image, encode, upload
+from tests.crash.support import Upstreams, ask, put_manifest, variant
+from tests.support.images import build_image, upload
 from tests.support.process import wait_until
 from tests.support.receiver import Answer, Receiver, accept
 from tests.support.servers import Sidecar, policy
@@ -99,20 +96,8 @@ def a_sidecar(folder: Path, upstreams: Upstreams, receiver: Receiver, **settings
     )
 
 
-def one_of_a_kind(name: str) -> Artifact:
-    document = json.loads(IMAGE.manifest) | {"annotations": {"name": name}}
-    return Artifact(manifest=encode(document), media_type=IMAGE.media_type, blobs=IMAGE.blobs)
-
-
-def ask(method: str, url: str, **more: Any) -> httpx.Response:
-    # verify: reading the system's certificates takes longer than all the rest.
-    return httpx.request(method, url, trust_env=False, verify=False, timeout=20, **more)
-
-
 def push(sidecar: Sidecar, tag: str) -> int:
-    image = one_of_a_kind(tag)
-    url, headers = f"{sidecar.url}/v2/prj/app/manifests/{tag}", {"Content-Type": image.media_type}
-    return ask("PUT", url, content=image.manifest, headers=headers).status_code
+    return put_manifest(sidecar, tag, variant(IMAGE, tag)).status_code
 
 
 def pull(sidecar: Sidecar, tag: str) -> int:
