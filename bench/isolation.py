@@ -127,9 +127,11 @@ def _run(setting: Setting, *, with_bad: bool) -> Run:
             addresses=addresses,
             notification={"enabled": True, "webhook_job_http_client_timeout": _TIMEOUT_S},
         )
+        good = sum(map(is_good, range(setting.targets)))
         with sidecar, watched(sidecar.pid) as usage:
+            other.run(run_plan, a_push(sidecar.proxy_port, setting.image, prefix="warm", count=_WARM))
+            receiver.wait_for(good * _WARM, _LIMIT_S)
             pushes, pulls = _use(other, sidecar.proxy_port, setting)
-            good = sum(map(is_good, range(setting.targets)))
             receiver.wait_for(good * (setting.pushes + _WARM), _LIMIT_S)
             kept = receiver.kept()
     delays_s = [at - pushes.answered_at[int(tag[1:])] for _, tag, at in kept if tag.startswith("t")]
@@ -145,7 +147,6 @@ def _run(setting: Setting, *, with_bad: bool) -> Run:
 def _use(other: Elsewhere, port: int, setting: Setting) -> tuple[Outcome, Outcome]:
     """Push as often as set, and pull by digest all the while: two clients, one event of each push."""
     manifest = f"/v2/{REPOSITORY}/manifests/base"
-    other.run(run_plan, a_push(port, setting.image, prefix="warm", count=_WARM))
     pulling = Plan(
         port=port,
         method="HEAD",

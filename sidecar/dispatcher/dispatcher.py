@@ -166,11 +166,17 @@ class Dispatcher:
     def _wake(self, keys: Iterable[TargetKey]) -> None:
         if self._is_stopping or not self._is_running:
             return
+        failing: list[TargetLoop] = []
         for key in keys:
             if loop := self._loops.get(key):
-                loop.wake()
+                if loop.is_failing:
+                    failing.append(loop)
+                else:
+                    loop.wake()
             else:
                 self._begin(key)
+        for loop in failing:  # after those that will take it
+            loop.wake()
 
     def _look_after(self, waiting: Mapping[TargetKey, datetime]) -> None:
         """See to deliveries that nobody told of."""

@@ -98,10 +98,15 @@ class TargetLoop:
             left = [*(delivery for delivery, _ in self._sending.values()), *self._lanes.drain()]
             await self._release(left)
 
+    @property
+    def is_failing(self) -> bool:
+        return self._outage.in_a_row > 0
+
     def wake(self) -> None:
         """Something was stored, or the configuration has changed."""
         self._has_more = True
-        self._wakeup.set()
+        if self._pause_left_s() <= 0:
+            self._wakeup.set()
 
     def configuration_changed(self) -> None:
         """The target may be another one now: nothing is held against it."""
@@ -142,7 +147,7 @@ class TargetLoop:
         if self._is_changed:
             self._is_changed = False
             await self._release(self._lanes.drain())
-        if (rest_s := self._paused_until - asyncio.get_running_loop().time()) > 0:
+        if (rest_s := self._pause_left_s()) > 0:
             return await self._pause(rest_s)
         if self._lanes.unsent > 2 * self._batch():  # the target began to fail
             await self._release(self._lanes.drain())
@@ -303,9 +308,10 @@ class TargetLoop:
     def _next(self) -> Delivery | None:
         if self._is_stopping or self._is_changed or self._means.book.hold_reason(self._key):
             return None
-        if self._paused_until > asyncio.get_running_loop().time():
-            return None
-        return self._lanes.next()
+        return None if self._pause_left_s() > 0 else self._lanes.next()
+
+    def _pause_left_s(self) -> float:
+        return self._paused_until - asyncio.get_running_loop().time()
 
     def _take_notice(self, attempt: Attempt, began_s: float) -> None:
         """Let what happened decide how the next attempts are made; before any is begun."""
