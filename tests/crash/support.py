@@ -3,14 +3,18 @@
 import json
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 
 from tests.crash import stepper
-from tests.support.images import Artifact, encode
+from tests.support.images import Artifact, encode, upload
 from tests.support.process import wait_until
-from tests.support.servers import ChartMuseum, Registry, Sidecar
+from tests.support.receiver import Receiver
+from tests.support.servers import ChartMuseum, Registry, Sidecar, policy
+
+S = TypeVar("S", bound=Sidecar)
 
 
 class SteppedSidecar(Sidecar):
@@ -73,3 +77,16 @@ def put_manifest(sidecar: Sidecar, tag: str, image: Artifact) -> httpx.Response:
     """Push to the tag of prj/app; its blobs are there."""
     url, headers = f"{sidecar.url}/v2/prj/app/manifests/{tag}", {"Content-Type": image.media_type}
     return ask("PUT", url, content=image.manifest, headers=headers)
+
+
+def sidecar_before(
+    upstreams: Upstreams, kind: type[S], folder: Path, receiver: Receiver, image: Artifact, **settings: Any
+) -> S:
+    """With one policy, for all of the project; the image is there as prj/app:base."""
+    upload(image, registry_url=upstreams.registry.url, repository="prj/app", tag="base")
+    return kind(
+        folder / "sidecar",
+        registry=upstreams.registry.url,
+        projects=[{"name": "prj", "webhook_policies": [policy(receiver.url)]}],
+        settings=settings,
+    )

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.crash.support import Upstreams, ask, put_manifest, variant
-from tests.support.images import Artifact, build_image, upload
+from tests.crash.support import Upstreams, ask, put_manifest, sidecar_before, variant
+from tests.support.images import Artifact, build_image
 from tests.support.process import wait_until
 from tests.support.receiver import Answer, Received, Receiver, accept
-from tests.support.servers import Sidecar, policy
+from tests.support.servers import Sidecar
 
 IMAGE = build_image("clock")
 HOUR_S, DAY_S = 3600, 86_400
@@ -44,13 +44,8 @@ class ClockedSidecar(Sidecar):
 
 
 def a_sidecar(folder: Path, upstreams: Upstreams, receiver: Receiver, **settings: Any) -> ClockedSidecar:
-    upload(IMAGE, registry_url=upstreams.registry.url, repository="prj/app", tag="base")
-    return ClockedSidecar(
-        folder / "sidecar",
-        registry=upstreams.registry.url,
-        projects=[{"name": "prj", "webhook_policies": [policy(receiver.url)]}],
-        settings={"notification": {"retry_waits_s": [2]}, "events": {"pull_hold_s": 2}, **settings},
-    )
+    settings = {"notification": {"retry_waits_s": [2]}, "events": {"pull_hold_s": 2}} | settings
+    return sidecar_before(upstreams, ClockedSidecar, folder, receiver, IMAGE, **settings)
 
 
 def push(sidecar: Sidecar, tag: str, image: Artifact | None = None) -> None:

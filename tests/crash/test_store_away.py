@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.crash.support import Upstreams, ask, put_manifest, variant
-from tests.support.images import build_image, upload
+from tests.crash.support import Upstreams, ask, put_manifest, sidecar_before, variant
+from tests.support.images import build_image
 from tests.support.process import wait_until
 from tests.support.receiver import Answer, Receiver, accept
-from tests.support.servers import Sidecar, policy
+from tests.support.servers import Sidecar
 
 IMAGE = build_image("room")
 
@@ -87,13 +87,8 @@ _BOUND = (
 
 
 def a_sidecar(folder: Path, upstreams: Upstreams, receiver: Receiver, **settings: Any) -> BoundSidecar:
-    upload(IMAGE, registry_url=upstreams.registry.url, repository="prj/app", tag="base")
-    return BoundSidecar(
-        folder / "sidecar",
-        registry=upstreams.registry.url,
-        projects=[{"name": "prj", "webhook_policies": [policy(receiver.url)]}],
-        settings={"notification": {"retry_waits_s": [0.2]}, "events": {"pull_hold_s": 0.2}, **settings},
-    )
+    settings = {"notification": {"retry_waits_s": [0.2]}, "events": {"pull_hold_s": 0.2}} | settings
+    return sidecar_before(upstreams, BoundSidecar, folder, receiver, IMAGE, **settings)
 
 
 def push(sidecar: Sidecar, tag: str) -> int:
