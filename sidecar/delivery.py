@@ -61,6 +61,7 @@ def delivery_id(event: Event, target: TargetKey) -> UUID:
     return UUID(bytes=event.id.bytes[:_NEIGHBOURLY] + own.bytes[_NEIGHBOURLY:])
 
 
+AWAY_BELOW_500: Final = (408, 429)  #: statuses of a target that takes nothing at all, beside all 5xx
 _NEIGHBOURLY: Final = 3  # bytes: few, since the beginning of an id is what people name it by
 
 
@@ -81,7 +82,7 @@ class Rejected:
     @property
     def is_away(self) -> bool:
         """Whether the target, or what stands before it, takes nothing at all; else it dislikes this one."""
-        return self.status >= 500 or self.status in {408, 429}
+        return self.status >= 500 or self.status in AWAY_BELOW_500
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ def _is_chosen(name: str, globs: tuple[str, ...], but_not: tuple[str, ...]) -> b
 
 
 def _any_glob(globs: tuple[str, ...], names: Iterable[str]) -> bool:
-    return any(_glob(glob).fullmatch(name) for name in names for glob in globs)
+    return any(is_glob_of(glob, name) for name in names for glob in globs)
 
 
 def is_glob_of(glob: str, name: str) -> bool:

@@ -30,6 +30,7 @@ from sidecar.store.history import FAILED, Chosen, History, KeptAttempt, KeptDeli
 
 _FAILED_WORD: Final = "failed"
 _SHORTEST_BEGINNING: Final = 4
+_BEGINNING_OF_AN_ID: Final = re.compile(rf"[0-9a-fA-F-]{{{_SHORTEST_BEGINNING},36}}")
 _SHORT_ID: Final = 13  # two groups of a UUID: enough to name one among millions
 _TITLES: Final = (
     "ID",
@@ -130,7 +131,7 @@ def resolve(history: History, beginning: str) -> UUID:
         raise click.ClickException(
             f"{beginning} is too short: at least {_SHORTEST_BEGINNING} characters of an id."
         )
-    found = history.named(beginning) if re.fullmatch(r"[0-9a-fA-F-]{4,36}", beginning) else []
+    found = history.named(beginning) if _BEGINNING_OF_AN_ID.fullmatch(beginning) else []
     match found:
         case [identity]:
             return identity

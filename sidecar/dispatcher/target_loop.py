@@ -7,7 +7,7 @@ something is stored.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,11 +28,10 @@ from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.book import REMOVED, AddressBook
 from sidecar.dispatcher.lanes import Lanes
 from sidecar.dispatcher.outage import Outage, Recovery
-from sidecar.dispatcher.schedule import RetrySchedule, Verdict, judge
+from sidecar.dispatcher.schedule import RetrySchedule, judge
 from sidecar.dispatcher.telling import Observer, tell
 from sidecar.dispatcher.window import SharedSlots, Window
 from sidecar.errors import StoreUnavailable
-from sidecar.store.disabled import DisabledTarget
 from sidecar.store.outbox import Outbox
 
 log = structlog.get_logger()
@@ -103,7 +102,7 @@ class TargetLoop:
         return self._outage.in_a_row > 0
 
     def wake(self) -> None:
-        """Something was stored, or the configuration has changed."""
+        """Something was stored."""
         self._has_more = True
         if self._pause_left_s() <= 0:
             self._wakeup.set()
@@ -178,17 +177,18 @@ class TargetLoop:
 
     async def _keep_mine(self, deliveries: list[Delivery]) -> list[Delivery]:
         """Without those whose target stands elsewhere in the policy now, or nowhere; see to these."""
-        book, key = self._means.book, self._key
-        places = {delivery.id: book.place_of(key, delivery.target_mark) for delivery in deliveries}
-        moved = {identity: index for identity, index in places.items() if index != key.index}
+        moved = self._moved(delivery.target_mark for delivery in deliveries)
         if not moved:
             return deliveries
-        try:
-            await self._means.outbox.move(moved, reason=REMOVED)
-        except StoreUnavailable as exc:  # the store keeps it in memory until it can be written
-            log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
-        self._tell_cancelled(sum(index is None for index in moved.values()), REMOVED)
-        return [delivery for delivery in deliveries if delivery.id not in moved]
+        places = {found.id: moved[found.target_mark] for found in deliveries if found.target_mark in moved}
+        await self._write(self._means.outbox.move(places, reason=REMOVED))
+        self._tell_cancelled(sum(index is None for index in places.values()), REMOVED)
+        return [delivery for delivery in deliveries if delivery.id not in places]
+
+    def _moved(self, marks: Iterable[str]) -> dict[str, int | None]:
+        """Of these marks those whose target stands elsewhere in the policy now, and where; None for nowhere."""
+        places = {mark: self._means.book.place_of(self._key, mark) for mark in set(marks)}
+        return {mark: index for mark, index in places.items() if index != self._key.index}
 
     def _is_due(self, at: datetime | None) -> None:
         """A delivery waits in the store until then."""
@@ -257,12 +257,10 @@ class TargetLoop:
 
     async def _move_away(self) -> None:
         """Let go of what is for a target that stands elsewhere in the policy now."""
-        outbox, key = self._means.outbox, self._key
-        marks = await outbox.marks_waiting(key)
-        places = {mark: self._means.book.place_of(key, mark) for mark in marks}
-        moved = {mark: index for mark, index in places.items() if index not in {None, key.index}}
-        if moved:
-            await outbox.move_waiting(key, moved)
+        outbox = self._means.outbox
+        moved = self._moved(await outbox.marks_waiting(self._key))
+        if there := {mark: index for mark, index in moved.items() if index is not None}:
+            await outbox.move_waiting(self._key, there)
 
     def _tell_cancelled(self, number: int, reason: str) -> None:
         if number:
@@ -271,11 +269,14 @@ class TargetLoop:
             observer.delivery_ended(DeliveryState.CANCELLED, number)
 
     async def _release(self, deliveries: list[Delivery]) -> None:
-        if not deliveries:
-            return
+        if deliveries:
+            await self._write(self._means.outbox.release(deliveries))
+
+    async def _write(self, writing: Awaitable[None]) -> None:
+        """Of what the store keeps in memory until it can be written."""
         try:
-            await self._means.outbox.release(deliveries)
-        except StoreUnavailable as exc:  # the store keeps it in memory until it can be written
+            await writing
+        except StoreUnavailable as exc:
             log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
 
     def _hire(self) -> None:
@@ -365,26 +366,13 @@ class TargetLoop:
             jitter=means.jitter(),
         )
         disabled = means.book.disable(self._key, at=means.now()) if verdict.is_target_gone else None
-        host = means.book.host_of(self._key)
-        tell(delivery, attempt, verdict, host=host, observer=means.observer)
-        await self._finish(attempt, verdict)
+        tell(delivery, attempt, verdict, host=lambda: means.book.host_of(self._key), observer=means.observer)
+        await self._write(
+            means.outbox.finish(attempt, state=verdict.state, next_attempt_at=verdict.next_attempt_at)
+        )
         if disabled:
-            await self._keep_disabled(disabled)
+            await self._write(means.outbox.disabled.disable(disabled))
+            means.book.is_kept(self._key, at_s=asyncio.get_running_loop().time())
         self._is_due(verdict.next_attempt_at)
         if verdict.state is not DeliveryState.DELIVERED:
             self._wakeup.set()
-
-    async def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
-        try:
-            await self._means.outbox.finish(
-                attempt, state=verdict.state, next_attempt_at=verdict.next_attempt_at
-            )
-        except StoreUnavailable as exc:  # the store keeps it in memory until it can be written
-            log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
-
-    async def _keep_disabled(self, disabled: DisabledTarget) -> None:
-        try:
-            await self._means.outbox.disabled.disable(disabled)
-        except StoreUnavailable as exc:  # as above
-            log.warning("store.unavailable", policy=self._key.policy_id, error=str(exc))
-        self._means.book.is_kept(self._key, at_s=asyncio.get_running_loop().time())

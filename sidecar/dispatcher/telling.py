@@ -1,5 +1,6 @@
 """What is said of an attempt: a line of the log where it failed, and numbers for whoever counts."""
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import structlog
@@ -21,9 +22,14 @@ class Observer(Protocol):
 
 
 def tell(
-    delivery: Delivery, attempt: Attempt, verdict: Verdict, *, host: str, observer: Observer | None
+    delivery: Delivery,
+    attempt: Attempt,
+    verdict: Verdict,
+    *,
+    host: Callable[[], str],
+    observer: Observer | None,
 ) -> None:
-    """`host` is the target's; its path and query may hold tokens."""
+    """`host` answers the target's, for what has failed; its path and query may hold tokens."""
     if observer:
         observer.attempt_finished(attempt.result, attempt.duration_ms / 1000)
         if verdict.state is not DeliveryState.WAITING:
@@ -32,7 +38,7 @@ def tell(
         # Every delivery comes here: nothing is made into text that is not written down.
         log.debug("delivery.delivered", status=attempt.result.status, delivery_id=delivery.id)
         return
-    facts = _facts(delivery, attempt, host)
+    facts = _facts(delivery, attempt, host())
     match attempt.result:
         case Rejected(status):
             log.warning("attempt.failed", status=status, error=f"answered {status}", **facts)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sidecar.delivery import (
+    AWAY_BELOW_500,
     Accepted,
     Attempt,
     Delivery,
@@ -58,16 +59,16 @@ _CANCEL: Final = (
 )
 
 
-# Statuses of a target that is away: those of delivery.Rejected.is_away.
-_FAILED_MEANWHILE: Final = """
+# The statuses are those of delivery.Rejected.is_away.
+_FAILED_MEANWHILE: Final = f"""
 SELECT seq FROM deliveries INDEXED BY deliveries_waiting
      JOIN attempts ON delivery_id = id AND number = attempts
 WHERE state = 'waiting' AND policy_id = ?1 AND target_index = ?2 AND next_attempt_at > ?4
       AND created_at > ?3 AND started_at < ?4
       AND (retry_after_s IS NULL OR started_at + duration_ms / 1000 + retry_after_s <= ?4)
-      AND (status IS NULL OR status >= 500 OR status IN (408, 429))
+      AND (status IS NULL OR status >= 500 OR status IN {AWAY_BELOW_500})
 LIMIT ?5
-"""
+"""  # noqa: S608  # constants
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def test_what_is_told(
     delivery, counted = a_delivery(an_event()), Counted()
     attempt = Attempt(delivery_id=delivery.id, number=3, started_at=START, duration_ms=12.34, result=result)
     with capture_logs() as logs:
-        tell(delivery, attempt, verdict, host="ci.example", observer=counted)
+        tell(delivery, attempt, verdict, host=lambda: "ci.example", observer=counted)
     assert [(line["log_level"], line["event"], line.get("error")) for line in logs] == lines
     assert (counted.attempts, counted.ended) == ([(result, 0.01234)], ended)
     for line in logs[:1] if isinstance(result, Accepted) else []:
