@@ -25,6 +25,7 @@ from sidecar.config import Settings
 from sidecar.dispatcher.dispatcher import Dispatcher
 from sidecar.errors import StoreUnavailable
 from sidecar.metrics import Metrics
+from sidecar.parsing.pool import ParserPool
 from sidecar.pipeline import Pipeline
 from sidecar.place import probe
 from sidecar.proxy.handler import Proxy
@@ -86,6 +87,7 @@ class App:
         self._figures = Figures()
         self._lost = 0
         self._metrics = Metrics()
+        self._parsers = ParserPool(on_read=self._metrics.was_read)
         self._workers = Workers(config_path, run)
         self._database = SqliteDatabase(settings.data_volume / DATABASE_FILE)
         self._store = Store(self._database)
@@ -157,6 +159,7 @@ class App:
             await self._listen(runner, self._settings.listen_proxy, share=self._settings.workers > 1)
             yield runner
         finally:
+            await self._parsers.close()
             await asyncio.to_thread(self._database.close)
 
     def _handle_signals(self) -> None:
@@ -201,6 +204,7 @@ class App:
             wants_credentials=self._reconciler.wants_credentials,
             reconcile_as=self._reconciler.reconcile_as,
             finished=self._metrics.request_finished,
+            parse=self._parsers.run,
         )
 
     def _make_dispatcher(self) -> Dispatcher:

@@ -15,6 +15,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sidecar.delivery import Accepted, AttemptResult, DeliveryState, Rejected, Unreachable
 from sidecar.event import EventType
 from sidecar.operation import Operation
+from sidecar.parsing.kinds import KINDS
+from sidecar.parsing.pool import Reading
 
 #: Registry requests take from a millisecond to the length of a large layer.
 _REQUEST_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -42,6 +44,9 @@ class Metrics:
             "events_lost", "Events dropped because memory for them was full", ()
         )
         self._deliveries = self._counter("deliveries", "Deliveries that have ended", ("result",))
+        self._readings = self._counter(
+            "parser_jobs", "What clients wrote, read in parser processes", ("kind", "result")
+        )
         self._attempts = self._counter("attempts", "Attempts to deliver", ("result",))
         self._attempt_duration = self._histogram(
             "attempt_duration_seconds", "From connecting to the end of the target's answer", _ATTEMPT_BUCKETS
@@ -70,6 +75,9 @@ class Metrics:
 
     def delivery_ended(self, state: DeliveryState, number: int = 1) -> None:
         self._deliveries.labels(state).inc(number)
+
+    def was_read(self, kind: str, reading: Reading) -> None:
+        self._readings.labels(kind, reading).inc()
 
     def config_reloaded(self, result: Reload) -> None:
         self._reloads.labels(result).inc()
@@ -121,6 +129,9 @@ class Metrics:
             self._attempts.labels(result)
         for reload in ("ok", "failed"):
             self._reloads.labels(reload)
+        for kind in KINDS:
+            for reading in Reading:
+                self._readings.labels(kind, reading)
 
 
 def operation_name(operation: Operation) -> str:

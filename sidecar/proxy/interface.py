@@ -3,11 +3,11 @@
 The proxy knows nothing of events, policies or stores. app.py hands in the functions of `Hooks`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from ssl import SSLContext
-from typing import Final
+from typing import Any, Final, Protocol
 
 from sidecar.exchange import Client, Exchange, Intent
 from sidecar.names import Repository
@@ -37,6 +37,32 @@ def _counts_none(_: Operation, __: int, ___: float) -> None:
     pass
 
 
+class Parse(Protocol):
+    """Reads what strangers wrote, off the event loop and within hard limits."""
+
+    async def __call__(
+        self,
+        kind: str,
+        payload: bytes | Iterable[bytes],
+        options: Mapping[str, Any],
+        /,
+        *,
+        asked_by: str = "",
+    ) -> dict[str, Any] | None:
+        """What was read, None for anything else; never raises for what the payload holds."""
+
+
+async def _reads_nothing(
+    _: str,
+    __: bytes | Iterable[bytes],
+    ___: Mapping[str, Any],
+    /,
+    *,
+    asked_by: str = "",  # noqa: ARG001
+) -> dict[str, Any] | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """What happens beside the relaying."""
@@ -60,6 +86,8 @@ class Hooks:
     reconcile_as: Callable[[Operation, str], Awaitable[None]] = _takes_none
     #: Operation, status (0 = no whole answer) and seconds of every request, when it has ended.
     finished: Callable[[Operation, int, float], None] = _counts_none
+    #: What a kind of `parsing.kinds` reads in a payload.
+    parse: Parse = _reads_nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from sidecar.event import EventType
 from sidecar.metrics import Metrics, operation_name, status_class
 from sidecar.names import Reference, Repository, Tag
 from sidecar.operation import Operation, Other, PutManifest
+from sidecar.parsing.pool import Reading
 
 PUT = PutManifest(Repository("prj", "app", "prj/app"), Reference(tag=Tag("1")))
 
@@ -111,3 +112,9 @@ def test_every_operation_has_a_name_of_its_own() -> None:
 )
 def test_status_class(status: int, name: str) -> None:
     assert status_class(status) == name
+
+
+def test_parser_jobs_are_counted_by_kind_and_result(metrics: Metrics) -> None:
+    metrics.was_read("chart-index", Reading.EXCEEDED)
+    assert _value(metrics, "parser_jobs_total", kind="chart-index", result="exceeded") == 1
+    assert _value(metrics, "parser_jobs_total", kind="chart-index", result="read") == 0

@@ -1,0 +1,5 @@
+"""One parser process: `python -m sidecar.parsing`, started by the pool."""
+
+from sidecar.parsing.process import main
+
+main()
