@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection to a target: one request at a time, and its answer.
 
 Answers are untrusted: llhttp parses them (httptools), strictly; how much of one is taken is bounded, and
-nothing that comes unasked is believed.
+nothing that comes unasked is believed. Where llhttp gives up before it has told the status, the status line
+is the answer all the same (`oddhead`), and the connection is closed.
 """
 
 import asyncio
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from sidecar.dispatcher.oddhead import may_have_ended, read_head, rewritten
 
 LONGEST_ANSWER_BYTES: Final = 64 << 10  #: of a body; what comes after is not read
 _LONGEST_HEAD_BYTES: Final = 64 << 10  #: of status line and headers, interim answers included
@@ -44,6 +47,8 @@ class Connection(asyncio.Protocol):
         self._ended: asyncio.Future[None] | None = None
         self._received_bytes = 0
         self._header_bytes = 0
+        self._head = b""  # all that has come, until the status is known
+        self._is_odd = False  # the parser has given up on the head
         self._has_tunnel = False
         self.is_reusable = False
 
@@ -55,17 +60,19 @@ class Connection(asyncio.Protocol):
     async def exchange(self, request: bytes, answer: Answer) -> None:
         """Send a request and fill in its answer.
 
-        Raises NoAnswer, and OSError when the connection breaks before the answer's headers are there.
+        Raises NoAnswer, and OSError when the connection breaks before the answer's status line is there.
         Broken off later, or cancelled, the answer keeps what had come.
         """
         self.is_reusable = False
         self._received_bytes = self._header_bytes = 0
+        self._head = b""
         self._answer = answer
         self._ended = asyncio.get_running_loop().create_future()
         self.transport.write(request)
         try:
             await self._ended
         finally:
+            self._take_status(answer)
             self._answer = None
 
     async def open_tunnel(self, request: bytes) -> None:
@@ -93,18 +100,51 @@ class Connection(asyncio.Protocol):
         if self._answer is None:  # nothing was asked
             self.close()
             return
+        self._received_bytes += len(data)
+        if not self._answer.status:
+            self._head += data
+        if self._is_odd and not self._answer.status:
+            if may_have_ended(self._head, len(data)):
+                self._read_odd_head()
+        else:
+            self._parse(data)
+        self._limit_head(self._received_bytes)
+        if self._received_bytes > _MOST_BYTES:  # chunks and trailers without end
+            self._end()
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
             self.is_reusable = False
             self._end()
         except HttpParserError:
+            if self._is_odd or self._answer is None or self._answer.status:
+                self._end(NoAnswer(_INVALID))
+            else:
+                self._is_odd = True
+                self._read_odd_head()
+
+    def _read_odd_head(self) -> None:
+        """Go on with a head that the parser understands, as soon as this one has ended."""
+        head = read_head(self._head)
+        self._head = head.begins
+        if head.is_hopeless:
             self._end(NoAnswer(_INVALID))
-        else:
-            self._received_bytes += len(data)
-            self._limit_head(self._received_bytes)
-            if self._received_bytes > _MOST_BYTES:  # chunks and trailers without end
-                self._end()
+        elif head.status and head.rest is not None and self._answer:
+            self._answer.retry_after, self._answer.is_encoded = "", False
+            self._header_bytes = 0
+            self._parser = HttpResponseParser(self)
+            self._parse(rewritten(head) + head.rest)
+
+    def _take_status(self, answer: Answer) -> None:
+        """Of a head that broke off or never ended; not for a tunnel, which begins where the head ends."""
+        if answer.status or self._has_tunnel:
+            return
+        head = read_head(self._head)
+        if head.status:
+            answer.status = head.status
+            answer.retry_after = (head.named(b"retry-after") or [b""])[-1].decode("latin-1")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_reusable = False
@@ -146,9 +186,10 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._answer and self._answer.status:
+            is_http_still = not self._is_odd and self._answer.status != _SWITCHING_PROTOCOLS
             # An answer that came before the request had gone out may never be followed by reading the rest.
             has_sent = not self.transport.get_write_buffer_size()
-            self.is_reusable = has_sent and self._parser.should_keep_alive()
+            self.is_reusable = has_sent and is_http_still and self._parser.should_keep_alive()
             self._end()
 
     def _limit_head(self, size: int) -> None:
@@ -160,6 +201,7 @@ class Connection(asyncio.Protocol):
         answer, self._answer = self._answer, None
         if answer is None or self._ended is None or self._ended.done():
             return
+        self._take_status(answer)
         if fault and not answer.status:
             self._ended.set_exception(fault)
         else:  # the status is the answer; its body may be late, broken or endless

@@ -124,12 +124,10 @@ async def test_a_compressed_answer_is_never_unpacked(tmp_path: Path) -> None:
     [
         (hangs, "no answer within 1 s"),
         (drips(b""), "the answer is not valid HTTP"),
-        (drips(b"HTTP/1.1 200 OK\r\nX-Slow: "), "no answer within 1 s"),
+        (drips(b"HTTP/1.1 200 "), "no answer within 1 s"),
         (breaks_off, "the connection was closed before an answer came"),
         (answers(b"SSH-2.0-OpenSSH_9.2\r\n"), "the answer is not valid HTTP"),
         (answers(b"HTTP/1.1 abc OK\r\n\r\n"), "the answer is not valid HTTP"),
-        (answers(b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n"), "the answer is not valid HTTP"),
-        (answers(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n"), "the answer is not valid HTTP"),
         (answers(b"HTTP/1.1 100 Continue\r\n\r\n" * 5, then_close=True), "the connection was closed"),
         (answers(b"\0" * 1000, then_close=True), "the answer is not valid HTTP"),
     ],

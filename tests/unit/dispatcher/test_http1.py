@@ -132,15 +132,16 @@ async def test_a_connection_with_something_unsent_is_not_used_again() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
-        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000,
-        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 30_000 + b"\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\n" * 3000,
         b"HTTP/9 200 OK\r\n\r\n",
+        b"HTTP/1.1\t200 OK\r\n\r\n",
+        b"HTTP/1.1 20 OK\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b" HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\nodd\r\n\r\n<html>",
         b"\x16\x03\x01",
     ],
-    ids=range(7),
+    ids=range(8),
 )
 async def test_what_is_no_answer_is_said(raw: bytes) -> None:
     with pytest.raises(NoAnswer, match="not valid HTTP"):
@@ -149,7 +150,46 @@ async def test_what_is_no_answer_is_said(raw: bytes) -> None:
 
 async def test_a_connection_that_is_lost_is_said() -> None:
     with pytest.raises(NoAnswer, match="closed before"):
-        await received(b"HTTP/1.1 200 OK\r\n", then_lost=True)
+        await received(b"HTTP/1.1 200 OK", then_lost=True)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"HTTP/1.1 503 Busy\r\n",),
+        (b"HTTP/1.1 503 Busy\n", b"X"),
+        (b"HTTP/1.1 100 Continue\nodd\n\n", b"HTTP/1.1 503 Busy\n"),
+        (b"HTTP/1.1 503 Busy\r\nX : y\r\n", b"Content-Length: 9"),
+        (b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n", b"zz\r\n"),
+    ],
+)
+async def test_a_connection_that_is_lost_behind_the_status_line_has_answered(pieces: list[bytes]) -> None:
+    answer, connection = await received(*pieces, then_lost=True)
+    assert answer == Answer(status=503)
+    assert not connection.is_reusable
+
+
+@pytest.mark.parametrize("header", [b"X: " + b"x" * 70_000, b"X: y\r\n" * 30_000, b"odd\n" * 30_000])
+async def test_of_a_head_without_end_the_beginning_is_read(header: bytes) -> None:
+    answer, connection = await received(b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\n", header)
+    assert answer == Answer(status=429, retry_after="7")
+    assert not connection.is_reusable
+
+
+async def test_one_who_stops_waiting_within_the_head_has_the_status() -> None:
+    connection, _ = connected()
+    answer = Answer()
+    exchange = asyncio.ensure_future(connection.exchange(b"POST", answer))
+    await asyncio.sleep(0)
+    connection.data_received(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    exchange.cancel()
+    await asyncio.gather(exchange, return_exceptions=True)
+    assert answer == Answer(status=200)
+
+
+async def test_switching_protocols_unasked_ends_the_use_of_a_connection() -> None:
+    answer, connection = await received(b"HTTP/1.1 101 X\r\n\r\n")
+    assert (answer.status, connection.is_reusable) == (101, False)
 
 
 async def test_two_requests_one_after_the_other() -> None:
