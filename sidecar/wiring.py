@@ -14,7 +14,7 @@ from sidecar.operation import Routes
 from sidecar.pipeline import PipelineSettings
 from sidecar.place import Place, tls_context
 from sidecar.policy import Target, WebhookPolicy
-from sidecar.proxy.interface import ProxySettings
+from sidecar.proxy.interface import Limits, ProxySettings
 
 
 def routes_of(settings: Settings) -> Routes:
@@ -55,6 +55,17 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         chart_repository_tls=_tls(charts) if charts else True,
         connect_timeout_s=settings.connect_timeout_s,
         look_up_timeout_s=settings.look_up_timeout_s,
+        limits=_limits(settings),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    limits = settings.limits
+    return Limits(
+        client_memory_bytes=limits.client_memory_bytes,
+        head_timeout_s=limits.head_timeout_s,
+        body_timeout_s=limits.body_timeout_s,
+        idle_timeout_s=limits.idle_timeout_s,
     )
 
 

@@ -3,8 +3,17 @@
 from pathlib import Path
 
 from sidecar.config import model
-from sidecar.config.checks import as_network, split_address
-from sidecar.config.settings import ChartUpstream, Egress, Events, Network, Notification, Settings, Upstream
+from sidecar.config.checks import as_network, size_in_bytes, split_address
+from sidecar.config.settings import (
+    ChartUpstream,
+    Egress,
+    Events,
+    Limits,
+    Network,
+    Notification,
+    Settings,
+    Upstream,
+)
 from sidecar.config.tls_files import tls_files_of
 from sidecar.event import EventType, parse_event_type
 from sidecar.policy import (
@@ -38,6 +47,7 @@ def settings_of(
         events=_events(checked.events),
         strict=checked.strict,
         trusted_proxies=_networks(checked.trusted_proxies),
+        limits=_limits(checked.limits),
         egress=_egress(checked.egress),
         projects=tuple(_project(project) for project in checked.projects if project.name != ALL_PROJECTS),
         policies=tuple(
@@ -96,6 +106,15 @@ def _events(section: model.EventsSection) -> Events:
         push_hold_s=section.push_hold_s,
         ignore_user_agents=tuple(section.ignore_user_agents),
         default_project=section.default_project,
+    )
+
+
+def _limits(section: model.LimitsSection) -> Limits:
+    return Limits(
+        client_memory_bytes=size_in_bytes(section.client_memory) or 0,
+        head_timeout_s=section.head_timeout_s,
+        body_timeout_s=section.body_timeout_s,
+        idle_timeout_s=section.idle_timeout_s,
     )
 
 

@@ -33,6 +33,8 @@ _OUR_HEADERS = {
 _FOREIGN_HEADERS = {"x-github-event", "x-gitlab-event", "x-gogs-event", "x-gitea-event", "x-event-key"}
 _POWERS = "BKMGTP"
 _UNLIMITED = -1
+_LEAST_MEMORY_BYTES = 16 * 1024**2
+_MOST_MEMORY_BYTES = 64 * 1024**3
 
 
 def plain_text(text: str) -> str:
@@ -202,9 +204,24 @@ def storage_limit(value: object) -> object:
     """Bytes; -1 means no limit."""
     if value == _UNLIMITED and not isinstance(value, bool | float):
         return value
+    size_bytes = size_in_bytes(value)
+    if size_bytes is None:
+        raise ValueError("must be a size, as 10GiB, 500MB or a number of bytes, or -1 for no limit")
+    return size_bytes
+
+
+def memory_size(value: int | str) -> int | str:
+    """A size; the least has room for one manifest of the largest size and its copy."""
+    size_bytes = size_in_bytes(value)
+    if size_bytes is None or not _LEAST_MEMORY_BYTES <= size_bytes <= _MOST_MEMORY_BYTES:
+        raise ValueError("must be a size from 16MiB to 64GiB, as 256MiB")
+    return value
+
+
+def size_in_bytes(value: object) -> int | None:
     found = _SIZE.fullmatch(str(value)) if isinstance(value, int | str) else None
     if found is None or isinstance(value, bool):
-        raise ValueError("must be a size, as 10GiB, 500MB or a number of bytes, or -1 for no limit")
+        return None
     number, unit = found.groups()
     base = 1024 if unit and "i" in unit else 1000
     return int(float(number) * base ** _POWERS.index((unit or "B")[0]))

@@ -68,6 +68,13 @@ class Database(Section):
     url_file: FilePath | None = None
 
 
+class LimitsSection(Section):
+    client_memory: Annotated[int | str, AfterValidator(checks.memory_size)] = "256MiB"
+    head_timeout_s: Seconds = 30.0
+    body_timeout_s: Seconds = 60.0
+    idle_timeout_s: Seconds = 3600.0
+
+
 class NotificationSection(Section):
     enabled: bool = True
     webhook_job_max_retry: MaxRetry = 10
@@ -174,6 +181,7 @@ class HarborYml(Section):
     trusted_proxies: list[Cidr] = PRIVATE_NETWORKS
     connect_timeout_s: Seconds = 5.0
     look_up_timeout_s: Seconds = 2.0
+    limits: LimitsSection = section(LimitsSection)
     egress: EgressSection = section(EgressSection)
     projects: list[ProjectSection] = []
     scanners: list[ScannerSection] = []

@@ -67,6 +67,16 @@ class Egress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What clients may take of one process of the proxy."""
+
+    client_memory_bytes: int  #: all of them together
+    head_timeout_s: float  #: for the whole head of a request
+    body_timeout_s: float  #: for the whole of a body that is kept before it is forwarded
+    idle_timeout_s: float  #: between two requests of a connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that harbor.yml and the environment say."""
 
@@ -83,6 +93,7 @@ class Settings:
     events: Events
     strict: bool
     trusted_proxies: tuple[Network, ...]  #: peers whose X-Forwarded-* are believed
+    limits: Limits
     egress: Egress
     projects: tuple[Project, ...]  #: `*` is not among them
     policies: tuple[WebhookPolicy, ...]

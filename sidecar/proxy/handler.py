@@ -24,6 +24,7 @@ from sidecar.errors import UpstreamUnavailable
 from sidecar.exchange import Client, Outcome
 from sidecar.operation import Operation, Other, is_registry_path, parse_operation
 from sidecar.proxy import headers as headers_of
+from sidecar.proxy.budget import Budget, Share
 from sidecar.proxy.headers import RawHeader, text_of
 from sidecar.proxy.identity import client_of, is_trusted
 from sidecar.proxy.interface import Hooks, ProxySettings, TlsChoice
@@ -86,6 +87,8 @@ class Proxy:
         self._is_idle.set()
         self._is_closing = False
         self._settings = settings
+        #: What all clients together make this process hold.
+        self.budget = Budget(settings.limits.client_memory_bytes)
 
     async def start(self) -> None:
         self._connections = Connections()
@@ -95,6 +98,7 @@ class Proxy:
         """Use these settings for every request from now on; requests under way keep theirs."""
         assert self._connections is not None, "start() first"
         self._settings = settings
+        self.budget.limit_bytes = settings.limits.client_memory_bytes
         self._registry = self._upstream(settings.registry_url, settings.registry_tls)
         charts_url = settings.chart_repository_url
         self._charts = self._upstream(charts_url, settings.chart_repository_tls) if charts_url else None
@@ -182,8 +186,11 @@ class Proxy:
     # The journey
 
     async def _journey(self, request: web.BaseRequest) -> web.StreamResponse:
-        passage = self._arrive(request)
-        request[_OPERATION] = passage.operation
+        with self.budget.share() as share:
+            return await self._relay(self._arrive(request, share))
+
+    async def _relay(self, passage: Passage) -> web.StreamResponse:
+        passage.request[_OPERATION] = passage.operation
         observer = self._observer(passage)
         body = await observer.request_body()
         answer = await self._forward(passage, observer, body)
@@ -194,7 +201,7 @@ class Proxy:
             if body:
                 await body.stop()
 
-    def _arrive(self, request: web.BaseRequest) -> Passage:
+    def _arrive(self, request: web.BaseRequest, share: Share) -> Passage:
         raw_headers = request.raw_headers
         if headers_of.is_smuggled(raw_headers):
             raise Refused("both Content-Length and Transfer-Encoding", status=400, code="UNSUPPORTED")
@@ -221,6 +228,7 @@ class Proxy:
             ),
             client=_NOBODY,
             settings=settings,
+            share=share,
             say_continue=_continuation(request, kept),
         )
 

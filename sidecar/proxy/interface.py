@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from sidecar.exchange import Client, Exchange, Intent
 from sidecar.names import Repository
 from sidecar.operation import Operation, Routes
+from sidecar.proxy.budget import DEFAULT_LIMIT_BYTES
 
 Network = IPv4Network | IPv6Network
 
@@ -91,6 +92,16 @@ class Hooks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What clients may take of this process."""
+
+    client_memory_bytes: int = DEFAULT_LIMIT_BYTES  #: all together; budget.Budget
+    head_timeout_s: float = 30.0  #: for the whole head of a request
+    body_timeout_s: float = 60.0  #: for the whole of a body that is kept before it is forwarded
+    idle_timeout_s: float = 3600.0  #: between two requests of a connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySettings:
     """What of the configuration the proxy needs; can be replaced while it runs."""
 
@@ -104,3 +115,4 @@ class ProxySettings:
     connect_timeout_s: float = 5.0
     look_up_timeout_s: float = 2.0  #: all look-ups of one exchange together
     most_tags_looked_up: int = 200
+    limits: Limits = field(default_factory=Limits)

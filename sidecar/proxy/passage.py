@@ -21,6 +21,7 @@ from sidecar.exchange import Client, Exchange, Outcome
 from sidecar.manifest import LARGEST_MANIFEST_BYTES, Manifest, parse_manifest
 from sidecar.names import Digest, parse_digest
 from sidecar.operation import Operation
+from sidecar.proxy.budget import Share
 from sidecar.proxy.facts import LookUps
 from sidecar.proxy.headers import RawHeader, text_of, values_of
 from sidecar.proxy.interface import Hooks, ProxySettings
@@ -45,6 +46,7 @@ class Passage:
     headers: list[RawHeader]  #: as the upstream gets them
     client: Client
     settings: ProxySettings
+    share: Share  #: what may be kept of its bytes is taken from here
     say_continue: Callable[[], None] | None  #: set when the client waits with its body
 
     def streamed_body(self) -> Upload | None:
@@ -107,11 +109,23 @@ class Observer:
 
     async def record(self, exchange: Exchange) -> None:
         """Hand an exchange over; goes on when the request is cancelled."""
-        await self.tasks.see_through(unharmed_work(self.hooks.record(exchange)), name="record")
+        await self.tasks.see_through(self._recorded(self.hooks.record(exchange)), name="record")
 
     def record_later(self, work: Coroutine[Any, Any, None]) -> None:
         """Hand an exchange over while the client goes on."""
-        self.tasks.start(unharmed_work(work), name="record")
+        self.tasks.start(self._recorded(work), name="record")
+
+    def _recorded(self, work: Awaitable[None]) -> Coroutine[Any, Any, None]:
+        """Recording, which keeps what the request holds until it has ended."""
+        leave = self.passage.share.hold()
+
+        async def recorded() -> None:
+            try:
+                await unharmed_work(work)
+            finally:
+                leave()
+
+        return recorded()
 
 
 _Answer = TypeVar("_Answer")

@@ -44,7 +44,7 @@ class ManifestGet(_Read):
     _encoding = ""
 
     def _begin_copy(self, answer: ClientResponse) -> None:
-        self._copy = BodyCopy(LARGEST_MANIFEST_BYTES)
+        self._copy = BodyCopy(LARGEST_MANIFEST_BYTES, self.passage.share)
         self._content_type = answer.headers.get("Content-Type", "")
         self._encoding = answer.headers.get("Content-Encoding", "").lower()
         self.saw_piece = self._copy.feed

@@ -5,6 +5,7 @@ Registries answer errors as {"errors": [...]} (distribution-spec, "Error Codes")
 """
 
 import json
+from typing import Final
 
 from aiohttp import web
 
@@ -13,15 +14,30 @@ from sidecar.operation import is_registry_path
 from sidecar.proxy.headers import RawHeader
 from sidecar.proxy.relay import RelayedResponse, taken
 
+_RETRY_AFTER_S: Final = 2
+
 
 class Refused(SidecarError):
     """The request cannot be forwarded, or was forwarded in vain."""
 
-    def __init__(self, message: str, *, status: int, code: str = "UNAVAILABLE") -> None:
+    def __init__(
+        self, message: str, *, status: int, code: str = "UNAVAILABLE", retry_after_s: int | None = None
+    ) -> None:
         super().__init__(message)
+        self.retry_after_s = retry_after_s
         self.message = message
         self.status = status
         self.code = code
+
+
+def no_memory_left() -> Refused:
+    """A new request, where what the others hold leaves nothing for it (limits.client_memory)."""
+    return Refused(
+        "too much is under way right now; try again later",
+        status=503,
+        code="TOOMANYREQUESTS",
+        retry_after_s=_RETRY_AFTER_S,
+    )
 
 
 async def refuse(request: web.BaseRequest, refused: Refused) -> web.StreamResponse:
@@ -31,6 +47,8 @@ async def refuse(request: web.BaseRequest, refused: Refused) -> web.StreamRespon
         (b"Content-Type", b"application/json; charset=utf-8"),
         (b"Content-Length", str(len(body)).encode()),
     ]
+    if refused.retry_after_s is not None:
+        headers.append((b"Retry-After", str(refused.retry_after_s).encode()))
     response = RelayedResponse(status=refused.status, reason=_REASONS[refused.status], headers=headers)
     if not request.content.is_eof():
         response.force_close()
@@ -51,6 +69,7 @@ def refusal_body(refused: Refused, *, is_registry: bool) -> bytes:
 _REASONS = {
     400: "Bad Request",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     500: "Internal Server Error",
     502: "Bad Gateway",
     503: "Service Unavailable",

@@ -18,6 +18,7 @@ from aiohttp.helpers import must_be_empty_body
 from aiohttp.http import HttpVersion11
 
 from sidecar.errors import SidecarError
+from sidecar.proxy.budget import Share
 from sidecar.proxy.headers import RawHeader, values_of
 
 #: How long a client that waits for "100 Continue" is kept waiting for an upstream that never says so.
@@ -29,24 +30,26 @@ class ClientGone(SidecarError):
 
 
 class BodyCopy:
-    """A bounded copy of a body that goes by."""
+    """A bounded copy of a body that goes by; given up where there is no memory for it."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, share: Share) -> None:
         self._limit_bytes = limit_bytes
-        self._pieces: list[bytes] | None = []
-        self._size_bytes = 0
+        self._share = share
+        self._copy: bytearray | None = bytearray()  # not a list: pieces of one byte would take fifty each
 
     def feed(self, piece: bytes) -> None:
-        self._size_bytes += len(piece)
-        if self._size_bytes > self._limit_bytes:
-            self._pieces = None
-        if self._pieces is not None:
-            self._pieces.append(piece)
+        if self._copy is None:
+            return
+        if len(self._copy) + len(piece) <= self._limit_bytes and self._share.take(2 * len(piece)):
+            self._copy += piece
+            return
+        self._share.release(2 * len(self._copy))
+        self._copy = None
 
     @property
     def content(self) -> bytes | None:
-        """The whole body, None when it was larger than the limit."""
-        return None if self._pieces is None else b"".join(self._pieces)
+        """The whole body, None when it was larger than the limit, or than what memory was left."""
+        return None if self._copy is None else bytes(self._copy)
 
 
 class Tap(Protocol):
@@ -169,14 +172,12 @@ class Upload(payload.Payload):
 
 async def read_whole(content: StreamReader, limit_bytes: int) -> tuple[list[bytes], bool]:
     """What fits of a body, or a read more, and whether that is all of it."""
-    pieces: list[bytes] = []
-    size_bytes = 0
+    read = bytearray()
     while piece := await content.readany():
-        pieces.append(piece)
-        size_bytes += len(piece)
-        if size_bytes > limit_bytes:
-            return pieces, False
-    return pieces, True
+        read += piece
+        if len(read) > limit_bytes:
+            return [bytes(read)], False
+    return [bytes(read)] if read else [], True
 
 
 class RelayedResponse(web.StreamResponse):

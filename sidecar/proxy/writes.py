@@ -1,5 +1,6 @@
 """Writes: noted before they are forwarded, recorded before the client sees the end of its answer."""
 
+import asyncio
 from dataclasses import replace
 from typing import Final
 
@@ -13,7 +14,7 @@ from sidecar.manifest import LARGEST_MANIFEST_BYTES
 from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart, WriteBlob, WriteOperation
 from sidecar.proxy.headers import text_of
 from sidecar.proxy.passage import Observer, decoded, now, parsed, sha256_of, unharmed
-from sidecar.proxy.refusals import Refused
+from sidecar.proxy.refusals import Refused, no_memory_left
 from sidecar.proxy.relay import ClientGone, Upload, read_whole
 from sidecar.proxy.upstream import FAULTS
 
@@ -124,16 +125,27 @@ class ManifestPut(_IntendedWrite):
 
     async def _read_request(self) -> tuple[list[bytes], bool]:
         request = self.passage.request
-        if request.body_exists and (request.content_length or 0) > LARGEST_MANIFEST_BYTES:
+        if not request.body_exists:
+            return [], True
+        # Of a body without a length, before it comes: what has begun must not fail for want of room.
+        size_bytes = LARGEST_MANIFEST_BYTES if request.content_length is None else request.content_length
+        if size_bytes > LARGEST_MANIFEST_BYTES:
             return [], False
+        if not self.passage.share.take(2 * size_bytes):
+            raise no_memory_left()
         if self.passage.say_continue:
             self.passage.say_continue()  # its content must be known before it is forwarded
             self.passage.say_continue = None
             self.passage.headers[:] = [p for p in self.passage.headers if p[0].lower() != b"expect"]
         try:
-            return await read_whole(request.content, LARGEST_MANIFEST_BYTES)
+            async with asyncio.timeout(self.passage.settings.limits.body_timeout_s):
+                pieces, is_whole = await read_whole(request.content, LARGEST_MANIFEST_BYTES)
+        except TimeoutError as exc:
+            raise Refused("the manifest did not come in time", status=408) from exc
         except Exception as exc:
             raise ClientGone(f"request body ended early: {type(exc).__name__}") from exc
+        self.passage.share.release(2 * (size_bytes - sum(map(len, pieces))))
+        return pieces, is_whole
 
     async def _facts(self, body: Body) -> Facts:
         operation = self.passage.operation

@@ -1,0 +1,73 @@
+"""How much memory all clients together may make this process hold, and who holds it.
+
+One Budget for each process; each request has a Share of it, which gives everything back when the request
+and what is recorded of it have ended. Whoever keeps bytes of a client takes them from the share first, and
+goes without when there are none left: a request that has not begun is refused (`refusals.no_memory_left`),
+a copy is not kept. What was taken is never taken away again.
+"""
+
+from collections.abc import Callable
+from typing import Final, Self
+
+MIB: Final = 1024 * 1024
+DEFAULT_LIMIT_BYTES: Final = 256 * MIB
+
+
+class Budget:
+    """The bytes that all requests hold, and the most that they may hold."""
+
+    def __init__(self, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        #: May be set while it is in use; what is held already stays, even where it is more.
+        self.limit_bytes = limit_bytes
+        self.held_bytes = 0
+
+    @property
+    def free_bytes(self) -> int:
+        return max(self.limit_bytes - self.held_bytes, 0)
+
+    def share(self) -> "Share":
+        return Share(self)
+
+
+class Share:
+    """What one request holds of the budget.
+
+    with budget.share() as share:
+        if not share.take(len(body)):
+            ...  # there is no room: refuse, or do without a copy
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.held_bytes = 0
+        self._budget = budget
+        self._holders = 1
+
+    def take(self, size_bytes: int) -> bool:
+        """Take so much more; False, and nothing is taken, where that would be more than the limit."""
+        if size_bytes > self._budget.free_bytes:
+            return False
+        self.held_bytes += size_bytes
+        self._budget.held_bytes += size_bytes
+        return True
+
+    def release(self, size_bytes: int) -> None:
+        """Give so much back, before the request ends; never more than it holds."""
+        released = min(max(size_bytes, 0), self.held_bytes)
+        self.held_bytes -= released
+        self._budget.held_bytes -= released
+
+    def hold(self) -> Callable[[], None]:
+        """Keep it beyond the request, until the answer is called: once, by work that goes on afterwards."""
+        self._holders += 1
+        return self._leave
+
+    def _leave(self) -> None:
+        self._holders -= 1
+        if not self._holders:
+            self.release(self.held_bytes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
