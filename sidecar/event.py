@@ -7,6 +7,7 @@ are those of Harbor's webhook page; their spellings on the wire are in `EventTyp
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from sidecar.names import Repository
@@ -46,12 +47,43 @@ _HARBOR2 = {
     EventType.SCAN_FAILED: "SCANNING_FAILED",
     EventType.QUOTA_EXCEED: "QUOTA_EXCEED",
 }
-_BY_SPELLING = {str(kind): kind for kind in EventType} | {name: kind for kind, name in _HARBOR2.items()}
+#: As the table of Harbor's webhook page writes them.
+_ON_THE_PAGE = {
+    EventType.IMAGE_PUSH: "IMAGE PUSH",
+    EventType.IMAGE_PULL: "IMAGE PULL",
+    EventType.IMAGE_DELETE: "IMAGE DELETE",
+    EventType.CHART_PUSH: "CHART PUSH",
+    EventType.CHART_PULL: "CHART PULL",
+    EventType.CHART_DELETE: "CHART DELETE",
+    EventType.SCAN_COMPLETED: "IMAGE SCAN COMPLETED",
+    EventType.SCAN_FAILED: "IMAGE SCAN FAILED",
+    EventType.QUOTA_EXCEED: "PROJECT QUOTA EXCEED",
+}
+#: What raises these is not there yet.
+NOT_YET: Final = frozenset({EventType.SCAN_COMPLETED, EventType.SCAN_FAILED, EventType.QUOTA_EXCEED})
+#: The rest of what Harbor 2 lets a policy ask for (GET /webhook/events).
+OF_HARBOR_ALONE: Final = ("SCANNING_STOPPED", "QUOTA_WARNING", "REPLICATION", "TAG_RETENTION")
+
+
+def _bare(text: str) -> str:
+    """A name by its letters: people write IMAGE PUSH, image_push and Image-Push."""
+    return "".join(letter for letter in text.lower() if letter not in " \t_-")
+
+
+_BY_SPELLING = {
+    _bare(name): kind for kind in EventType for name in (kind.value, kind.harbor2, _ON_THE_PAGE[kind])
+}
+_ALONE = {_bare(name): name for name in OF_HARBOR_ALONE}
 
 
 def parse_event_type(text: str) -> EventType | None:
-    """An event type in either of Harbor's spellings, None for any other word."""
-    return _BY_SPELLING.get(text)
+    """An event type as Harbor 1, Harbor 2 or its webhook page names it, None for any other word."""
+    return _BY_SPELLING.get(_bare(text))
+
+
+def of_harbor_alone(text: str) -> str | None:
+    """The name of an event type that Harbor raises and this program never does."""
+    return _ALONE.get(_bare(text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,7 @@ def _policy_row(policy: WebhookPolicy) -> tuple[str, str, str, str]:
     events = "all" if policy.event_types == frozenset(EventType) else " ".join(sorted(policy.event_types))
     return (
         policy.id if policy.enabled else f"{policy.id} (off)",
-        events,
+        events or "none",
         " ".join(_filters(policy)) or "-",
         " ".join(map(_target, policy.targets)),
     )

@@ -15,7 +15,7 @@ import click
 from sidecar.commands.times import moment_option
 from sidecar.config import Settings, load
 from sidecar.errors import ConfigError, StoreUnavailable
-from sidecar.event import EventType, parse_event_type
+from sidecar.event import EventType, of_harbor_alone, parse_event_type
 from sidecar.policy import Target
 from sidecar.store.beside import Connection, open_beside
 from sidecar.store.schema import DATABASE_FILE
@@ -36,8 +36,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, 
 
 
 def event_type_named(text: str) -> EventType:
-    """The type of an option that is an event type, in either of Harbor's spellings."""
+    """The type of an option that is an event type, in any of Harbor's spellings."""
     kind = parse_event_type(text)
+    if kind is None and (alone := of_harbor_alone(text)):
+        raise click.BadParameter(f"{alone} is never raised by this program.")
     if kind is None:
         raise click.BadParameter(f"{text!r} is none of {', '.join(EventType)}.")
     return kind

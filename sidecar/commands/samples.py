@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Final
 from uuid import uuid4
 
-from sidecar.event import Chart, Event, EventType
+from sidecar.event import NOT_YET, Chart, Event, EventType
 from sidecar.formats.resource import CHART_EVENTS, SCAN_EVENTS
 from sidecar.formats.samples import sample_scan
 from sidecar.names import Repository
@@ -20,7 +20,7 @@ _DETAILS: Final = (
 )
 
 #: The types that happen in this version.
-SAMPLE_TYPES: Final = tuple(kind for kind in EventType if kind not in SCAN_EVENTS)
+SAMPLE_TYPES: Final = tuple(kind for kind in EventType if kind not in NOT_YET)
 
 
 def sample_event(kind: EventType, *, project: str, at: datetime) -> Event:

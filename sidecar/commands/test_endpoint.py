@@ -24,6 +24,7 @@ from sidecar.config import Settings
 from sidecar.config.checks import header_value, signing_secret, target_address
 from sidecar.delivery import Attempt, Unreachable
 from sidecar.event import EventType
+from sidecar.formats.receivers import mismatch
 from sidecar.policy import PayloadFormat, Secret, Target, TargetType, WebhookPolicy
 
 _ALL: Final = "all"
@@ -149,6 +150,8 @@ def _checked(option: str, check: Callable[[str], str], text: str) -> str:
 
 def _lines(trial: Trial) -> Iterator[str]:
     yield f"{host_of(trial.target)}  ({', '.join(_traits(trial.target))})"
+    if notice := _notice(trial.target):
+        yield f"  {notice}"
     if trial.proxy:
         yield f"  through the proxy {trial.proxy}"
     for tried in trial.tried:
@@ -161,6 +164,12 @@ def _traits(target: Target) -> Iterator[str]:
     yield target.payload_format if target.type is TargetType.HTTP else target.type
     yield "with auth_header" if target.auth_header else "no auth_header"
     yield "signed" if target.secret else "not signed"
+
+
+def _notice(target: Target) -> str:
+    if target.type is not TargetType.HTTP:
+        return ""
+    return mismatch(target.address, target.payload_format, target.event_names)
 
 
 def _attempt_lines(tried: Tried) -> Iterator[str]:
@@ -194,6 +203,7 @@ def _document(trial: Trial) -> dict[str, Any]:
         "type": trial.target.type,
         "auth": bool(trial.target.auth_header),
         "signed": bool(trial.target.secret),
+        "notice": _notice(trial.target) or None,
         "proxy": trial.proxy or None,
         "certificate": _certificate_document(trial.seen) if trial.seen else None,
         "attempts": [_attempt_document(tried) for tried in trial.tried],

@@ -7,6 +7,7 @@
     templates     payload templates        => tried on samples
     model         the shape of harbor.yml  (pydantic; nothing of it leaves this package)
     rules         what one key alone cannot say
+    notices       what can be used, but will not do what may be expected
     load          all of these in order    => Settings, or ConfigError with every mistake at once
     changes       what of new settings needs a restart
 

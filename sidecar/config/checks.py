@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from sidecar.config.mistakes import did_you_mean
 from sidecar.config.settings import Network
 from sidecar.dispatcher.signing import signing_keys
-from sidecar.event import EventType, parse_event_type
+from sidecar.event import OF_HARBOR_ALONE, EventType, of_harbor_alone, parse_event_type
 from sidecar.operation import DYNAMIC
 from sidecar.policy import ALL_PROJECTS, plain_globs
 
@@ -140,8 +140,9 @@ def signing_secret(text: str) -> str:
 
 
 def event_type(text: str) -> str:
-    if parse_event_type(text) is None:
-        known = [*EventType, *(kind.harbor2 for kind in EventType)]
+    """Of Harbor's list those too that are never raised here: a notice says so."""
+    if parse_event_type(text) is None and of_harbor_alone(text) is None:
+        known = [*EventType, *(kind.harbor2 for kind in EventType), *OF_HARBOR_ALONE]
         raise ValueError(f"no such event type{did_you_mean(text, known)}; known are {', '.join(EventType)}")
     return text
 

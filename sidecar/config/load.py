@@ -1,8 +1,8 @@
 """harbor.yml and the environment => Settings, or a ConfigError that names every mistake."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -11,27 +11,13 @@ from sidecar.config.document import read_document
 from sidecar.config.environment import lay_over
 from sidecar.config.mistakes import Mistakes, sections
 from sidecar.config.model import HarborYml
+from sidecar.config.notices import notices_of
 from sidecar.config.rules import check_rules
 from sidecar.config.secret_files import read_header_files, read_secret_files
 from sidecar.config.settings import Settings
 from sidecar.config.templates import check_templates
 from sidecar.config.tls_files import check_tls_files
 from sidecar.errors import ConfigError
-from sidecar.event import EventType, parse_event_type
-
-#: Keys that this version only checks.
-NOT_IN_EFFECT: Final = frozenset(
-    {
-        ("database", "url"),
-        ("harbor_admin_password",),
-        ("users_file",),
-        ("scanners",),
-        ("projects", "admins"),
-        ("projects", "storage_limit"),
-        ("projects", "scan_on_push"),
-    }
-)
-_SCAN_EVENTS: Final = {EventType.SCAN_COMPLETED, EventType.SCAN_FAILED}
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -53,7 +39,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     checked = _validated(values, mistakes)
     if checked is None or mistakes:
         raise ConfigError(mistakes.lines)
-    notices = tuple(_notices(values, mistakes))
+    notices = tuple(notices_of(values, mistakes))
     return settings_of(checked, folder=path.parent, notices=notices, files=tuple(files))
 
 
@@ -71,12 +57,3 @@ def _validated(values: dict[str, Any], mistakes: Mistakes) -> HarborYml | None:
     except ValidationError as exc:
         mistakes.add_validation(exc, HarborYml)
         return None
-
-
-def _notices(values: dict[str, Any], mistakes: Mistakes) -> Iterator[str]:
-    for at, mapping, _ in sections(values, HarborYml):
-        for name in mapping:
-            if tuple(part for part in (*at, name) if isinstance(part, str)) in NOT_IN_EFFECT:
-                yield f"{mistakes.label((*at, name))}: accepted, but not in effect in this version"
-        if {parse_event_type(kind) for kind in mapping.get("event_types", ())} & _SCAN_EVENTS:
-            yield f"{mistakes.label((*at, 'event_types'))}: scan events do not happen in this version"

@@ -18,6 +18,7 @@ from tests.unit.commands.conftest import Run
         (("--address", "http://h", "--secret", "sekrit!"), "--secret "),
         (("--address", "http://h", "--secret", "@/nowhere"), "/nowhere cannot be read."),
         (("--address", "http://h", "--event-type", "push"), "'push' is none of"),
+        (("--address", "http://h", "--event-type", "replication"), "REPLICATION is never raised"),
     ],
 )
 def test_what_cannot_be_tested_is_said_without_secrets(
@@ -50,6 +51,16 @@ def test_an_address_is_sent_what_was_asked_for(path: Path, run: Run, tmp_path: P
     assert first == f"{receiver.url}  (Default, with auth_header, not signed)"
     assert second.split()[:2] == ["deleteChart", "202"]
     assert "sekrit" not in result.output
+
+
+def test_a_receiver_that_reads_another_format_is_pointed_out(path: Path, run: Run) -> None:
+    with Receiver() as receiver:
+        arguments = ("--address", f"{receiver.url}/v1/webhooks/harbor", "--event-type", "IMAGE PUSH")
+        result = run("test-endpoint", *arguments, "--config", str(path))
+        fitting = run("test-endpoint", *arguments, "--payload-format", "Default", "--config", str(path))
+    assert result.exit_code == fitting.exit_code == 0
+    assert "this looks like the address of Keel, which reads Default" in result.output
+    assert "Keel" not in fitting.output
 
 
 def test_a_scan_can_be_tried_before_there_is_one(path: Path, run: Run) -> None:

@@ -110,12 +110,6 @@ def test_keys_without_effect_are_named_one_line_each(load_text: Load) -> None:
     assert all(notice.endswith(ending) for notice in notices)
 
 
-def test_scan_events_asked_for_by_name_are_a_notice(load_text: Load) -> None:
-    text = one_target().replace("name: ci", "name: ci\n        event_types: [SCANNING_FAILED]")
-    (notice,) = load_text(text).notices
-    assert notice.startswith("harbor.yml: projects[0].webhook_policies[0].event_types: scan events")
-
-
 def test_defaults(load_text: Load) -> None:
     loaded = load_text()
     assert loaded.external_url == "https://registry.example.com"

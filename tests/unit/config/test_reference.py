@@ -10,9 +10,9 @@ import yaml
 from sidecar.config import load
 from sidecar.config.changes import RESTART
 from sidecar.config.environment import environment_name, keys
-from sidecar.config.load import NOT_IN_EFFECT
 from sidecar.config.mistakes import Location, model_at
 from sidecar.config.model import HarborYml
+from sidecar.config.notices import NOT_IN_EFFECT
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "harbor.yml.example"

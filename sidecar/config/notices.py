@@ -1,0 +1,85 @@
+"""What can be used and yet will not do what its writer may expect: one line each, never with a value."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sidecar.config.mistakes import Location, Mistakes, sections
+from sidecar.config.model import HarborYml, PolicySection, TargetSection
+from sidecar.event import NOT_YET, of_harbor_alone, parse_event_type
+from sidecar.formats.receivers import mismatch
+from sidecar.policy import EventNames, PayloadFormat
+
+#: Keys that this version only checks.
+NOT_IN_EFFECT: Final = frozenset(
+    {
+        ("database", "url"),
+        ("harbor_admin_password",),
+        ("users_file",),
+        ("scanners",),
+        ("projects", "admins"),
+        ("projects", "storage_limit"),
+        ("projects", "scan_on_push"),
+    }
+)
+_VARIABLE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::?[-=?+][^}]*)?\}")
+_TEXTS_OF_THEIR_OWN: Final = {"template"}  # where ${x} may be meant
+
+
+def notices_of(values: dict[str, Any], mistakes: Mistakes) -> Iterator[str]:
+    """Of values that the model has accepted."""
+    for at, mapping, kind in sections(values, HarborYml):
+        found = list(_not_in_effect(at, mapping))
+        if kind is PolicySection:
+            found += _about_events(at, mapping)
+        if kind is TargetSection:
+            found += _about_receiver(at, mapping)
+        yield from (f"{mistakes.label(location)}: {what}" for location, what in found)
+    for location in _variables(values):
+        yield (
+            f"{mistakes.label(location)}: holds ${{…}}, which is used as it stands; a value can come from "
+            "the environment by its own name, or from a file (docs/configuration.md)"
+        )
+
+
+def _not_in_effect(at: Location, mapping: dict[str, Any]) -> Iterator[tuple[Location, str]]:
+    for name in mapping:
+        if tuple(part for part in (*at, name) if isinstance(part, str)) in NOT_IN_EFFECT:
+            yield (*at, name), "accepted, but not in effect in this version"
+
+
+def _about_events(at: Location, policy: dict[str, Any]) -> Iterator[tuple[Location, str]]:
+    names = policy.get("event_types")
+    if names is None:
+        return
+    location = (*at, "event_types")
+    kinds = {kind for name in names if (kind := parse_event_type(name))}
+    if alone := [found for name in names if (found := of_harbor_alone(name))]:
+        yield location, f"{', '.join(alone)}: accepted, but never raised by this program"
+    if waiting := sorted(kinds & NOT_YET):
+        yield location, f"{', '.join(waiting)}: accepted, but does not happen in this version"
+    if not kinds - NOT_YET:
+        yield location, "nothing of this happens: this policy will never be triggered"
+
+
+def _about_receiver(at: Location, target: dict[str, Any]) -> Iterator[tuple[Location, str]]:
+    if target.get("type", "http") != "http":
+        return
+    form = PayloadFormat(target.get("payload_format", PayloadFormat.DOCUMENTED))
+    names = EventNames(target.get("event_names", EventNames.HARBOR2))
+    if what := mismatch(target["address"], form, names):
+        yield (*at, "payload_format"), what
+
+
+def _variables(value: Any, at: Location = ()) -> Iterator[Location]:
+    """Where a shell or Compose would have put in something."""
+    if isinstance(value, str):
+        if _VARIABLE.search(value):
+            yield at
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            yield from _variables(element, (*at, index))
+    elif isinstance(value, dict):
+        for key, element in value.items():
+            if key not in _TEXTS_OF_THEIR_OWN:
+                yield from _variables(element, (*at, key))
