@@ -18,7 +18,9 @@ _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _REGISTERED = {"sha256": re.compile(r"[a-f0-9]{64}"), "sha512": re.compile(r"[a-f0-9]{128}")}
-_FALLBACK_TAG = re.compile(r"(?P<algorithm>sha256|sha512)-(?P<encoded>[a-f0-9]{64,128})(?:\.[a-z]+)?")
+_FALLBACK_TAG = re.compile(
+    r"(?P<algorithm>sha(?:256|384|512))-(?P<encoded>[a-f0-9]{64})(?:\.(?:sig|att|sbom))?"
+)
 
 # Longer names are refused by every client (host and name share 255 characters).
 _LONGEST_REPOSITORY = 255
@@ -91,16 +93,13 @@ def encoded_part(digest: str) -> str:
     return digest.partition(":")[2]
 
 
-def fallback_subject(tag: str) -> Digest | None:
-    """The digest that a referrers or cosign tag stands for, or None for an ordinary tag.
+def fallback_subject(tag: str) -> str | None:
+    """What the digest begins with that a referrers or cosign tag stands for, or None for an ordinary tag.
 
-    `sha256-<hex>` is the OCI referrers fallback, `sha256-<hex>.sig|.att|.sbom` is cosign's.
+    `sha256-<hex>` is the OCI referrers fallback, `sha256-<hex>.sig|.att|.sbom` is cosign's. Longer digests are
+    cut to 64 characters; of a sha256 digest that is all of it. Tools make ordinary tags of digests as well:
+    with `.imgpkg` the tag is of an image.
     Source: distribution-spec "Referrers tag schema"; cosign SPEC, "tag-based discovery".
     """
     found = _FALLBACK_TAG.fullmatch(tag)
-    if not found:
-        return None
-    try:
-        return parse_digest(f"{found['algorithm']}:{found['encoded']}")
-    except NameInvalid:
-        return None
+    return f"{found['algorithm']}:{found['encoded']}" if found else None

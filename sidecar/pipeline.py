@@ -54,8 +54,11 @@ _PATIENCE_S: Final = 5.0
 _UPLOAD_NOTED_EVERY_S: Final = 5.0
 _BLOB_NOTED_EVERY_S: Final = 1.0
 _MOST_NOTED: Final = 10_000
+#: Harbor's replication and jobs, whose pulls Harbor itself does not report (src/server/registry/manifest.go).
+_HARBOR: Final = "harbor-registry-client"
 
 _PULLS: Final = frozenset({EventType.IMAGE_PULL, EventType.CHART_PULL})
+_IMAGES: Final = frozenset({EventType.IMAGE_PUSH, EventType.IMAGE_PULL, EventType.IMAGE_DELETE})
 _ARTIFACTS: Final = frozenset(
     {EventType.IMAGE_PUSH, EventType.IMAGE_DELETE, EventType.CHART_PUSH, EventType.CHART_DELETE} | _PULLS
 )
@@ -241,8 +244,9 @@ class Pipeline:
 
     def _keep_event(self, ledger: Ledger, event: Event, kept: _Kept) -> None:
         now = self._now()
-        pushed_at = event.occurred_at if event.type is EventType.IMAGE_PUSH else None
-        created_at = ledger.created_at(event.repository, at=pushed_at)
+        # A repository older than the sidecar is dated from its first sight, whatever was done to it.
+        seen_at = event.occurred_at if event.type in _IMAGES else None
+        created_at = ledger.created_at(event.repository, at=seen_at)
         deliveries = deliveries_for(
             event, self._settings.policies, lambda raised: self._context(raised, created_at), at=now
         )
@@ -274,9 +278,14 @@ class Pipeline:
     # Small things
 
     def _is_ignored(self, exchange: Exchange) -> bool:
-        reads = isinstance(exchange.operation, GetManifest | HeadManifest | DownloadChart)
         agent = exchange.client.user_agent
-        return reads and any(fnmatchcase(agent, glob) for glob in self._settings.ignore_user_agents)
+        match exchange.operation:
+            case GetManifest() | HeadManifest() if agent == _HARBOR:
+                return True
+            case GetManifest() | HeadManifest() | DownloadChart():
+                return any(fnmatchcase(agent, glob) for glob in self._settings.ignore_user_agents)
+            case _:
+                return False
 
     def _wanted_in(self, project: str) -> frozenset[EventType]:
         wanted = self._wanted.get(project)

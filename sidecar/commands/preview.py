@@ -21,7 +21,7 @@ from sidecar.config import Settings
 from sidecar.delivery import Delivery
 from sidecar.event import EventType
 from sidecar.formats.fanout import deliveries_for
-from sidecar.formats.samples import sample_of
+from sidecar.formats.samples import SAMPLE_CREATED_AT, sample_of
 from sidecar.pipeline import context_of
 from sidecar.policy import ALL_PROJECTS, WebhookPolicy
 
@@ -61,7 +61,7 @@ def _named(settings: Settings, text: str) -> WebhookPolicy:
 def _previews(settings: Settings, policy: WebhookPolicy, kinds: list[EventType]) -> Iterator[Delivery]:
     project = settings.events.default_project if policy.project == ALL_PROJECTS else policy.project
     is_public = any(found.name == project and found.public for found in settings.projects)
-    context = context_of(wiring.pipeline_settings(settings), is_public=is_public, at=None)
+    context = context_of(wiring.pipeline_settings(settings), is_public=is_public, at=SAMPLE_CREATED_AT)
     unfiltered = WebhookPolicy(id=policy.id, project=policy.project, name=policy.name, targets=policy.targets)
     for kind in kinds:
         event = sample_of(kind, project=project)

@@ -8,11 +8,15 @@ from sidecar.config.model import HarborYml, PolicySection
 from sidecar.event import EventType, parse_event_type
 from sidecar.formats import FormatContext, TemplateFailed, template
 from sidecar.formats.payload import JSON_TYPE
-from sidecar.formats.samples import samples_of
+from sidecar.formats.samples import SAMPLE_CREATED_AT, samples_of
 
 
 def check_templates(values: dict[str, Any], mistakes: Mistakes) -> None:
-    context = FormatContext(hostname="registry.example.com", external_url="https://registry.example.com")
+    context = FormatContext(
+        hostname="registry.example.com",
+        external_url="https://registry.example.com",
+        repository_created_at=SAMPLE_CREATED_AT,
+    )
     for at, policy, kind in sections(values, HarborYml):
         if kind is PolicySection:
             for target_at, target in _targets(at, policy):

@@ -59,6 +59,8 @@ _VULNERABILITIES: Final = (
         links=("https://avd.aquasec.com/nvd/cve-2022-48174",),
     ),
 )
+#: Since when the repository of a sample is there, Unix seconds: the day before.
+SAMPLE_CREATED_AT: Final = int((_AT - timedelta(days=1)).timestamp())
 #: Whatever a client may send where text is free.
 _AWKWARD: Final = 'a "quoted" \\ <user>\n'
 

@@ -74,7 +74,7 @@ class Ledger:
     # Repositories
 
     def created_at(self, repository: Repository, *, at: datetime | None = None) -> int | None:
-        """Unix seconds when the repository was first seen pushed; notes `at` when it is the first."""
+        """Unix seconds when the repository was first seen; notes `at` when it is the first."""
         if at is not None:
             self._sql.execute(
                 "INSERT INTO repositories (repository, created_at) VALUES (?, ?) "

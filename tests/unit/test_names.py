@@ -159,7 +159,11 @@ def test_encoded_part_is_the_digest_without_its_algorithm() -> None:
 @pytest.mark.parametrize("suffix", ["", ".sig", ".att", ".sbom"])
 def test_fallback_tags_stand_for_a_digest(suffix: str) -> None:
     assert fallback_subject(f"sha256-{HEX}{suffix}") == f"sha256:{HEX}"
-    assert fallback_subject(f"sha512-{HEX}{HEX}{suffix}") == f"sha512:{HEX}{HEX}"
+
+
+@pytest.mark.parametrize("algorithm", ["sha384", "sha512"])
+def test_fallback_tags_of_longer_digests_are_cut_to_64_characters(algorithm: str) -> None:
+    assert fallback_subject(f"{algorithm}-{HEX}") == f"{algorithm}:{HEX}"
 
 
 @pytest.mark.parametrize(
@@ -169,8 +173,12 @@ def test_fallback_tags_stand_for_a_digest(suffix: str) -> None:
         "sha256-abc",
         f"sha256-{HEX.upper()}",
         f"sha256-{HEX}{HEX}",
-        f"sha512-{HEX}",
+        f"sha512-{HEX}{HEX}",
         f"sha256-{HEX}-x",
+        f"sha256-{HEX}.imgpkg",
+        f"sha256-{HEX}.",
+        f"sha256-{HEX}.sig.sig",
+        f"md5-{HEX}",
         f"v1-sha256-{HEX}",
         HEX,
     ],

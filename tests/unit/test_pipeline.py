@@ -1,6 +1,7 @@
 """Exchanges in, deliveries in a real store; what a policy does not want costs nothing."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -30,7 +31,7 @@ from sidecar.operation import (
     WriteBlob,
 )
 from sidecar.pipeline import Pipeline, PipelineSettings
-from sidecar.policy import Project, Target, WebhookPolicy
+from sidecar.policy import PayloadFormat, Project, Target, WebhookPolicy
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
@@ -235,6 +236,46 @@ async def test_ignored_user_agents_pull_unnoticed_but_push_like_others(tmp_path:
     line.clock.now += timedelta(seconds=10)
     await line.pipeline.ripen()
     assert [delivery.event_type for delivery in await line.deliveries()] == [EventType.IMAGE_PUSH]
+    line.database.close()
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+async def test_harbors_own_client_pulls_unnoticed_in_every_mode(tmp_path: Path, *, grouped: bool) -> None:
+    line = Line(tmp_path, replace(SETTINGS, grouped=grouped))
+    get = an_exchange(GetManifest(APP, parse_reference("v1")), 200, response_body=a_body(IMAGE))
+    for agent in ("harbor-registry-client", "harbor-registry-client/2"):
+        client = replace(DOCKER, user_agent=agent)
+        await line.pipeline.record(replace(get, id=uuid4(), client=client))
+    await line.pipeline.record(a_push(client=replace(DOCKER, user_agent="harbor-registry-client")))
+    line.clock.now += timedelta(seconds=10)
+    await line.pipeline.ripen()
+    kinds = sorted(delivery.event_type for delivery in await line.deliveries())
+    assert kinds == [EventType.IMAGE_PULL, EventType.IMAGE_PUSH]
+    line.database.close()
+
+
+async def test_a_repository_older_than_the_sidecar_is_dated_from_its_first_pull(tmp_path: Path) -> None:
+    target = Target(address="http://127.0.0.1:9/hook", payload_format=PayloadFormat.DEFAULT)
+    line = Line(tmp_path, replace(SETTINGS, policies=(replace(POLICY, targets=(target,)),)))
+    get = GetManifest(APP, parse_reference("v1"))
+    await line.pipeline.record(an_exchange(get, 200, response_body=a_body(IMAGE)))
+    line.clock.now += timedelta(hours=1)
+    await line.pipeline.ripen()
+    gone = DeleteManifest(APP, Reference(digest=digest_of(IMAGE)))
+    await line.pipeline.record(an_exchange(gone, 202, answered_at=line.clock.now))
+    bodies = [json.loads(delivery.body) for delivery in await line.deliveries()]
+    assert [body["type"] for body in bodies] == ["PULL_ARTIFACT", "DELETE_ARTIFACT"]
+    dates = [body["event_data"]["repository"]["date_created"] for body in bodies]
+    assert dates == [int(START.timestamp())] * 2
+    line.database.close()
+
+
+async def test_a_delete_is_the_first_sight_of_a_repository_too(tmp_path: Path) -> None:
+    target = Target(address="http://127.0.0.1:9/hook", payload_format=PayloadFormat.DEFAULT)
+    line = Line(tmp_path, replace(SETTINGS, policies=(replace(POLICY, targets=(target,)),)))
+    await line.pipeline.record(an_exchange(DeleteManifest(APP, Reference(digest=digest_of(IMAGE))), 202))
+    (delivery,) = await line.deliveries()
+    assert json.loads(delivery.body)["event_data"]["repository"]["date_created"] == int(START.timestamp())
     line.database.close()
 
 

@@ -51,5 +51,16 @@ def test_event_that_the_template_is_not_made_for_says_so(run: Run, config: str, 
     assert "the template failed: line 1: there is no 'digest'" in result.output
 
 
+def test_default_is_shown_with_the_date_of_the_repository(run: Run, config: str, path: Path) -> None:
+    path.write_text(
+        path.read_text().replace(
+            "- address: http://other", "- address: http://other\n            payload_format: Default"
+        )
+    )
+    shown = run("preview", "--policy", "chat", "--event-type", "pushImage", "--json", "--config", config)
+    body = json.loads(json.loads(shown.output)[1]["body"])
+    assert body["event_data"]["repository"]["date_created"] < body["occur_at"]
+
+
 def test_unknown_policy(run: Run, config: str) -> None:
     assert run("preview", "--policy", "prj/nobody", "--config", config).exit_code == 2

@@ -33,6 +33,11 @@ def test_mistake_in_a_file_names_key_line_and_sample(mistakes_of: Mistakes, tmp_
     ]
 
 
+def test_template_may_use_what_every_image_event_has(load_text: Load) -> None:
+    text = "{{ harbor.event_data.repository.date_created }}"
+    assert load_text(with_template(text, events="PUSH_ARTIFACT, PULL_ARTIFACT, DELETE_ARTIFACT")).policies
+
+
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [

@@ -64,13 +64,13 @@ def test_forgetting_a_digest_forgets_its_tags_and_manifest(ledger: Ledger) -> No
     assert (ledger.tags_of(APP, DIGEST), ledger.tags_of(APP, OTHER)) == ((), ("v2",))
 
 
-def test_repository_keeps_the_time_of_its_first_push(ledger: Ledger) -> None:
+def test_repository_keeps_the_time_of_its_first_sight(ledger: Ledger) -> None:
     assert ledger.created_at(APP) is None
     assert ledger.created_at(APP, at=START) == int(START.timestamp())
     assert ledger.created_at(APP, at=START + timedelta(days=1)) == int(START.timestamp())
 
 
-def test_noting_an_upload_does_not_make_a_repository_pushed(ledger: Ledger) -> None:
+def test_noting_an_upload_is_no_first_sight_of_a_repository(ledger: Ledger) -> None:
     ledger.note_upload(APP, at=START)
     assert ledger.last_upload(APP) == START
     assert ledger.created_at(APP) is None
