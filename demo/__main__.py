@@ -1,5 +1,6 @@
 """Starts a registry, ChartMuseum, a receiver and the sidecar, plays the show, and stays until Ctrl-C.
 
+The image half begins at once; ChartMuseum is built meanwhile where it is missing, then the chart half follows.
 With ONCE=1 in the environment it ends after the show: status 0 only when all six events arrived.
 """
 
@@ -10,16 +11,22 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
 
 from demo import screen
-from demo.show import Stage, play
+from demo.build import Build
+from demo.show import Stage, missing_events, play_chart, play_image
 from tests.support.process import NotInstalledError, free_port, is_installed
 from tests.support.receiver import Receiver
 from tests.support.servers import ADMIN_PASSWORD, ChartMuseum, Registry, Sidecar, Version, policy
 
+ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in ENDINGS:
+        signal.signal(number, _end)
     once = os.environ.get("ONCE", "") not in ("", "0")
     try:
         with tempfile.TemporaryDirectory(prefix="sidecar-demo-") as folder, ExitStack() as servers:
@@ -32,37 +39,64 @@ def main() -> int:
         return 1
 
 
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Once: what was started is ended in peace, however often Ctrl-C is pressed."""
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _run(folder: Path, servers: ExitStack, *, once: bool) -> int:
+    build = None if is_installed("chartmuseum") else servers.enter_context(Build("charts"))
     receiver = servers.enter_context(Receiver())
-    registry, charts = _start_upstreams(folder, servers)
-    sidecar = servers.enter_context(_sidecar(folder, registry, charts, receiver))
+    version: Version = "3" if is_installed("registry") else "2.8"
+    registry = servers.enter_context(Registry(folder / "registry", version=version))
+    charts_port = free_port()
+    sidecar = servers.enter_context(_sidecar(folder, registry, charts_port, receiver))
     stage = Stage(folder=folder / "work", host=sidecar.host)
     stage.folder.mkdir()
     receiver.respond = stage.on_webhook
-    _introduce(sidecar, registry, charts, receiver)
-    is_complete = play(stage, with_charts=charts is not None)
+    _introduce(sidecar, registry, charts_port, receiver)
+    play_image(stage)
+    has_charts = _has_charts(build, sidecar)
+    if has_charts:
+        servers.enter_context(_chart_museum(folder, charts_port))
+        play_chart(stage)
+    missing = missing_events(stage)
+    if missing:
+        screen.problem(f"\nmissing: {', '.join(missing)}")
     if once:
-        return 0 if is_complete else 1
-    _invite(sidecar, with_charts=charts is not None)
+        return 1 if missing else 0
+    _invite(sidecar, with_charts=has_charts)
     while True:
         signal.pause()
 
 
-def _start_upstreams(folder: Path, servers: ExitStack) -> tuple[Registry, ChartMuseum | None]:
-    version: Version = "3" if is_installed("registry") else "2.8"
-    registry = servers.enter_context(Registry(folder / "registry", version=version))
-    if not is_installed("chartmuseum"):
-        screen.say("ChartMuseum is not installed (it is built by Go): no chart events in this show.")
-        return registry, None
-    return registry, servers.enter_context(ChartMuseum(folder / "chartmuseum"))
+def _has_charts(build: Build | None, sidecar: Sidecar) -> bool:
+    """Whether ChartMuseum is there; waits for its build."""
+    if build is None:
+        return True
+    if build.is_running():
+        screen.title("The chart half follows when ChartMuseum is built")
+        screen.say(f"  until then, what you push to {sidecar.host}/prj/ shows up here")
+    if build.wait():
+        return True
+    screen.problem("\nThe chart half is left out: no ChartMuseum (see above).")
+    return False
 
 
-def _sidecar(folder: Path, registry: Registry, charts: ChartMuseum | None, receiver: Receiver) -> Sidecar:
+def _chart_museum(folder: Path, port: int) -> ChartMuseum:
+    charts = ChartMuseum(folder / "chartmuseum")
+    charts.port = port
+    return charts
+
+
+def _sidecar(folder: Path, registry: Registry, charts_port: int, receiver: Receiver) -> Sidecar:
     project = {"name": "prj", "public": False, "webhook_policies": [policy(f"{receiver.url}/hook")]}
     return Sidecar(
         folder / "sidecar",
         registry=registry.url,
-        chart_repository=charts.url if charts else None,
+        chart_repository=f"http://127.0.0.1:{charts_port}",
         projects=[project],
         proxy_port=_port(5000),
         admin_port=_port(8080),
@@ -80,13 +114,13 @@ def _port(wanted: int) -> int:
     return wanted
 
 
-def _introduce(sidecar: Sidecar, registry: Registry, charts: ChartMuseum | None, receiver: Receiver) -> None:
+def _introduce(sidecar: Sidecar, registry: Registry, charts_port: int, receiver: Receiver) -> None:
     screen.title("Running")
     screen.facts(
         [
             ("sidecar", f"{sidecar.url}  (what clients use)"),
             ("registry behind it", registry.url),
-            *([("charts behind it", charts.url)] if charts else []),
+            ("charts behind it", f"http://127.0.0.1:{charts_port}"),
             ("webhook receiver", receiver.url),
             ("harbor.yml", str(sidecar.configuration)),
         ]

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import sys
+import threading
 from typing import Any
 
+_one_at_a_time = threading.Lock()  # webhooks, builds and the show are threads of their own
 _COLOURED = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 _KEY = re.compile(r'^(\s*)("[^"]+"):')
 _LIST_OF_ONE = re.compile(r'\[\s+("[^"]*")\s+\]')
@@ -16,8 +18,14 @@ def paint(text: str, *codes: int) -> str:
 
 
 def say(text: str = "") -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    with _one_at_a_time:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """A line of what goes on beside the show."""
+    say("  " + paint(text, 2))
 
 
 def title(text: str) -> None:
@@ -30,10 +38,19 @@ def command(text: str) -> None:
 
 def event(payload: dict[str, Any], *, headline: str) -> None:
     """One webhook: its type in a line, then what the receiver got, indented."""
-    say(f"    {paint('webhook', 30, 42)} {paint(payload.get('event_type', '?'), 1, 32)} {paint(headline, 2)}")
+    name = payload.get("event_type", "?")
     text = _LIST_OF_ONE.sub(r"[\1]", json.dumps(payload, indent=2))
-    for line in text.splitlines():
-        say("      " + (_KEY.sub(lambda key: f"{key[1]}{paint(key[2], 36)}:", line)))
+    say(
+        "\n".join(
+            [
+                f"    {paint('webhook', 30, 42)} {paint(name, 1, 32)} {paint(headline, 2)}",
+                *(
+                    "      " + _KEY.sub(lambda key: f"{key[1]}{paint(key[2], 36)}:", line)
+                    for line in text.splitlines()
+                ),
+            ]
+        )
+    )
 
 
 def problem(text: str) -> None:

@@ -1,19 +1,21 @@
 """The show: six things done with ordinary clients, each awaited until its webhook is there."""
 
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from demo import screen
-from tests.support.images import Artifact, build_chart, build_image, write_layout
-from tests.support.process import environment, find_program, is_installed
+from tests.support.images import Artifact, Chart, build_chart, build_image, write_layout
+from tests.support.process import ROOT, environment, find_program, is_installed
 from tests.support.receiver import Answer, Received
 
 WAIT_S = 30.0
 IMAGE_EVENTS = ("pushImage", "pullImage", "deleteImage")
 CHART_EVENTS = ("uploadChart", "downloadChart", "deleteChart")
+OWN_CLIENT = ("python", "-m", "demo.client")
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Stage:
         screen.command(" ".join(words))
         self.began = time.monotonic()
         done = subprocess.run(  # noqa: S603 - the words are those of this file
-            [find_program(words[0]), *words[1:]],
+            [sys.executable if words[0] == "python" else find_program(words[0]), *words[1:]],
             cwd=self.folder,
             env=self._environment(),
             capture_output=True,
@@ -61,39 +63,42 @@ class Stage:
         homes = {
             f"HELM_{kind}_HOME": str(self.folder / f"helm-{kind}") for kind in ("CONFIG", "CACHE", "DATA")
         }
-        return environment(
-            DOCKER_CONFIG=str(self.folder / "docker"), **{k.upper(): v for k, v in homes.items()}
-        )
+        return environment(DOCKER_CONFIG=str(self.folder / "docker"), PYTHONPATH=str(ROOT), **homes)
 
 
-def play(stage: Stage, *, with_charts: bool) -> bool:
-    """Whether every event arrived."""
+def play_image(stage: Stage) -> None:
     screen.title("An image")
-    _play_image(stage)
-    if with_charts:
-        screen.title("A chart")
-        _play_chart(stage)
-    missing = [name for name in (*IMAGE_EVENTS, *CHART_EVENTS) if name not in stage.arrived]
-    if missing:
-        screen.problem(f"\nmissing: {', '.join(missing)}")
-    return not missing
-
-
-def _play_image(stage: Stage) -> None:
     image = build_image("hello", layers=2, layer_size=200_000)
     write_layout(stage.folder / "hello", image, tag="v1")
-    push, pull, delete = image_commands(image, stage.host)
-    _act(stage, zip((push, pull, delete), IMAGE_EVENTS, strict=True))
+    _act(stage, zip(image_commands(image, stage.host), IMAGE_EVENTS, strict=True))
+
+
+def play_chart(stage: Stage) -> None:
+    screen.title("A chart")
+    chart = build_chart("hello-chart", "1.0.0", appVersion="2.1", description="made for the demo")
+    chart.write(stage.folder)
+    (stage.folder / "pulled-chart").mkdir()
+    _act(stage, zip(chart_commands(chart, f"http://{stage.host}"), CHART_EVENTS, strict=True))
+
+
+def missing_events(stage: Stage) -> list[str]:
+    return [name for name in (*IMAGE_EVENTS, *CHART_EVENTS) if name not in stage.arrived]
 
 
 def image_commands(image: Artifact, host: str) -> Sequence[Sequence[str]]:
-    """Push, pull and delete, with crane or else with skopeo."""
+    """Push, pull and delete, with crane, else skopeo, else what is here."""
     name = f"{host}/prj/hello"
     if is_installed("crane"):
         return (
             ("crane", "push", "hello", f"{name}:v1"),
             ("crane", "pull", f"{name}:v1", "hello.tar"),
             ("crane", "delete", f"{name}@{image.digest}"),
+        )
+    if not is_installed("skopeo"):
+        return (
+            (*OWN_CLIENT, "push", "hello", f"{name}:v1"),
+            (*OWN_CLIENT, "pull", f"{name}:v1", "pulled"),
+            (*OWN_CLIENT, "delete", f"{name}@{image.digest}"),
         )
     copy = ("skopeo", "--insecure-policy", "copy", "-q")
     return (
@@ -103,24 +108,22 @@ def image_commands(image: Artifact, host: str) -> Sequence[Sequence[str]]:
     )
 
 
-def _play_chart(stage: Stage) -> None:
-    chart = build_chart("hello-chart", "1.0.0", appVersion="2.1", description="made for the demo")
-    chart.write(stage.folder)
-    api = f"http://{stage.host}/api/prj/charts"
-    upload = ("curl", "-sS", "--fail", "-o", "saved.json", "--data-binary", f"@{chart.file_name}", api)
-    pull = ("helm", "pull", chart.name, "--repo", f"http://{stage.host}/prj", "--destination", "pulled-chart")
-    delete = (
-        "curl",
-        "-sS",
-        "--fail",
-        "-o",
-        "deleted.json",
-        "-X",
-        "DELETE",
-        f"{api}/{chart.name}/{chart.version}",
-    )
-    (stage.folder / "pulled-chart").mkdir()
-    _act(stage, zip((upload, pull, delete), CHART_EVENTS, strict=True))
+def chart_commands(chart: Chart, url: str) -> Sequence[Sequence[str]]:
+    """Upload, download and delete, with curl and helm where they are."""
+    charts, file = f"{url}/api/prj/charts", f"{url}/prj/charts/{chart.file_name}"
+    version = f"{charts}/{chart.name}/{chart.version}"
+    if is_installed("curl"):
+        curl = ("curl", "-sS", "--fail")
+        upload: Sequence[str] = (*curl, "-o", "saved.json", "--data-binary", f"@{chart.file_name}", charts)
+        download: Sequence[str] = (*curl, "-o", "pulled.tgz", file)
+        delete: Sequence[str] = (*curl, "-o", "deleted.json", "-X", "DELETE", version)
+    else:
+        upload = (*OWN_CLIENT, "upload", chart.file_name, charts)
+        download = (*OWN_CLIENT, "download", "pulled.tgz", file)
+        delete = (*OWN_CLIENT, "remove", version)
+    if is_installed("helm"):
+        download = ("helm", "pull", chart.name, "--repo", f"{url}/prj", "--destination", "pulled-chart")
+    return upload, download, delete
 
 
 def _act(stage: Stage, scenes: Iterable[tuple[Sequence[str], str]]) -> None:

@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # Installs what this project's commands need and is missing; quick when all is there.
 #
-#   scripts/tools.sh [python] [run] [clients]      all three when none is named
+#   scripts/tools.sh [python] [registry] [charts] [run] [clients]      all when none is named
 #
-#   python   uv and the Python environment of uv.lock (.venv)
-#   run      a real registry, ChartMuseum, crane and helm: what `make run` and the tests start
-#   clients  every client of the acceptance matrix (tests/clients)
+#   python    uv and the Python environment of uv.lock (.venv)
+#   registry  any real registry, the one that is there soonest: Debian's package, unpacked here (seconds,
+#             no root), else distribution built by Go (a minute or more)
+#   charts    ChartMuseum, built by Go (minutes); with `registry` it is what `make run` starts
+#   run       distribution, ChartMuseum, crane and helm: what the tests start
+#   clients   every client of the acceptance matrix (tests/clients)
 #
 # Programs are built by Go into .tools/bin, which git ignores, or come from Debian's packages (root or
 # sudo). Without Go: Debian's docker-registry 2.8 and skopeo stand in, and there is no ChartMuseum.
+# A line when something begins and ends, and every 15 s in between; the whole output is in .tools/logs.
 # Ends with status 1 and one line per failure when something asked for could not be installed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -19,9 +23,21 @@ CRANE=v0.21.9
 ORAS=v1.3.6
 HELM=v3.20.2
 
+PROGRESS_S=15
+
 tools=$PWD/.tools
 mkdir -p "$tools/bin" "$tools/versions" "$tools/logs"
+PATH=$tools/bin:$PATH
 failures=()
+ticker=
+
+stop_ticker() {
+    [[ -z $ticker ]] || kill "$ticker" 2>/dev/null
+    ticker=
+}
+trap stop_ticker EXIT
+# `go` ends with a status of its own when it is interrupted: bash would go on with the next program.
+trap 'exit 130' INT TERM HUP
 
 say() { printf 'tools: %s\n' "$*" >&2; }
 
@@ -30,29 +46,62 @@ fail() {
     say "FAILED: $1"
 }
 
-# attempt WHAT COMMAND... : runs it with its output in a log, shows the log's end when it fails
-attempt() {
-    local what=$1 log start=$SECONDS
+# progress_of LOG : how far a build of Go has come
+progress_of() {
+    local fetched compiled
+    fetched=$(grep -c '^go: downloading ' "$1")
+    compiled=$(grep -cv '^go: ' "$1")
+    ((fetched + compiled == 0)) || printf ' (%d modules fetched, %d packages compiled)' "$fetched" "$compiled"
+}
+
+# report WHAT LOG : a line every PROGRESS_S seconds, until it is killed or this script is gone.
+# `read` waits without a process of its own, which would hold on to the output when this one is killed.
+report() {
+    local pause=$tools/pause.$$.$RANDOM start=$SECONDS
+    mkfifo "$pause" && exec 9<>"$pause" && rm -f "$pause"
+    while ! read -rt "$PROGRESS_S" -u 9 && kill -0 $$ 2>/dev/null; do
+        say "$1: $((SECONDS - start)) s$(progress_of "$2")"
+    done
+}
+
+# try WHAT COMMAND... : runs it with its output in a log; says in one line that it failed
+try() {
+    local what=$1 log start=$SECONDS status
     log=$tools/logs/${what%% *}.log
     shift
     say "installing $what ..."
-    if "$@" >"$log" 2>&1; then
-        say "installed $what ($((SECONDS - start)) s)"
-    else
-        tail -n 15 "$log" >&2
-        fail "$what: $(grep -v '^[[:space:]]*$' "$log" | tail -n 1)"
+    : >"$log"
+    report "$what" "$log" &
+    ticker=$!
+    "$@" >"$log" 2>&1
+    status=$?
+    stop_ticker
+    if ((status)); then
+        why="$what: $(grep -v '^[[:space:]]*$' "$log" | tail -n 1) (all of it: ${log#"$PWD"/})"
         return 1
     fi
+    say "installed $what ($((SECONDS - start)) s)"
 }
 
-has_go() { command -v go >/dev/null; }
+# attempt WHAT COMMAND... : try, and there is nothing else to try
+attempt() {
+    local why
+    try "$@" || { fail "$why"; return 1; }
+}
+
+# Go fetches the version that a module asks for itself since 1.21.
+has_go() { [[ $(go env GOVERSION 2>/dev/null) =~ ^go1\.([0-9]+) ]] && ((BASH_REMATCH[1] >= 21)); }
+
+without_go() {
+    if command -v go >/dev/null; then echo "the Go here is older than 1.21"; else echo "no Go here"; fi
+}
 
 is_built() { [[ -x $tools/bin/$1 && $(cat "$tools/versions/$1" 2>/dev/null) == "$2" ]]; }
 
 # build NAME VERSION PACKAGE : a released command
 build() {
     is_built "$1" "$2" && return
-    attempt "$1 $2" env GOBIN="$tools/bin" go install -ldflags='-s -w' "$3@$2" && echo "$2" >"$tools/versions/$1"
+    attempt "$1 $2" env GOBIN="$tools/bin" go install -v -ldflags='-s -w' "$3@$2" && echo "$2" >"$tools/versions/$1"
 }
 
 # build_module NAME PACKAGE : a command whose module proxy answers no `go install path@version`;
@@ -61,7 +110,7 @@ build_module() {
     local version
     version=$(cksum <"scripts/go/$1/go.sum")
     is_built "$1" "$version" && return
-    attempt "$1" go build -C "scripts/go/$1" -ldflags='-s -w' -o "$tools/bin/$1" "$2" &&
+    attempt "$1" go build -C "scripts/go/$1" -v -ldflags='-s -w' -o "$tools/bin/$1" "$2" &&
         echo "$version" >"$tools/versions/$1"
 }
 
@@ -101,6 +150,27 @@ debian() {
     fi
 }
 
+apt_here() {
+    local folder=$tools/debian
+    mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
+    apt-get -q -o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root \
+        -o Acquire::Languages=none "$@"
+}
+
+# The system's own lists may be missing or older than the archive.
+unpack_package() (
+    mkdir -p "$tools/debian/$1" && cd "$tools/debian/$1" && rm -f ./*.deb &&
+        { apt_here download "$1" || { apt_here update && apt_here download "$1"; }; } &&
+        dpkg-deb -x "$1"_*.deb . && rm -f ./*.deb
+)
+
+# unpack COMMAND:PACKAGE : the command of a Debian package that needs nothing else, without installing it
+unpack() {
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { why="$1: no apt-get here"; return 1; }
+    try "${1##*:} of Debian" unpack_package "${1##*:}" &&
+        ln -sf "../debian/${1##*:}/usr/bin/${1%%:*}" "$tools/bin/${1%%:*}"
+}
+
 # The Python whose venv module works; on Debian that module is a package of its own.
 python_with_venv() {
     local candidate
@@ -134,14 +204,36 @@ install_python() {
 
 is_built_environment() { [[ $(cat "$tools/versions/environment" 2>/dev/null) == "$1" ]]; }
 
+build_registry() { build registry "$REGISTRY" github.com/distribution/distribution/v3/cmd/registry; }
+
+build_chartmuseum() { build_module chartmuseum helm.sh/chartmuseum/cmd/chartmuseum; }
+
+install_registry() {
+    local why=
+    command -v registry docker-registry >/dev/null && return
+    unpack docker-registry:docker-registry && return
+    if has_go; then
+        say "$why"
+        say "so a registry is built first, which takes a minute or more"
+        build_registry
+    else
+        fail "registry: $(without_go), and Debian's is not to be had: $why"
+    fi
+}
+
+install_charts() {
+    command -v chartmuseum >/dev/null && return
+    if has_go; then build_chartmuseum; else fail "chartmuseum is built by Go: $(without_go)"; fi
+}
+
 install_run() {
     if has_go; then
-        build registry "$REGISTRY" github.com/distribution/distribution/v3/cmd/registry
-        build_module chartmuseum helm.sh/chartmuseum/cmd/chartmuseum
+        build_registry
+        build_chartmuseum
         build crane "$CRANE" github.com/google/go-containerregistry/cmd/crane
         build helm "$HELM" helm.sh/helm/v3/cmd/helm
     else
-        say "no Go here: Debian's docker-registry 2.8 and skopeo stand in, there is no ChartMuseum (go.dev/dl)"
+        say "$(without_go): Debian's docker-registry 2.8 and skopeo stand in, there is no ChartMuseum (go.dev/dl)"
         debian docker-registry:docker-registry skopeo:skopeo
     fi
     debian curl:curl
@@ -162,8 +254,8 @@ main() {
     (($#)) || set -- python run clients
     for group in "$@"; do
         case $group in
-            python | run | clients) "install_$group" ;;
-            *) fail "$group: no such group (python, run, clients)" ;;
+            python | registry | charts | run | clients) "install_$group" ;;
+            *) fail "$group: no such group (python, registry, charts, run, clients)" ;;
         esac
     done
     ((${#failures[@]})) || return 0

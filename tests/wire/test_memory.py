@@ -15,6 +15,8 @@ from tests.support.process import Process, free_port
 from tests.support.raw_upstream import RawConnection, RawUpstream
 from tests.wire.conftest import StartProxy
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 ALLOWED_BYTES = 40 * MIB
 #: Enough to be seen if a tenth were kept; BODY_GIB=4 is what the README says.
