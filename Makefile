@@ -1,16 +1,16 @@
 # `make` prints what there is. `run` and the tests install what they need themselves (scripts/tools.sh).
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-all fmt
+.PHONY: help setup run check test-fast test test-all bench fmt
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1 #/p' Makefile | awk -F' #' '{printf "  make %-10s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1 #/p' Makefile | awk -F' #' '{printf "  make %-11s%s\n", $$1, $$2}'
 
 setup: ## install everything the other targets need (into .tools and .venv; Debian packages as root)
 	@scripts/tools.sh
 
-run: ## real registry + ChartMuseum + sidecar; push, pull, delete, and see each webhook arrive (ONCE=1: then exit)
-	@scripts/tools.sh python run
+run: ## push, pull, delete through the sidecar with a real registry and ChartMuseum, see each webhook (ONCE=1: then exit)
+	@scripts/tools.sh python registry
 	@python -m demo
 
 check: ## format, lint, types, import contract
@@ -20,6 +20,10 @@ check: ## format, lint, types, import contract
 	mypy sidecar tests demo bench
 	lint-imports
 
+test-fast: ## within two minutes, with nothing but Python: all tests that start no registry, ChartMuseum or client
+	@scripts/tools.sh python
+	python -m pytest --fast -n 4 $(ARGS)
+
 test: ## all tests but the slow tier of real clients
 	@scripts/tools.sh python run
 	python -m pytest -m "not clients" $(ARGS)
@@ -27,6 +31,10 @@ test: ## all tests but the slow tier of real clients
 test-all: ## every test: also skopeo, docker, ctr, podman, crane, oras and helm through the sidecar
 	@scripts/tools.sh
 	python -m pytest $(ARGS)
+
+bench: ## figures of this machine, each beside a peer, in about ten minutes (ARGS="--quick" or names)
+	@scripts/tools.sh python run
+	python -m bench $(ARGS)
 
 fmt: ## format, and mend what the linter can
 	@scripts/tools.sh python
