@@ -79,6 +79,15 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BodySignature:
+    """A header with the HMAC of the body alone, for receivers that know no other signature."""
+
+    header: str
+    prefix: str  #: before the hexadecimal digits, as "sha256="
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One endpoint of a policy."""
 
@@ -92,10 +101,15 @@ class Target:
     previous_secret: Secret = field(
         default_factory=lambda: Secret("")
     )  #: signs beside it while it is replaced
+    body_signature: BodySignature | None = None
     headers: tuple[tuple[str, Secret], ...] = ()  #: sent with every attempt
     tls: TlsFiles = field(default_factory=TlsFiles)
     template: str = ""  #: for TEMPLATE
     template_content_type: str = "application/json"
+
+    @property
+    def is_signed(self) -> bool:
+        return bool(self.secret or self.body_signature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,5 +88,5 @@ def _filters(policy: WebhookPolicy) -> Iterator[str]:
 
 
 def _target(target: Target) -> str:
-    signed = ", signed" if target.secret else ""
+    signed = ", signed" if target.is_signed else ""
     return f"{host_of(target)} ({target.payload_format}{signed})"

@@ -163,7 +163,7 @@ def _lines(trial: Trial) -> Iterator[str]:
 def _traits(target: Target) -> Iterator[str]:
     yield target.payload_format if target.type is TargetType.HTTP else target.type
     yield "with auth_header" if target.auth_header else "no auth_header"
-    yield "signed" if target.secret else "not signed"
+    yield "signed" if target.is_signed else "not signed"
 
 
 def _notice(target: Target) -> str:
@@ -202,7 +202,7 @@ def _document(trial: Trial) -> dict[str, Any]:
         "host": host_of(trial.target),
         "type": trial.target.type,
         "auth": bool(trial.target.auth_header),
-        "signed": bool(trial.target.secret),
+        "signed": trial.target.is_signed,
         "notice": _notice(trial.target) or None,
         "proxy": trial.proxy or None,
         "certificate": _certificate_document(trial.seen) if trial.seen else None,

@@ -18,6 +18,7 @@ from sidecar.config.tls_files import tls_files_of
 from sidecar.event import EventType, parse_event_type
 from sidecar.policy import (
     ALL_PROJECTS,
+    BodySignature,
     EventNames,
     PayloadFormat,
     Project,
@@ -169,8 +170,15 @@ def _target(section: model.TargetSection, folder: Path) -> Target:
         event_names=EventNames(section.event_names),
         secret=Secret(section.secret or ""),
         previous_secret=Secret(section.previous_secret or ""),
+        body_signature=_body_signature(section.body_signature),
         headers=tuple((name, Secret(value)) for name, value in section.headers.items()),
         tls=tls_files_of(section, folder),
         template=section.template or "",
         template_content_type=section.template_content_type,
     )
+
+
+def _body_signature(section: model.BodySignatureSection | None) -> BodySignature | None:
+    if section is None:
+        return None
+    return BodySignature(header=section.header, prefix=section.prefix, secret=Secret(section.secret or ""))

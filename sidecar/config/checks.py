@@ -134,6 +134,19 @@ def header_name_fault(name: str) -> str:
     return ""
 
 
+def header_name(text: str) -> str:
+    if fault := header_name_fault(text):
+        raise ValueError(fault)
+    return text
+
+
+def header_prefix(text: str) -> str:
+    """What stands before a value in a header; may be empty."""
+    if not text.isascii() or not text.isprintable() or text != text.lstrip():
+        raise ValueError("must be visible ASCII text, as sha256=")
+    return text
+
+
 def signing_secret(text: str) -> str:
     signing_keys(text)
     return text

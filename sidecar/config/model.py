@@ -99,6 +99,13 @@ class EgressSection(Section):
     allow_hosts: list[Glob] = []
 
 
+class BodySignatureSection(Section):
+    header: Annotated[str, AfterValidator(checks.header_name)] = "X-Signature"
+    prefix: Annotated[str, AfterValidator(checks.header_prefix)] = "sha256="
+    secret: SecretText | None = None
+    secret_file: FilePath | None = None
+
+
 class TargetSection(Section):
     type: Literal["http", "slack", "teams"] = "http"
     address: Annotated[str, AfterValidator(checks.target_address)] = Field(
@@ -120,6 +127,7 @@ class TargetSection(Section):
     secret_file: FilePath | None = None
     previous_secret: SigningSecret | None = None
     previous_secret_file: FilePath | None = None
+    body_signature: BodySignatureSection | None = None
 
 
 class PolicySection(Section):

@@ -77,6 +77,18 @@ def _check_target(at: Location, target: dict[str, Any], mistakes: Mistakes) -> N
     _check_tls(at, target, mistakes)
     if "previous_secret" in target and not ({"secret", "secret_file"} & target.keys()):
         mistakes.add((*at, "previous_secret"), "needs the new secret beside it, as secret or secret_file")
+    if isinstance(signature := target.get("body_signature"), dict):
+        _check_body_signature((*at, "body_signature"), signature, target, mistakes)
+
+
+def _check_body_signature(
+    at: Location, signature: dict[str, Any], target: dict[str, Any], mistakes: Mistakes
+) -> None:
+    if not ({"secret", "secret_file"} & signature.keys()):
+        mistakes.add((*at, "secret"), "is missing; add it, or secret_file (the text that the receiver knows)")
+    header = str(signature.get("header", "X-Signature"))
+    if header.lower() in {str(name).lower() for name in _section(target, "headers")}:
+        mistakes.add((*at, "header"), "stands among the headers of this target too; remove one of the two")
 
 
 def _check_template(at: Location, target: dict[str, Any], mistakes: Mistakes) -> None:

@@ -18,7 +18,7 @@ from sidecar.dispatcher.excerpt import excerpt
 from sidecar.dispatcher.http1 import Answer, Connection, NoAnswer
 from sidecar.dispatcher.prepared import Limits, PreparedTarget, head_of, limits_of
 from sidecar.dispatcher.schedule import parse_retry_after
-from sidecar.dispatcher.signing import sign
+from sidecar.dispatcher.signing import sign, sign_body
 
 
 class _NotConnected(TimeoutError):
@@ -139,6 +139,8 @@ def request_headers(delivery: Delivery, prepared: PreparedTarget, *, at: datetim
         headers["webhook-signature"] = sign(
             delivery.body, keys=prepared.keys, event_id=event_id, timestamp=timestamp
         )
+    if own := prepared.body_signature:
+        headers[own.header] = sign_body(delivery.body, secret=own.secret.reveal(), prefix=own.prefix)
     return headers
 
 

@@ -19,7 +19,7 @@ from sidecar.dispatcher.connections import ProxyRoute, Route
 from sidecar.dispatcher.excerpt import secret_spellings
 from sidecar.dispatcher.proxies import proxy_for
 from sidecar.dispatcher.signing import signing_keys
-from sidecar.policy import Target, TargetType, TlsFiles
+from sidecar.policy import BodySignature, Target, TargetType, TlsFiles
 
 LONGEST_CONNECT_S: Final = 5.0
 USER_AGENT: Final = f"registry-webhook-sidecar/{version('registry-webhook-sidecar')}"
@@ -36,8 +36,9 @@ class PreparedTarget:
     request_line: str
     headers: Mapping[str, str]  #: the same in every attempt
     tls: ssl.SSLContext
-    keys: tuple[bytes, ...]  #: sign each attempt when there are any
     secrets: tuple[str, ...]  #: what an answer must not be seen to echo
+    keys: tuple[bytes, ...]  #: sign each attempt when there are any
+    body_signature: BodySignature | None = None
     limits: "Limits | None" = None  #: of its own policy
 
 
@@ -122,6 +123,7 @@ def prepare(
         headers=headers,
         tls=context,
         keys=keys,
+        body_signature=target.body_signature,
         secrets=secret_spellings(_secrets(target, url, proxy)),
         limits=limits_of(timeout_s) if timeout_s else None,
     )
@@ -232,12 +234,14 @@ def _proxy_headers(proxy: URL) -> dict[str, str]:
 def _secrets(target: Target, url: URL, proxy: URL | None) -> tuple[str, ...]:
     password = urlsplit(target.address).password or ""
     keys = (target.secret.reveal(), target.previous_secret.reveal())
+    body_key = target.body_signature.secret.reveal() if target.body_signature else ""
     headers = (value.reveal() for _, value in target.headers)
     for_proxy = (proxy.password or "", *_proxy_headers(proxy).values()) if proxy else ()
     return (
         *(
             target.auth_header.reveal(),
             *keys,
+            body_key,
             password,
             _basic_auth(target.address),
             *for_proxy,

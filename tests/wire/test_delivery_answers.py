@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sidecar.policy import Secret
+from sidecar.policy import BodySignature, Secret
 from tests.support.receiver import Answer, Received, Receiver
 from tests.wire.delivery_bench import SHORT, Bench, a_bench, a_delivery, running
 from tests.wire.delivery_raw_targets import (
@@ -89,7 +89,13 @@ async def test_secrets_that_are_echoed_are_masked(tmp_path: Path) -> None:
     signing = "whsec_c2lnbmluZ3MzY3JldA=="
     with Receiver(echo) as receiver:
         url = f"{receiver.url}/hook?api_key=s3cretquery"
-        more = {"auth_header": Secret('Bearer s3cr"et'), "secret": Secret(signing)}
+        more = {
+            "auth_header": Secret('Bearer s3cr"et'),
+            "secret": Secret(signing),
+            "body_signature": BodySignature(
+                header="X-Sign", prefix="s3cretbody ", secret=Secret("s3cretbody")
+            ),
+        }
         async with delivering_to(tmp_path, url, **more) as bench:
             excerpt = (await the_attempt(bench))["excerpt"]
     assert "webhook-id" in excerpt

@@ -1,5 +1,6 @@
 """What a target receives, byte for byte."""
 
+import asyncio
 import base64
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from sidecar.dispatcher.prepared import USER_AGENT
-from sidecar.policy import Secret, TargetType
+from sidecar.policy import BodySignature, Secret, TargetType
 from tests.support.receiver import Answer, Received, Receiver
 from tests.wire.delivery_bench import a_bench, a_delivery, running
 from tests.wire.delivery_raw_targets import a_raw_target, answers, breaks_off
@@ -106,6 +107,23 @@ async def test_user_in_the_address_is_sent_as_its_authentication_only(
 async def test_public_library_verifies_the_signature(tmp_path: Path, receiver_has: str) -> None:
     request = await received(tmp_path, secret=Secret(f"{NEW} {OLD}"))
     assert Webhook(receiver_has).verify(request.body, dict(request.headers)) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("header", "prefix"), [("X-Signature", "sha256="), ("X-Hub-Signature-256", "sha256="), ("X-Hmac", "")]
+)
+async def test_openssl_makes_the_same_signature_of_the_body(tmp_path: Path, header: str, prefix: str) -> None:
+    signature = BodySignature(header=header, prefix=prefix, secret=Secret("pl4in täxt"))
+    body = '{"ä": "\u2028"}'.encode()
+    request = await received(tmp_path, body=body, body_signature=signature, secret=Secret(OLD))
+    (tmp_path / "body").write_bytes(request.body)
+    openssl = await asyncio.create_subprocess_exec(
+        *("openssl", "dgst", "-sha256", "-hmac", "pl4in täxt", "-r", str(tmp_path / "body")),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await openssl.communicate()
+    assert request.header(header) == prefix + printed.split()[0].decode()
+    Webhook(OLD).verify(request.body, dict(request.headers))
 
 
 async def test_every_attempt_has_the_same_event_id_and_its_own_signature(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from sidecar.dispatcher.signing import sign, signing_keys
+from sidecar.dispatcher.signing import sign, sign_body, signing_keys
 
 OLD = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NEW = "whsec_" + base64.b64encode(b"n" * 32).decode()
@@ -64,3 +64,10 @@ def test_unusable_secrets_are_refused_without_being_quoted(secret: str) -> None:
     with pytest.raises(ValueError, match="signing secret") as caught:
         signing_keys(secret)
     assert "base64!" not in str(caught.value)
+
+
+def test_the_signature_of_the_body_alone_is_that_of_rfc_4231() -> None:
+    # RFC 4231, test case 2.
+    assert sign_body(b"what do ya want for nothing?", secret="Jefe", prefix="sha256=") == (
+        "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    )
