@@ -20,19 +20,26 @@ from typing import Any, Final
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
-_METADATA: Final = frozenset(
-    ip_address(text)
+#: Services that hand out credentials to whoever asks on a machine; most are link-local as well.
+_METADATA: Final = tuple(
+    ip_network(text)
     for text in (
-        "169.254.169.254",  # link-local as well; most clouds
-        "fd00:ec2::254",  # AWS
-        "fd00:ec2::23",  # AWS, of a pod
-        "fd20:ce::254",  # Google
-        "100.100.100.200",  # Alibaba
-        "168.63.129.16",  # Azure
+        "169.254.169.254/32",  # most clouds
+        "fd00:ec2::/32",  # AWS: metadata, time, DNS, credentials of pods
+        "fd20:ce::254/128",  # Google
+        "100.100.100.200/32",  # Alibaba
+        "168.63.129.16/32",  # Azure
+        "192.0.0.192/32",  # Oracle
+        "fd00:c1::a9fe:a9fe/128",  # Oracle
+        "fd00:42::42/128",  # Scaleway
+        "fd00:a9fe:a9fe::/48",  # Linode
     )
 )
 #: Their last 32 bits are an IPv4 address: NAT64 (RFC 6052, 8215), translated (RFC 2765).
 _TRANSLATED: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("::ffff:0:0:0/96"))
+#: Of local translators, which may have a prefix of another length and the address elsewhere.
+_LOCALLY_TRANSLATED: Final = _TRANSLATED[1]
+_ISATAP: Final = frozenset({0x0000_5EFE, 0x0200_5EFE})
 _COMPATIBLE: Final = ip_network("::/96")
 _THIS_NETWORK: Final = ip_network("0.0.0.0/8")
 _BROADCAST: Final = ip_address("255.255.255.255")
@@ -111,7 +118,9 @@ def refusal(address: IPAddress, port: int, *, host: str, rules: EgressRules) -> 
 
 def always_refused(address: IPAddress) -> str:
     """Why an address is refused whatever the rules say; empty when they decide."""
-    return _first(map(_forbidden, _forms(address)))
+    # In an unusual form what is not meant as an IPv4 address may look like any: 0.0.0.0 says nothing.
+    unusual = map(_metadata_or_link_local, _unusual_forms(address))
+    return _first(map(_forbidden, _forms(address))) or _first(unusual)
 
 
 def _first(reasons: Iterable[str]) -> str:
@@ -119,15 +128,19 @@ def _first(reasons: Iterable[str]) -> str:
 
 
 def _forbidden(address: IPAddress) -> str:
-    if address in _METADATA:
-        return "cloud metadata service"
-    if address.is_link_local:
-        return "link-local"
+    if reason := _metadata_or_link_local(address):
+        return reason
     if address.is_unspecified or address in _THIS_NETWORK:
         return "unspecified"
     if address.is_multicast or address == _BROADCAST:
         return "multicast"
     return ""
+
+
+def _metadata_or_link_local(address: IPAddress) -> str:
+    if any(address in network for network in _METADATA):
+        return "cloud metadata service"
+    return "link-local" if address.is_link_local else ""
 
 
 def _forms(address: IPAddress) -> Iterable[IPAddress]:
@@ -144,6 +157,24 @@ def _forms(address: IPAddress) -> Iterable[IPAddress]:
         yield address.sixtofour
     if any(address in network for network in _TRANSLATED) or (address in _COMPATIBLE and int(address) > 1):
         yield IPv4Address(int(address) & 0xFFFF_FFFF)
+
+
+def _unusual_forms(address: IPAddress) -> Iterable[IPAddress]:
+    """IPv4 addresses that an IPv6 address carries where few networks put them.
+
+    Sources: RFC 6052 2.2 (prefixes of 48, 56 and 64 bits), RFC 4380 4 (Teredo), RFC 5214 6.1 (ISATAP).
+    """
+    if isinstance(address, IPv4Address):
+        return
+    bits = int(address)
+    if address in _LOCALLY_TRANSLATED:
+        yield IPv4Address((bits >> 64 & 0xFFFF) << 16 | bits >> 40 & 0xFFFF)
+        yield IPv4Address((bits >> 64 & 0xFF) << 24 | bits >> 32 & 0xFF_FFFF)
+        yield IPv4Address(bits >> 24 & 0xFFFF_FFFF)
+    if address.teredo:
+        yield from address.teredo
+    if bits >> 32 & 0xFFFF_FFFF in _ISATAP:
+        yield IPv4Address(bits & 0xFFFF_FFFF)
 
 
 def _is_own_listener(address: IPAddress, port: int, listeners: Iterable[tuple[str, int]]) -> bool:
