@@ -56,7 +56,9 @@ def _run(folder: Path, servers: ExitStack, *, once: bool) -> int:
     stage = Stage(folder=folder / "work", host=sidecar.host)
     stage.folder.mkdir()
     receiver.respond = stage.on_webhook
-    _introduce(sidecar, registry, charts_port, receiver)
+    _introduce(
+        sidecar, registry, f"http://127.0.0.1:{charts_port}{' (once it is built)' if build else ''}", receiver
+    )
     play_image(stage)
     has_charts = _has_charts(build, sidecar)
     if has_charts:
@@ -114,13 +116,13 @@ def _port(wanted: int) -> int:
     return wanted
 
 
-def _introduce(sidecar: Sidecar, registry: Registry, charts_port: int, receiver: Receiver) -> None:
+def _introduce(sidecar: Sidecar, registry: Registry, charts: str, receiver: Receiver) -> None:
     screen.title("Running")
     screen.facts(
         [
             ("sidecar", f"{sidecar.url}  (what clients use)"),
             ("registry behind it", registry.url),
-            ("charts behind it", f"http://127.0.0.1:{charts_port}"),
+            ("charts behind it", charts),
             ("webhook receiver", receiver.url),
             ("harbor.yml", str(sidecar.configuration)),
         ]

@@ -29,6 +29,7 @@ tools=$PWD/.tools
 mkdir -p "$tools/bin" "$tools/versions" "$tools/logs"
 PATH=$tools/bin:$PATH
 failures=()
+last_said=
 ticker=
 
 stop_ticker() {
@@ -39,7 +40,10 @@ trap stop_ticker EXIT
 # `go` ends with a status of its own when it is interrupted: bash would go on with the next program.
 trap 'exit 130' INT TERM HUP
 
-say() { printf 'tools: %s\n' "$*" >&2; }
+say() {
+    printf 'tools: %s\n' "$*" >&2
+    last_said=$*
+}
 
 fail() {
     failures+=("$1")
@@ -259,6 +263,7 @@ main() {
         esac
     done
     ((${#failures[@]})) || return 0
+    [[ $last_said == "FAILED: ${failures[*]}" ]] && return 1
     printf 'tools: could not install:\n' >&2
     printf 'tools:   %s\n' "${failures[@]}" >&2
     return 1
