@@ -10,6 +10,7 @@ reaches the client: what the store refuses is kept in memory and written when it
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -172,8 +173,12 @@ class Pipeline:
 
     async def record(self, exchange: Exchange) -> None:
         """Turn one finished exchange into stored deliveries; never raises."""
+        await self.conclude(exchange)
+
+    async def conclude(self, exchange: Exchange) -> bool:
+        """As `record`; False when it failed by a bug of ours: an intent is left to the reconciler then."""
         if self._is_ignored(exchange):
-            return
+            return True
         if isinstance(exchange.operation, GetManifest):
             # Now, not when the store comes to it: the client may ask for a blob before that.
             self._note(self._pulls_open, (exchange.client, exchange.operation.repository.full_name))
@@ -187,8 +192,16 @@ class Pipeline:
         except Exception:
             # Our own bug, or input that nobody thought of: the client's push must not suffer from it.
             log.exception("exchange.record_failed", operation=type(exchange.operation).__name__)
+            await self._disown(exchange)
+            return False
         else:
             self._tell(kept)
+        return True
+
+    async def _disown(self, exchange: Exchange) -> None:
+        if isinstance(exchange.operation, WriteOperation):
+            with suppress(StoreUnavailable):
+                await self._store.transact(lambda ledger: ledger.disown_intent(exchange.id))
 
     def saw_blob(self, client: Client, repository: Repository) -> None:
         """A client fetches a blob: its pull is a real one, and the next GET a new one."""

@@ -19,6 +19,7 @@ from urllib.parse import quote
 import httpx
 import structlog
 
+from sidecar.errors import StoreUnavailable
 from sidecar.exchange import Exchange, Intent, Outcome
 from sidecar.manifest import MANIFEST_TYPES
 from sidecar.names import Digest, Repository
@@ -42,6 +43,8 @@ log = structlog.get_logger()
 
 #: An upstream may still be working on what a dead process forwarded; "not there" is believed after this.
 _SETTLED_S: Final = 10.0
+#: So often an intent is tried that fails by a bug of ours.
+_MOST_FAILURES: Final = 5
 _LARGEST_CHART_BYTES: Final = 64 << 20
 
 
@@ -73,6 +76,7 @@ class Reconciler:
         self._live_runs = live_runs
         self._steady_s = steady_s
         self._complained: set[str] = set()
+        self._failures: dict[str, int] = {}
         self._first_asked_s: dict[str, float] = {}
         self._unanswered: dict[str, list[Intent]] = {}  # by repository: the registry wants to know who asks
 
@@ -115,16 +119,35 @@ class Reconciler:
         except httpx.HTTPError as exc:
             verdict = Verdict.UNKNOWN
             self._complain(intent, repr(exc))
+        except StoreUnavailable:
+            raise
         except Exception:  # our own bug with one intent must not leave the others open
             log.exception("intent.not_settled", operation=_name(intent), request_id=intent.request_id)
-            return False
+            return await self._has_failed_often(intent)
         if verdict is Verdict.ACCEPTED:
-            await self._pipeline.record(_concluded(intent, datetime.now(UTC)))
+            if not await self._pipeline.conclude(_concluded(intent, datetime.now(UTC))):
+                return await self._has_failed_often(intent)
         elif verdict is Verdict.REFUSED and self._has_settled(intent):
             await self._store.transact(lambda ledger: ledger.close_intent(intent.id))
         else:
             return False
         log.info("intent.reconciled", request_id=intent.request_id, verdict=verdict, operation=_name(intent))
+        return True
+
+    async def _has_failed_often(self, intent: Intent) -> bool:
+        """Close an intent that we cannot settle however often we try; that event is lost, and said so."""
+        failures = self._failures.pop(str(intent.id), 0) + 1
+        if failures < _MOST_FAILURES:
+            self._failures[str(intent.id)] = failures
+            return False
+        await self._store.transact(lambda ledger: ledger.close_intent(intent.id))
+        log.error(
+            "intent.given_up",
+            operation=_name(intent),
+            request_id=intent.request_id,
+            failures=failures,
+            event_id=str(intent.id),
+        )
         return True
 
     def _has_settled(self, intent: Intent) -> bool:

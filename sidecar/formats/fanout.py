@@ -1,14 +1,25 @@
 """One event ⇒ a delivery for each target of each policy that wants it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from posixpath import basename
+from typing import Final
 from urllib.parse import quote
 
 from sidecar.delivery import Delivery, DeliveryState, TargetKey, delivery_id
 from sidecar.event import Event
 from sidecar.formats import FormatContext, Payload, TemplateFailed, encode
 from sidecar.policy import PayloadFormat, Target, WebhookPolicy, matches, target_marks
+
+_LONGEST_REASON: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class FormatFailed:
+    """No payload could be made, and why."""
+
+    reason: str
 
 
 def deliveries_for(
@@ -19,21 +30,34 @@ def deliveries_for(
 ) -> tuple[Delivery, ...]:
     """The deliveries of an event; `context` is asked only when somebody wants the event.
 
-    Where a template fails there is a delivery all the same: given up, without a payload, and it says why.
+    Where a template or a format fails there is a delivery all the same: given up, without a payload, and it says why.
     """
     wanted = [
-        (TargetKey(policy_id=policy.id, index=index), target, mark)
-        for policy in policies
-        if matches(policy, event)
+        (TargetKey(policy_id=policy.id, index=index), target, mark, fault)
+        for policy, fault in _wanting(event, policies)
         for index, (target, mark) in enumerate(zip(policy.targets, target_marks(policy), strict=True))
     ]
     if not wanted:
         return ()
     payloads = _Payloads(event, context(event))
     return tuple(
-        _delivery(event, key, payloads.payload_for(key, target), mark=mark, at=at)
-        for key, target, mark in wanted
+        _delivery(event, key, fault or payloads.payload_for(key, target), mark=mark, at=at)
+        for key, target, mark, fault in wanted
     )
+
+
+def _wanting(
+    event: Event, policies: Sequence[WebhookPolicy]
+) -> Iterator[tuple[WebhookPolicy, FormatFailed | None]]:
+    """Policies that want the event; a fault in one's filters is told to its targets, and harms no other."""
+    for policy in policies:
+        try:
+            wants = matches(policy, event)
+        except Exception as exc:  # noqa: BLE001  # our bug
+            yield policy, FormatFailed(f"the policy's filters failed: {_words(exc)}")
+        else:
+            if wants:
+                yield policy, None
 
 
 class _Payloads:
@@ -42,9 +66,9 @@ class _Payloads:
     def __init__(self, event: Event, context: FormatContext) -> None:
         self._event = event
         self._context = context
-        self._made: dict[tuple[object, ...], Payload | TemplateFailed] = {}
+        self._made: dict[tuple[object, ...], Payload | FormatFailed] = {}
 
-    def payload_for(self, key: TargetKey, target: Target) -> Payload | TemplateFailed:
+    def payload_for(self, key: TargetKey, target: Target) -> Payload | FormatFailed:
         context = self._context
         if target.payload_format is PayloadFormat.CLOUDEVENTS:
             context = replace(context, source=_source(self._event, key))
@@ -57,11 +81,22 @@ class _Payloads:
         return self._made[differs_by]
 
 
-def _encoded(event: Event, context: FormatContext, target: Target) -> Payload | TemplateFailed:
+def _encoded(event: Event, context: FormatContext, target: Target) -> Payload | FormatFailed:
     try:
         return encode(event, context, target)
     except TemplateFailed as exc:
-        return exc
+        return FormatFailed(f"the template failed: {exc}")
+    except Exception as exc:  # noqa: BLE001  # our bug, or a name that nobody thought of: others get theirs
+        return FormatFailed(f"the format failed: {_words(exc)}")
+
+
+def _words(exc: BaseException) -> str:
+    """What was raised and where, for whoever mends it."""
+    trace = exc.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f" ({basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})" if trace else ""
+    return f"{type(exc).__name__}: {exc}{where}"[:_LONGEST_REASON]
 
 
 def _source(event: Event, key: TargetKey) -> str:
@@ -71,19 +106,18 @@ def _source(event: Event, key: TargetKey) -> str:
 
 
 def _delivery(
-    event: Event, key: TargetKey, payload: Payload | TemplateFailed, *, mark: str, at: datetime
+    event: Event, key: TargetKey, payload: Payload | FormatFailed, *, mark: str, at: datetime
 ) -> Delivery:
-    failed = isinstance(payload, TemplateFailed)
     return Delivery(
         id=delivery_id(event, key),
         event_id=event.id,
         event_type=event.type,
         target=key,
         repository=event.repository.full_name,
-        body=b"" if isinstance(payload, TemplateFailed) else payload.body,
-        content_type="" if isinstance(payload, TemplateFailed) else payload.content_type,
+        body=b"" if isinstance(payload, FormatFailed) else payload.body,
+        content_type="" if isinstance(payload, FormatFailed) else payload.content_type,
         created_at=at,
-        state=DeliveryState.GIVEN_UP if failed else DeliveryState.WAITING,
-        reason=f"the template failed: {payload}" if failed else "",
+        state=DeliveryState.GIVEN_UP if isinstance(payload, FormatFailed) else DeliveryState.WAITING,
+        reason=payload.reason if isinstance(payload, FormatFailed) else "",
         target_mark=mark,
     )

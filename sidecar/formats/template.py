@@ -33,7 +33,7 @@ class TemplateFailed(Exception):
 
 def encode(event: Event, context: FormatContext, source: str, content_type: str = JSON_TYPE) -> Payload:
     """Raises TemplateFailed."""
-    text = _render(compiled(source), _variables(event, context))
+    text = _whole(_render(compiled(source), _variables(event, context)))
     if is_json(content_type):
         _check_json(text)
     return Payload(text.encode(errors="replace"), content_type)
@@ -50,6 +50,8 @@ def compiled(source: str) -> Any:
         raise TemplateFailed(exc.message or "cannot be read", line=exc.lineno) from None
     except RecursionError:
         raise TemplateFailed("is nested too deeply") from None
+    except Exception as exc:  # noqa: BLE001  # Jinja reads numbers and text by Python's own means
+        raise TemplateFailed(f"cannot be read: {str(exc).partition(';')[0] or type(exc).__name__}") from None
 
 
 def is_json(content_type: str) -> bool:
@@ -75,6 +77,13 @@ def _render(template: Any, names: dict[str, object]) -> str:
         return "".join(_within_bounds(template.generate(names)))
     except Exception as exc:  # noqa: BLE001  # whatever an expression of a user may raise
         raise TemplateFailed(_words(exc), line=_line_of(exc)) from None
+
+
+def _whole(text: str) -> str:
+    r"""Text in which a character that a template writes in halves, as JSON does (\ud83d\ude80), is one."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _within_bounds(pieces: Iterator[str]) -> Iterator[str]:

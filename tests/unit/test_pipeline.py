@@ -32,6 +32,7 @@ from sidecar.operation import (
 )
 from sidecar.pipeline import Pipeline, PipelineSettings
 from sidecar.policy import PayloadFormat, Project, Target, WebhookPolicy
+from sidecar.store.history import Chosen, History
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
@@ -352,3 +353,34 @@ async def test_strict_refuses_before_forwarding(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         await line.pipeline.open_intent(push)
     line.database.close()
+
+
+async def test_a_format_that_raises_closes_the_intent_and_is_seen_as_given_up(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("sidecar.formats.documented.encode", raises)
+    push = a_push()
+    await line.pipeline.open_intent(an_intent(push))
+    await line.pipeline.record(push)
+    assert await line.open_intents() == 0
+    assert await line.deliveries() == []
+    (kept,) = await line.database.read(lambda sql: History(sql).deliveries(Chosen(), limit=9))
+    assert (kept.state, kept.failures) == (DeliveryState.GIVEN_UP, 0)
+    assert kept.reason.startswith("the format failed: ZeroDivisionError")
+    assert line.ended == [DeliveryState.GIVEN_UP]
+
+
+async def test_an_intent_whose_exchange_cannot_be_detected_is_left_to_the_reconciler(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("sidecar.pipeline.detect", raises)
+    push = a_push()
+    await line.pipeline.open_intent(an_intent(push))
+    await line.pipeline.record(push)
+    assert [found.id for found in await line.store.intents_left_open(live_runs=["this"])] == [push.id]

@@ -11,10 +11,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from sidecar import reconciler as module
+from sidecar.detectors import detect
 from sidecar.event import Chart, EventType
-from sidecar.exchange import Body, Facts, Intent
+from sidecar.exchange import Body, Exchange, Facts, Intent
 from sidecar.names import Digest, parse_reference
 from sidecar.operation import DeleteChart, DeleteManifest, GetManifest, PutManifest, Routes, UploadChart
 from sidecar.place import Place
@@ -234,3 +236,25 @@ async def test_charts_are_recognised_by_their_bytes(
     assert await asking.reconcile() == 0
     kinds = [delivery.event_type for delivery in await line.deliveries()]
     assert sorted(kinds) == [EventType.CHART_DELETE, EventType.CHART_PUSH]
+
+
+async def test_an_intent_that_fails_by_a_bug_is_closed_after_some_tries_and_the_others_are_settled(
+    line: Line, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises_for_one(exchange: Exchange, *args: Any, **more: Any) -> Any:
+        if exchange.id == doomed.id:
+            raise ZeroDivisionError
+        return detect(exchange, *args, **more)
+
+    monkeypatch.setattr("sidecar.pipeline.detect", raises_for_one)
+    has(registry, IMAGE, "doomed")
+    has(registry, OTHER, "well")
+    doomed = await left_open(line, **put(IMAGE, "doomed"))
+    await left_open(line, **put(OTHER, "well"))
+    asking = a_reconciler(line, registry)
+    with capture_logs() as lines:
+        assert [await asking.reconcile() for _ in range(5)] == [1, 1, 1, 1, 0]
+    assert await line.open_intents() == 0
+    assert len(await line.deliveries()) == 1
+    (given_up,) = [found for found in lines if found["event"] == "intent.given_up"]
+    assert given_up["event_id"] == str(doomed.id)

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from sidecar.delivery import Delivery, TargetKey, delivery_id
+from sidecar.delivery import Delivery, DeliveryState, TargetKey, delivery_id
 from sidecar.event import Event, EventType
 from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for
-from sidecar.policy import EventNames, PayloadFormat, Target, TargetType, WebhookPolicy
+from sidecar.policy import EventNames, PayloadFormat, Target, TargetType, WebhookPolicy, matches
 from tests.unit.formats.samples import CONTEXT, an_event
 
 NOW = datetime(2026, 1, 2, 3, 5, tzinfo=UTC)
@@ -100,3 +100,37 @@ def test_cloudevents_name_their_policy_as_source() -> None:
     )
     assert json.loads(by_name.body)["source"] == "/projects/prj/webhook/policies/prj%2Fci"
     assert json.loads(by_number.body)["source"] == "/projects/prj/webhook/policies/3"
+
+
+def test_a_format_that_raises_is_given_up_for_its_targets_and_the_others_get_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def raises(*_: object) -> None:
+        raise KeyError("platform")
+
+    monkeypatch.setattr("sidecar.formats.default.encode", raises)
+    first, second, third = deliver(
+        an_event(),
+        a_policy(a_target(PayloadFormat.DEFAULT), a_target()),
+        a_policy(a_target(PayloadFormat.DEFAULT), name="ops"),
+    )
+    assert [found.state for found in (first, second, third)] == [
+        DeliveryState.GIVEN_UP,
+        DeliveryState.WAITING,
+        DeliveryState.GIVEN_UP,
+    ]
+    assert first.reason.startswith("the format failed: KeyError: 'platform' (test_fanout.py:")
+    assert (first.body, first.content_type) == (b"", "")
+    assert json.loads(second.body)["event_type"] == "pushImage"
+
+
+def test_filters_that_raise_are_told_to_their_policy_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(policy: WebhookPolicy, event: Event) -> bool:
+        if policy.name == "broken":
+            raise ValueError("filter")
+        return matches(policy, event)
+
+    monkeypatch.setattr("sidecar.formats.fanout.matches", raises)
+    first, second = deliver(an_event(), a_policy(a_target(), name="broken"), a_policy(a_target()))
+    assert (first.state, second.state) == (DeliveryState.GIVEN_UP, DeliveryState.WAITING)
+    assert first.reason.startswith("the policy's filters failed: ValueError: filter (")
