@@ -52,7 +52,7 @@ def parse_value(text: str) -> Any:
 
 def parse_yaml(text: str, mistakes: Mistakes) -> Any:
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _compose(text)
         return _Values(mistakes).of(node) if node is not None else None
     except yaml.MarkedYAMLError as exc:
         raise _Unusable(_syntax_mistake(exc)) from None
@@ -97,6 +97,40 @@ def _syntax_mistake(error: yaml.MarkedYAMLError) -> str:
     )
 
 
+class _BoundedLoader(yaml.SafeLoader):
+    """Stops while it reads: nodes take a hundred times the memory of their text."""
+
+    nodes = depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.nodes += 1
+        self.depth += 1
+        if self.depth > _DEEPEST + 1 or self.nodes > _MOST_NODES:
+            raise _Unusable(
+                f"line {self.line + 1}: is nested too deeply, or holds more than {_MOST_NODES} values"
+            )
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _compose(text: str) -> yaml.Node | None:
+    loader = _BoundedLoader(text)
+    try:
+        node: yaml.Node | None = loader.get_single_node()
+        return node
+    finally:
+        loader.dispose()
+
+
+def _whole(text: str) -> str:
+    r"""Text in which two halves of a character, written as JSON writes them (\ud83d\ude80), are one.
+
+    Raises UnicodeError where a half has no other.
+    """
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+
+
 class _Values:
     """Turns nodes into values, and counts them: aliases may multiply."""
 
@@ -133,14 +167,14 @@ class _Values:
 
     def _key(self, node: yaml.Node) -> str | None:
         if isinstance(node, yaml.ScalarNode) and node.tag != f"{_TAG}merge":
-            return str(node.value)
+            return self._text(node)
         self._say(node, "a key must be plain text (merging with << is not offered)")
         return None
 
     def _scalar(self, node: yaml.Node) -> Any:
         match node.tag.removeprefix(_TAG):
             case "str" | "timestamp" | "value" | "merge":
-                return node.value
+                return self._text(node)
             case "null":
                 return None
             case "bool" | "int" | "float":
@@ -148,6 +182,15 @@ class _Values:
             case _:
                 self._say(node, "a YAML tag is not allowed here; put the value in quotes")
                 return None
+
+    def _text(self, node: yaml.Node) -> str:
+        try:
+            return _whole(str(node.value))
+        except UnicodeError:
+            self._say(
+                node, "holds half of a character (\\ud800 to \\udfff come in twos); write the other half"
+            )
+            return str(node.value).encode(errors="replace").decode()
 
     def _converted(self, node: yaml.Node) -> Any:
         try:

@@ -23,8 +23,30 @@ from sidecar.errors import ConfigError
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
     """The settings; raises ConfigError with every mistake, one line each.
 
-    Relative paths of files are below the folder of harbor.yml.
+    Relative paths of files are below the folder of harbor.yml. No content of the file raises anything else.
     """
+    try:
+        return _load(path, environ)
+    except ConfigError:
+        raise
+    except Exception as exc:
+        raise ConfigError((_unforeseen(path, exc),)) from exc
+
+
+def _unforeseen(path: Path, exc: BaseException) -> str:
+    """In words without a value, which may be a secret."""
+    what, trace = type(exc).__name__, exc.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f" in {Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}" if trace else ""
+    if isinstance(exc, MemoryError | RecursionError):
+        return f"{path.name}: is too large or nested too deeply ({what}{where})"
+    return (
+        f"{path.name}: cannot be used, for a reason that nobody thought of ({what}{where}); please report it"
+    )
+
+
+def _load(path: Path, environ: Mapping[str, str]) -> Settings:
     mistakes = Mistakes(path.name)
     values = read_document(path, mistakes)
     if values is None:

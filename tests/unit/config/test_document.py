@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,8 @@ def test_a_key_twice_is_refused_with_both_lines(path: Path) -> None:
         ("a: 9" + "9" * 5000, "line 1: is not a number that can be used; put text in quotes"),
         ("[a]: 1\n", "line 1: a key must be plain text (merging with << is not offered)"),
         ("a: &x {b: 1}\nc: {<<: *x}\n", "line 2: a key must be plain text (merging with << is not offered)"),
-        ("[" * 100 + "]" * 100, "line 1: is nested too deeply, or its aliases multiply"),
-        ("[" * 5000, "is nested too deeply"),
+        ("[" * 100 + "]" * 100, "line 1: is nested too deeply, or holds more than 200000 values"),
+        ("[" * 5000, "line 1: is nested too deeply"),
         ("a: &x [*x]\n", "line 1: is nested too deeply, or its aliases multiply"),
     ],
 )
@@ -114,3 +115,24 @@ def test_single_values() -> None:
         parse_value("[sekrit")
     with pytest.raises(ValueError, match="stands already in line 1"):
         parse_value("{a: 1, a: 2}")
+
+
+def test_a_character_written_in_halves_as_json_does_is_one() -> None:
+    assert parse_value(r'{"\ud83d\ude80": "go \ud83d\ude80"}') == {"\N{ROCKET}": "go \N{ROCKET}"}
+
+
+@pytest.mark.parametrize("text", [r'"\ud83d"', r'"\ude80\ud83d"', r'"\ud83d": 1'])
+def test_half_of_a_character_is_a_mistake_in_its_line(text: str) -> None:
+    with pytest.raises(ValueError, match=r"line 1: holds half of a character"):
+        parse_value(text)
+
+
+def test_reading_stops_before_a_large_file_has_taken_its_memory() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="holds more than 200000 values"):
+            parse_value("- a\n" * 1_000_000)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 300_000_000  # of all it would be over a gigabyte

@@ -48,7 +48,7 @@ def test_every_required_key_has_a_meaning() -> None:
         ("limits: {client_memory: 1MiB}", "limits.client_memory: must be a size from 16MiB to 64GiB, as 256MiB"),
         ("limits: {client_memory: much}", "limits.client_memory: must be a size from 16MiB to 64GiB, as 256MiB"),
         ("limits: {head_timeout_s: 0}", "limits.head_timeout_s: must be greater than 0"),
-        ('harbor_admin_password: "\\ud800"', "harbor_admin_password: is not valid"),
+        ('harbor_admin_password: "\\ud800"', "line 4: holds half of a character (\\ud800 to \\udfff come in twos); write the other half"),
         ("chart_repository: {}", "chart_repository.url: is missing; add it (where it listens, as http://127.0.0.1:5001)"),
         ("egress: {deny_cidrs: [x]}", "egress.deny_cidrs[0]: must be an address or a network, as 10.0.0.0/8 (host bits zero)"),
         ("projects: [{name: a/b}]", "projects[0].name: must be the first part of repository names, without a slash, or *"),

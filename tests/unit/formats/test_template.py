@@ -172,3 +172,12 @@ def test_reason_is_one_line_without_python() -> None:
         except TemplateFailed as exc:
             outcome = str(exc)
         assert " at 0x" not in outcome or source == "{{ event.tag.format }}"
+
+
+def test_a_number_of_thousands_of_digits_is_a_mistake_of_the_template() -> None:
+    assert failure_of("{{ " + 5000 * "1" + " }}").startswith("cannot be read: Exceeds the limit")
+
+
+def test_a_character_written_in_halves_as_json_does_is_one() -> None:
+    assert text_of(r'{{ "\ud83d\ude80" }} {{ "\ud83d" ~ "\ude80" }}') == "\N{ROCKET} \N{ROCKET}"
+    assert json.loads(text_of(r'{{ "\ud83d\ude80" | tojson }}')) == "\N{ROCKET}"
