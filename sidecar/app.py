@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
-from sidecar import logs, wiring
+from sidecar import logs, starting, wiring
 from sidecar.admin import Check, Readiness, admin_application
 from sidecar.clock import ClockFollower
 from sidecar.config import Settings
@@ -37,6 +37,7 @@ from sidecar.store.outbox import Outbox
 from sidecar.store.schema import DATABASE_FILE
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Figures, Store
+from sidecar.supervision import Supervisor
 from sidecar.workers import RUN_VARIABLE, Workers, main_process_ended
 
 log = structlog.get_logger()
@@ -55,7 +56,7 @@ _RECONCILE_RARELY_S: Final = 30.0
 
 
 def run(settings: Settings, config_path: Path) -> int:
-    """Serve until SIGTERM or SIGINT; answers the exit status."""
+    """Serve until SIGTERM or SIGINT; answers the exit status. Raises StartFailed."""
     logs.configure(settings.log_level)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(settings, config_path))
@@ -72,8 +73,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(settings: Settings, config_path: Path) -> int:
     worker_run = os.environ.get(RUN_VARIABLE)
     app = App(settings, config_path, run=worker_run or uuid4().hex)
-    await (app.serve_as_worker() if worker_run else app.serve())
-    return 0
+    asyncio.get_running_loop().set_exception_handler(app.supervisor.loop_failed)
+    return await (app.serve_as_worker() if worker_run else app.serve())
 
 
 class App:
@@ -86,9 +87,11 @@ class App:
         self._hangups = asyncio.Event()
         self._figures = Figures()
         self._lost = 0
+        self._is_worker = RUN_VARIABLE in os.environ
         self._metrics = Metrics()
         self._parsers = ParserPool(on_read=self._metrics.was_read)
-        self._workers = Workers(config_path, run)
+        self.supervisor = Supervisor(self._metrics.background_failed)
+        self._workers = Workers(config_path, run, on_useless=self._stopping.set)
         self._database = SqliteDatabase(settings.data_volume / DATABASE_FILE)
         self._store = Store(self._database)
         self._outbox = Outbox(self._database)
@@ -108,57 +111,71 @@ class App:
             config_path, self._apply, current=settings, on_result=self._metrics.config_reloaded
         )
 
-    async def serve(self) -> None:
+    async def serve(self) -> int:
         """The main process: relay, record, deliver, answer the admin listener."""
-        async with self._relaying() as proxy, asyncio.TaskGroup() as tasks:
+        keep = self.supervisor.keep
+        async with self._relaying() as proxy:
             with contextlib.suppress(StoreUnavailable):
                 await self._outbox.release_all()
-            self._dispatcher = self._make_dispatcher()
-            dispatching = tasks.create_task(self._dispatcher.run())
+            dispatcher = self._dispatcher = self._make_dispatcher()
             admin = await self._listen_admin()
-            workers = [tasks.create_task(self._workers.keep_one()) for _ in range(1, self._settings.workers)]
-            background = [tasks.create_task(work) for work in self._background()]
-            log.info(
-                "sidecar.started",
-                proxy=_text(self._settings.listen_proxy),
-                admin=_text(self._settings.listen_admin),
-            )
-            await self._stopping.wait()
-            log.info("sidecar.stopping")
-            self._workers.stop()
-            await self._drain(proxy)
-            await asyncio.gather(*workers)
-            _cancel(background)
-            await self._dispatcher.stop(_DISPATCHER_GRACE_S)
-            await dispatching
-            await admin.cleanup()
+            async with asyncio.TaskGroup() as tasks:
+                dispatching = tasks.create_task(keep("dispatcher", dispatcher.run))
+                workers = [
+                    tasks.create_task(keep("worker", self._workers.keep_one))
+                    for _ in range(1, self._settings.workers)
+                ]
+                background = [tasks.create_task(work) for work in self._background()]
+                log.info(
+                    "sidecar.started",
+                    proxy=_text(self._settings.listen_proxy),
+                    admin=_text(self._settings.listen_admin),
+                )
+                await self._stopping.wait()
+                log.info("sidecar.stopping")
+                self._workers.stop()
+                await self._drain(proxy)
+                await asyncio.gather(*workers)
+                _cancel(background)
+                await dispatcher.stop(_DISPATCHER_GRACE_S)
+                await dispatching
+                await admin.cleanup()
         log.info("sidecar.stopped")
+        return starting.CANNOT_START if self._workers.are_useless else 0
 
-    async def serve_as_worker(self) -> None:
+    async def serve_as_worker(self) -> int:
         """A process that only relays and records."""
         async with self._relaying() as proxy, asyncio.TaskGroup() as tasks:
             background = [
-                tasks.create_task(self._watcher.run()),
+                tasks.create_task(self._watch_configuration()),
                 tasks.create_task(self._reload_on_hangup()),
-                tasks.create_task(self._follow_main()),
+                tasks.create_task(self.supervisor.keep("main", self._follow_main)),
             ]
             log.info("worker.started", pid=os.getpid())
             await self._stopping.wait()
             await self._drain(proxy)
             _cancel(background)
+        return 0
 
     # Starting and stopping
 
     @contextlib.asynccontextmanager
     async def _relaying(self) -> AsyncIterator[web.ServerRunner]:
         self._handle_signals()
+        starting.check_folder(self._settings.data_volume, file_name=self._config_path.name)
         self._database.open()
         try:
             await self._proxy.start()
             runner = web.ServerRunner(self._proxy.server(), shutdown_timeout=_GRACE_S)
-            await self._listen(runner, self._settings.listen_proxy, share=self._settings.workers > 1)
+            await self._listen(
+                runner,
+                self._settings.listen_proxy,
+                key="listen.proxy",
+                share=self._settings.workers > 1,
+            )
             yield runner
         finally:
+            await self._proxy.close(0)
             await self._parsers.close()
             await asyncio.to_thread(self._database.close)
 
@@ -178,13 +195,21 @@ class App:
     async def _listen_admin(self) -> web.AppRunner:
         application = admin_application(readiness=self._readiness(), exposition=self._metrics.exposition)
         runner = web.AppRunner(application, access_log=None)
-        await self._listen(runner, self._settings.listen_admin, share=False)
+        await self._listen(runner, self._settings.listen_admin, key="listen.admin", share=False)
         return runner
 
-    async def _listen(self, runner: web.BaseRunner, address: tuple[str, int], *, share: bool) -> None:
+    async def _listen(
+        self, runner: web.BaseRunner, address: tuple[str, int], *, key: str, share: bool
+    ) -> None:
         await runner.setup()
         host, port = address
-        await web.TCPSite(runner, host, port, reuse_port=share or None, backlog=1024).start()
+        try:
+            if share and not self._is_worker:
+                await starting.prove_free(host, port)
+            await web.TCPSite(runner, host, port, reuse_port=share or None, backlog=1024).start()
+        except (OSError, ValueError, OverflowError) as exc:
+            await runner.cleanup()
+            raise starting.cannot_listen(self._config_path.name, key, _text(address), exc) from exc
 
     async def _follow_main(self) -> None:
         await main_process_ended()
@@ -215,6 +240,7 @@ class App:
             is_enabled=lambda: self._settings.notification.enabled,
             settings=wiring.dispatcher_settings(self._settings),
             observer=self._metrics,
+            on_failure=self.supervisor.failed,
         )
 
     def _watch_figures(self) -> None:
@@ -256,27 +282,36 @@ class App:
     # What goes on beside requests
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:
+        every = self.supervisor.every
         work = [
-            self._watcher.run(),
+            self._watch_configuration(),
             self._reload_on_hangup(),
-            _every(_RIPEN_EVERY_S, self._pipeline.ripen),
-            _every(_FIGURES_EVERY_S, self._look_at_figures),
-            _every(_PRUNE_EVERY_S, self._prune),
-            _every(_CLOCK_EVERY_S, self._clock.look),
-            self._reconcile(),
+            every(_RIPEN_EVERY_S, "held_events", self._pipeline.ripen),
+            every(_FIGURES_EVERY_S, "figures", self._look_at_figures),
+            every(_PRUNE_EVERY_S, "prune", self._prune),
+            every(_CLOCK_EVERY_S, "clock", self._clock.look),
+            self.supervisor.keep("reconciler", self._reconcile),
         ]
         if self._settings.workers > 1:
             work.append(self._watch_other_workers())
         return work
+
+    def _watch_configuration(self) -> Coroutine[Any, Any, None]:
+        return self.supervisor.keep("configuration", self._watcher.run)
 
     async def _reconcile(self) -> None:
         """Settle open intents; rarely once asking has not helped for a while."""
         wait_s = _RECONCILE_EVERY_S
         while True:
             remaining = 0
-            with _trouble_is_logged("reconcile"):
+
+            async def settle() -> None:
+                nonlocal remaining
                 remaining = await self._reconciler.reconcile()
-            wait_s = min(wait_s * 1.2, _RECONCILE_RARELY_S) if remaining else _RECONCILE_EVERY_S
+
+            is_done = await self.supervisor.attempt("reconciler", settle)
+            is_quick = is_done and not remaining
+            wait_s = _RECONCILE_EVERY_S if is_quick else min(wait_s * 1.2, _RECONCILE_RARELY_S)
             await asyncio.sleep(wait_s)
 
     async def _look_at_figures(self) -> None:
@@ -305,7 +340,7 @@ class App:
                 waiting, now = await self._outbox.targets_waiting(), datetime.now(UTC)
                 self._outbox.stored(frozenset(key for key, due in waiting.items() if due <= now))
 
-        await _every(_OTHERS_EVERY_S, look)
+        await self.supervisor.every(_OTHERS_EVERY_S, "other_workers", look)
 
     # Reload
 
@@ -313,7 +348,7 @@ class App:
         while True:
             await self._hangups.wait()
             self._hangups.clear()
-            await self._watcher.reload()
+            await self.supervisor.attempt("configuration", self._watcher.reload)
 
     def _on_hangup(self) -> None:
         self._workers.forward(signal.SIGHUP)
@@ -327,24 +362,6 @@ class App:
         if self._dispatcher:
             self._dispatcher.reconfigure(wiring.dispatcher_settings(settings))
             self._dispatcher.policies_changed()
-
-
-async def _every(interval_s: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Do work again and again; trouble is logged and never ends it."""
-    while True:
-        with _trouble_is_logged(work.__name__):
-            await work()
-        await asyncio.sleep(interval_s)
-
-
-@contextlib.contextmanager
-def _trouble_is_logged(name: str) -> Iterator[None]:
-    try:
-        yield
-    except StoreUnavailable as exc:
-        log.warning("store.unavailable", work=name, error=str(exc))
-    except Exception:
-        log.exception("background.failed", work=name)
 
 
 def _cancel(tasks: list[asyncio.Task[None]]) -> None:

@@ -2,6 +2,7 @@
 
     SidecarError
     ├── ConfigError           harbor.yml cannot be used; carries every mistake at once
+    ├── StartFailed           it cannot start like that; one line with the key to mend
     ├── NameInvalid           a repository, tag or digest that no registry accepts
     ├── ManifestInvalid       bytes that are no manifest, or more than we read
     ├── UpstreamUnavailable   the registry or chart repository did not answer
@@ -24,6 +25,10 @@ class ConfigError(SidecarError):
     def __init__(self, mistakes: Sequence[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = tuple(mistakes)  #: one line each: path in the file, what is wrong, what to do
+
+
+class StartFailed(SidecarError):
+    """What the configuration asks for cannot be had here; the text names the key and what to do."""
 
 
 class NameInvalid(SidecarError):

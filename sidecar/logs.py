@@ -10,8 +10,10 @@ import logging
 import math
 import re
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, TextIO, cast
 
 import structlog
@@ -28,6 +30,19 @@ _SIGNING_KEY = re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]+")
 _URL = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s\"'<>]*)", re.IGNORECASE)
 _MASK: Final = "***"
 _DEEPEST: Final = 6
+_LARGEST_NUMBER: Final = (
+    10**300
+)  # JSON is written in decimal, which takes long, and is refused at some length
+_RARELY_S: Final = 60.0
+_MOST_REMEMBERED: Final = 1000
+#: Lines that come again and again while something is wrong.
+_REPEATED: Final = frozenset(
+    {
+        *("store.unavailable", "store.not_read", "intent.not_noted", "exchange.kept_in_memory"),
+        *("background.failed", "task.failed", "loop.complained", "readiness.failed", "target.crashed"),
+        *("exchange.record_failed", "attempt.crashed", "intent.not_settled", "row.unreadable"),
+    }
+)
 _FIRST: Final = ("timestamp", "level", "event")  #: what people read first
 
 
@@ -90,8 +105,51 @@ def set_level(level: str) -> None:
     logging.getLogger().setLevel(number)
 
 
+class RareLines:
+    """Of what trouble brings again and again: the first line, then one a minute, saying how many there were.
+
+    Lines are the same when event, error and the place of an exception are.
+    """
+
+    def __init__(self, steady_s: Callable[[], float] = time.monotonic) -> None:
+        self._steady_s = steady_s
+        self._said: dict[tuple[str, ...], tuple[float, int]] = {}  # when last, how many left out since
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+        if event_dict.get("event") not in _REPEATED:
+            return event_dict
+        key, now_s = _sameness(event_dict), self._steady_s()
+        said_s, left_out = self._said.get(key, (-math.inf, 0))
+        if now_s - said_s < _RARELY_S:
+            self._said[key] = said_s, left_out + 1
+            raise structlog.DropEvent
+        if len(self._said) >= _MOST_REMEMBERED:
+            self._said.clear()
+        self._said[key] = now_s, 0
+        if left_out:
+            event_dict["repeated"] = left_out
+        return event_dict
+
+
+def _sameness(event_dict: EventDict) -> tuple[str, ...]:
+    error = event_dict.get("exc_info")
+    found = sys.exc_info()[1] if error is True else error
+    return str(event_dict["event"]), str(event_dict.get("error", "")), place_of(found)
+
+
+def place_of(error: object) -> str:
+    """Kind of an exception and where it was raised, "" when it is none."""
+    if not isinstance(error, BaseException):
+        return ""
+    trace, kind = error.__traceback__, type(error).__name__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{kind} at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else kind
+
+
 def _common() -> list[Processor]:
     return [
+        RareLines(),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
@@ -106,15 +164,27 @@ _render: Final = structlog.processors.JSONRenderer(sort_keys=False)
 def mask(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
     """A processor: what is secret becomes ***, and every value one that JSON knows."""
     first = {key: event_dict.pop(key) for key in _FIRST if key in event_dict}
-    return {key: _masked(key, value, 0) for key, value in (first | dict(event_dict)).items()}
+    return {key: _safely_masked(key, value) for key, value in (first | dict(event_dict)).items()}
+
+
+def _safely_masked(key: str, value: object) -> Any:
+    try:
+        return _masked(key, value, 0)
+    except Exception as exc:  # noqa: BLE001  # a value that cannot be shown must not harm who shows it
+        return f"(cannot be shown: {type(exc).__name__})"
 
 
 def mask_text(text: str) -> str:
     """Text without credentials; userinfo and query of URLs are credentials often enough."""
     if "://" in text:
         text = _URL.sub(_url_without_secrets, text)
-    text = _CREDENTIALS.sub(rf"\1\2{_MASK}", text)
+    text = _CREDENTIALS.sub(_without_credentials, text)
     return _SIGNING_KEY.sub(_MASK, text) if "whsec_" in text else text
+
+
+def _without_credentials(found: re.Match[str]) -> str:
+    # Not a text with group numbers: to read one, `re` imports a module, which fails while the program ends.
+    return f"{found[1]}{found[2]}{_MASK}"
 
 
 def _url_without_secrets(found: re.Match[str]) -> str:
@@ -132,7 +202,7 @@ def _masked(key: str, value: object, depth: int) -> Any:
         return _MASK
     match value:
         case int():
-            return value
+            return value if abs(value) < _LARGEST_NUMBER else "(a very large number)"
         case str():
             return mask_text(value)
         case float():

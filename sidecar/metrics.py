@@ -55,7 +55,16 @@ class Metrics:
         self._reload_times = self._gauge(
             "config_reload_timestamp_seconds", "When the configuration was last read, by result", ("result",)
         )
+        self._background_failures = self._counter(
+            "background_failures",
+            "Exceptions that nobody thought of, by what goes on all the same",
+            ("task",),
+        )
         self._start_known_labels()
+
+    def background_failed(self, task: str) -> None:
+        """`task` is one of a few names of our own."""
+        self._background_failures.labels(task).inc()
 
     def request_finished(self, operation: Operation, status: int, duration_s: float) -> None:
         """A status of 0 means that the client left, or the upstream failed, before there was an answer."""

@@ -5,9 +5,12 @@ does: a main process that was killed takes its workers with it.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,11 +18,15 @@ from uuid import uuid4
 
 import structlog
 
+from sidecar.starting import CANNOT_START
+
 log = structlog.get_logger()
 
 #: Not a setting: only this program sets it.
 RUN_VARIABLE: Final = "_REGISTRY_WEBHOOK_SIDECAR_RUN"
 _RESPAWN_S: Final = 1.0
+_LONGEST_RESPAWN_S: Final = 60.0
+_LIVED_S: Final = 30.0  # one that has lived for so long did not fail at its start
 
 
 @dataclass(slots=True)
@@ -28,6 +35,10 @@ class Workers:
 
     config_path: Path
     main_run: str
+    on_useless: Callable[[], None] = lambda: (
+        None
+    )  #: called when a worker cannot even start for the first time
+    are_useless: bool = False
     _running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     _is_stopping: bool = False
 
@@ -36,20 +47,41 @@ class Workers:
         return (self.main_run, *self._running)
 
     async def keep_one(self) -> None:
-        """Keep one worker alive until `stop`."""
+        """Keep one worker alive until `stop`.
+
+        What keeps the first one from starting would keep every other: the main process ends then. Later
+        ones may fail because harbor.yml has changed, or something is short, which may pass.
+        """
+        pause_s, is_first = _RESPAWN_S, True
         while not self._is_stopping:
-            run = uuid4().hex
-            process = await self._start(run)
-            self._running[run] = process
-            status = await process.wait()
+            began_s = time.monotonic()
+            status = await self._see_through()
+            if self._is_stopping:
+                return
+            if is_first and status == CANNOT_START:
+                self.are_useless = True
+                self.on_useless()
+                return
+            is_first = False
+            log.error("worker.died", status=status)
+            pause_s = _RESPAWN_S if time.monotonic() - began_s > _LIVED_S else pause_s
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_RESPAWN_S)
+
+    async def _see_through(self) -> int:
+        """Start a worker and wait for its end; its exit status."""
+        run = uuid4().hex
+        process = await self._start(run)
+        self._running[run] = process
+        try:
+            return await process.wait()
+        finally:
             del self._running[run]
-            if not self._is_stopping:
-                log.error("worker.died", status=status)
-                await asyncio.sleep(_RESPAWN_S)
 
     def forward(self, number: signal.Signals) -> None:
         for process in self._running.values():
-            process.send_signal(number)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                process.send_signal(number)
 
     def stop(self) -> None:
         """Ask every worker to end; `keep_one` returns when its worker has."""

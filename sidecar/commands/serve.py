@@ -8,6 +8,8 @@ import structlog
 
 from sidecar import logs
 from sidecar.commands.common import config_option, read_settings
+from sidecar.errors import StartFailed
+from sidecar.starting import CANNOT_START
 
 
 @click.command("serve")
@@ -20,4 +22,8 @@ def command(config: Path) -> None:
         structlog.get_logger().warning("config.not_in_effect", notice=notice)
     from sidecar.app import run  # noqa: PLC0415 - mistakes are told without waiting for it
 
-    sys.exit(run(settings, config))
+    try:
+        sys.exit(run(settings, config))
+    except StartFailed as exc:
+        click.echo(str(exc), err=True)
+        sys.exit(CANNOT_START)

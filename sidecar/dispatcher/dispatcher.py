@@ -7,7 +7,7 @@ deliveries outlive a restart, and how those stored by another process are found.
 import asyncio
 import os
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,6 +54,10 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _log_failure(name: str, error: BaseException) -> None:
+    log.error("background.failed", task=name, exc_info=error)
+
+
 class Dispatcher:
     def __init__(
         self,
@@ -65,8 +69,13 @@ class Dispatcher:
         observer: Observer | None = None,
         now: Callable[[], datetime] = _utc_now,
         jitter: Callable[[], float] = random.random,
+        on_failure: Callable[[str, BaseException], None] = _log_failure,
     ) -> None:
-        """`targets` and `is_enabled` answer for the current configuration: see `policies_changed`."""
+        """`targets` and `is_enabled` answer for the current configuration: see `policies_changed`.
+
+        on_failure   gets what failed by a bug of ours; it goes on all the same
+        """
+        self._on_failure = on_failure
         self._outbox = outbox
         self._poll_s = settings.poll_s
         self._loops: dict[TargetKey, TargetLoop] = {}
@@ -96,12 +105,13 @@ class Dispatcher:
         """Deliver until `stop` is called."""
         self._is_running = True
         self._means.book.refresh()
-        await self._follow_disabled()
+        await self._try(self._follow_disabled)
         self._outbox.on_stored(self._wake)
         try:
             async with self._means.client, asyncio.TaskGroup() as self._group:
                 while not self._is_stopping:
                     await self._poll()
+                    await self._rest()
         finally:
             self._is_running = False
             self._ended.set()
@@ -139,11 +149,21 @@ class Dispatcher:
 
     async def _poll(self) -> None:
         self._poll_now.clear()
-        await self._follow_disabled()
+        await self._try(self._follow_disabled)
+        await self._try(self._follow_waiting)
+
+    async def _try(self, look: Callable[[], Awaitable[None]]) -> None:
         try:
-            self._look_after(await self._outbox.targets_waiting())
+            await look()
         except StoreUnavailable as exc:
             log.warning("store.unavailable", error=str(exc))
+        except Exception as exc:  # noqa: BLE001  # our bug; what is stored from now on is delivered all the same
+            self._on_failure("dispatcher", exc)
+
+    async def _follow_waiting(self) -> None:
+        self._look_after(await self._outbox.targets_waiting())
+
+    async def _rest(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._poll_s):
                 await self._poll_now.wait()
@@ -151,17 +171,14 @@ class Dispatcher:
     async def _follow_disabled(self) -> None:
         """See to it that the store and the address book name the same targets."""
         book, kept = self._means.book, self._outbox.disabled
-        try:
-            if forgotten := book.take_forgotten():
-                await kept.enable(forgotten)
-            now_s = asyncio.get_running_loop().time
-            for moved in book.take_moved():
-                await kept.disable(moved)
-                book.is_kept(moved.target, at_s=now_s())
-            read_s = now_s()
-            book.follow(await kept.all(), read_s=read_s)
-        except StoreUnavailable as exc:
-            log.warning("store.unavailable", error=str(exc))
+        now_s = asyncio.get_running_loop().time
+        if forgotten := book.take_forgotten():
+            await kept.enable(forgotten)
+        for moved in book.take_moved():
+            await kept.disable(moved)
+            book.is_kept(moved.target, at_s=now_s())
+        read_s = now_s()
+        book.follow(await kept.all(), read_s=read_s)
 
     def _wake(self, keys: Iterable[TargetKey]) -> None:
         if self._is_stopping or not self._is_running:
@@ -196,8 +213,8 @@ class Dispatcher:
     async def _run_loop(self, key: TargetKey, loop: TargetLoop) -> None:
         try:
             await loop.run()
-        except Exception:  # our bug, for this target alone; the next poll begins it again
-            log.exception("target.crashed", policy=key.policy_id)
+        except Exception as exc:  # noqa: BLE001  # our bug, for this target alone; the next poll begins it again
+            self._on_failure("target", exc)
         finally:
             self._forget(key, loop)
 

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.typing import EventDict
 
 from sidecar import logs
 from sidecar.policy import Secret
@@ -187,3 +189,43 @@ def test_bound_context_is_merged(stream: Stream) -> None:
     with structlog.contextvars.bound_contextvars(request_id="r1"):
         structlog.get_logger().info("a.b")
     assert _lines(stream)[0]["request_id"] == "r1"
+
+
+class _Unshowable:
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def test_a_value_that_cannot_be_shown_harms_no_line(stream: Stream) -> None:
+    structlog.get_logger().info("a.b", value=_Unshowable(), number=10**5000, other=1)
+    (line,) = _lines(stream)
+    assert (line["value"], line["number"], line["other"]) == (
+        "(cannot be shown: ZeroDivisionError)",
+        "(a very large number)",
+        1,
+    )
+
+
+def test_credentials_are_masked_while_the_program_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "meta_path", None)
+    assert logs.mask_text("to Basic c2VrcmV0") == "to Basic ***"
+
+
+def test_what_comes_again_and_again_is_said_once_a_minute_with_a_count() -> None:
+    now_s = 0.0
+    rare = logs.RareLines(lambda: now_s)
+
+    def say(event: str = "store.unavailable", error: str = "full") -> EventDict | None:
+        try:
+            return dict(rare(None, "warning", {"event": event, "error": error}))
+        except structlog.DropEvent:
+            return None
+
+    assert say() == {"event": "store.unavailable", "error": "full"}
+    assert [say() for _ in range(300)] == [None] * 300
+    assert say(error="locked") is not None
+    assert say(event="sidecar.stopped") == say(event="sidecar.stopped") is not None
+    now_s = 60.0
+    assert say() == {"event": "store.unavailable", "error": "full", "repeated": 300}
+    now_s = 61.0
+    assert say() is None

@@ -1,0 +1,78 @@
+"""What must be had before anything starts: addresses to listen on, a folder for the store.
+
+What cannot be had is one line, StartFailed, that names the key of harbor.yml to mend.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+from pathlib import Path
+from typing import Any, Final
+
+from sidecar.errors import StartFailed
+
+#: Exit status of what no other attempt would mend.
+CANNOT_START: Final = 2
+
+_PROVING_S: Final = 5.0
+_AGAIN_S: Final = 0.1
+_IMPOSSIBLE_PATH: Final = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
+
+
+async def prove_free(host: str, port: int) -> None:
+    """Raises OSError while somebody else listens there.
+
+    Sharing a port means sharing it with whoever asks for that, another sidecar too. Workers of one that
+    was killed are given a moment to end.
+    """
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + _PROVING_S
+    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, kind, protocol, _, address in addresses:
+        while True:
+            try:
+                _bind_once(family, kind, protocol, address)
+                break
+            except OSError as exc:
+                if exc.errno != errno.EADDRINUSE or loop.time() > until_s:
+                    raise
+                await asyncio.sleep(_AGAIN_S)
+
+
+def _bind_once(family: int, kind: int, protocol: int, address: Any) -> None:
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind(address)
+
+
+def cannot_listen(file_name: str, key: str, address: str, error: Exception) -> StartFailed:
+    return StartFailed(f"{file_name}: {key}: {address} {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return "cannot be listened on: there is no such host; write an address of this machine"
+    match getattr(error, "errno", None):
+        case errno.EADDRINUSE:
+            return "is in use by another program; end that one, or choose another port"
+        case errno.EADDRNOTAVAIL:
+            return "cannot be listened on: this machine does not have that address"
+        case errno.EACCES | errno.EPERM:
+            return "cannot be listened on by this user; choose a port above 1023"
+        case number:
+            words = os.strerror(number) if isinstance(number, int) else str(error)
+            return f"cannot be listened on: {words}"
+
+
+def check_folder(folder: Path, *, file_name: str) -> None:
+    """Refuse a data_volume that can never be; one that is not there yet may still come."""
+    try:
+        folder.stat()
+    except ValueError:
+        raise StartFailed(f"{file_name}: data_volume: is no path of a folder") from None
+    except OSError as exc:
+        if exc.errno in _IMPOSSIBLE_PATH:
+            raise StartFailed(f"{file_name}: data_volume: cannot be: {exc.strerror} ({folder})") from None
