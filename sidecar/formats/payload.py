@@ -31,6 +31,13 @@ def _escape(found: re.Match[str]) -> str:
     return "\\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
 
 
+def whole(text: str) -> str:
+    r"""Text in which a character written in halves, as JSON does (\ud83d\ude80), is one; other halves become U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def without_empty(**entries: object) -> dict[str, object]:
     """The entries that Go's omitempty keeps: not "", 0, nil, nor an empty list or object."""
     return {key: value for key, value in entries.items() if value}

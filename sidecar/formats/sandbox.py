@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
-from sidecar.formats.payload import encode_json
+from sidecar.formats.payload import encode_json, whole
 
 LARGEST_BYTES: Final = 256 << 10  #: of a payload, and of every value on the way
 _BUDGET: Final = 4 << 20  #: characters and elements that may be built in all
@@ -173,6 +173,8 @@ class _Weighing(NodeTransformer):
         if why := _FORBIDDEN.get(type(node)):
             raise TemplateSyntaxError(f"{why} not possible in a payload template", node.lineno)
         super().generic_visit(node, *args, **kwargs)
+        if isinstance(node, nodes.Const) and isinstance(node.value, str):
+            node.value = _joined(node.value)
         if isinstance(node, nodes.For):
             if node.recursive:
                 raise TemplateSyntaxError("recursive loops are not possible", node.lineno)
@@ -189,6 +191,12 @@ class _Weighing(NodeTransformer):
         found = nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
         found.set_environment(self._environment)
         return found
+
+
+def _joined(text: str) -> str:
+    """A literal; what has a half without its other may be put together by the template."""
+    joined = whole(text)
+    return text if "\ufffd" in joined else joined
 
 
 # What a template builds

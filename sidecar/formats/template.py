@@ -17,7 +17,7 @@ from jinja2.exceptions import TemplateSyntaxError, UndefinedError
 from sidecar.event import Event
 from sidecar.formats import default, documented
 from sidecar.formats.context import FormatContext
-from sidecar.formats.payload import JSON_TYPE, Payload
+from sidecar.formats.payload import JSON_TYPE, Payload, whole
 from sidecar.formats.sandbox import LARGEST_BYTES, Sandbox, TooLarge, variables
 
 _LARGEST_SOURCE: Final = 32 << 10
@@ -33,7 +33,7 @@ class TemplateFailed(Exception):
 
 def encode(event: Event, context: FormatContext, source: str, content_type: str = JSON_TYPE) -> Payload:
     """Raises TemplateFailed."""
-    text = _whole(_render(compiled(source), _variables(event, context)))
+    text = whole(_render(compiled(source), _variables(event, context)))
     if is_json(content_type):
         _check_json(text)
     return Payload(text.encode(errors="replace"), content_type)
@@ -77,13 +77,6 @@ def _render(template: Any, names: dict[str, object]) -> str:
         return "".join(_within_bounds(template.generate(names)))
     except Exception as exc:  # noqa: BLE001  # whatever an expression of a user may raise
         raise TemplateFailed(_words(exc), line=_line_of(exc)) from None
-
-
-def _whole(text: str) -> str:
-    r"""Text in which a character that a template writes in halves, as JSON does (\ud83d\ude80), is one."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _within_bounds(pieces: Iterator[str]) -> Iterator[str]:
