@@ -207,8 +207,6 @@ class Proxy:
             raise Refused("both Content-Length and Transfer-Encoding", status=400, code="UNSUPPORTED")
         authority, target = _split_target(request)
         kept = headers_of.end_to_end(raw_headers)
-        if not headers_of.is_utf8(kept):
-            raise Refused("a header is not UTF-8", status=400, code="UNSUPPORTED")
         if authority:
             kept = headers_of.with_host(kept, authority)
         settings, peer = self._settings, request.remote or ""
@@ -356,7 +354,7 @@ def _informer(request: web.BaseRequest, body: Upload | None) -> Callable[[int, s
             return
         if request.version < HttpVersion11 or request.writer.output_size:
             return
-        lines = [f"HTTP/1.1 {status} {reason}".encode()]
+        lines = [f"HTTP/1.1 {status} {reason}".encode("utf-8", "surrogateescape")]
         lines += [name + b": " + value for name, value in headers_of.end_to_end(headers)]
         with suppress(ConnectionError):
             write_raw(request, b"\r\n".join(lines) + b"\r\n\r\n")

@@ -45,17 +45,6 @@ def is_smuggled(headers: Iterable[RawHeader]) -> bool:
     return b"transfer-encoding" in names and b"content-length" in names
 
 
-def is_utf8(headers: Iterable[RawHeader]) -> bool:
-    """Whether aiohttp's client can send these headers as they are: it leaves other bytes out."""
-    try:
-        for name, value in headers:
-            name.decode()
-            value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def end_to_end(headers: Iterable[RawHeader]) -> list[RawHeader]:
     """Headers without those that are about one connection only."""
     kept = list(headers)

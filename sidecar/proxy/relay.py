@@ -109,6 +109,7 @@ class Upload(payload.Payload):
         try:
             async with asyncio.timeout(None) as self._timeout:
                 await self._pump(writer)
+                await writer.write_eof()
             self.is_complete = True
         except TimeoutError:
             if not self._is_stopped:

@@ -6,16 +6,11 @@ a connection of its own, and a GET or HEAD is repeated at most once, openly, whe
 died before any byte of an answer.
 """
 
-import asyncio
-import os
-import socket
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import structlog
 from aiohttp import (
@@ -30,15 +25,16 @@ from aiohttp import (
     DummyCookieJar,
     ServerDisconnectedError,
     TCPConnector,
-    hdrs,
 )
-from aiohttp.client_proto import ResponseHandler
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_writer import StreamWriter
 from yarl import URL
 
 from sidecar.errors import UpstreamUnavailable
-from sidecar.proxy.headers import RawHeader
+from sidecar.proxy.headers import RawHeader, values_of
+from sidecar.proxy.hearing import LARGEST_HEADS_BYTES, MOST_HEADERS_OF_ANSWER, Connector, Hearing
 from sidecar.proxy.interface import TlsChoice
 from sidecar.proxy.relay import Upload
 
@@ -54,8 +50,6 @@ _NEVER_SENT: Final = (ClientConnectorError, ConnectionTimeoutError)
 _NOTHING_ADDED: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 #: Shorter than what servers close idle connections after.
 _IDLE_CONNECTION_S: Final = 15.0
-_LAST_READ_BYTES: Final = 64 * 1024
-_MOST_LAST_READS: Final = 32
 
 #: A status and headers that came before the final answer.
 Informational = Callable[[int, str, list[RawHeader]], None]
@@ -75,10 +69,30 @@ class Call:
     body: Upload | None = None
     on_informational: Informational | None = None
     is_on_reused_connection: bool = field(default=False, init=False)
+    is_last_on_connection: bool = field(default=False, init=False)
 
     @property
     def is_repeatable(self) -> bool:
         return self.method in {"GET", "HEAD"} and self.body is None
+
+    @property
+    def is_chunked(self) -> bool:
+        return self.body is not None and not values_of(self.headers, b"content-length")
+
+    def head(self, *, own_host: str) -> bytes:
+        """The head as it goes out; `own_host` is the upstream's, for a client that named none."""
+        # aiohttp's parser decodes a target with surrogateescape.
+        target = self.target.encode("utf-8", "surrogateescape")
+        headers = list(self.headers)
+        if not values_of(headers, b"host"):
+            headers.insert(0, (b"Host", own_host.encode()))
+        if self.is_chunked:
+            headers.append((b"Transfer-Encoding", b"chunked"))
+        if self.is_last_on_connection:
+            headers.append((b"Connection", b"close"))
+        lines = [b"%s %s HTTP/1.1" % (self.method.encode(), target)]
+        lines += [name + b": " + value for name, value in headers]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 # aiohttp makes request and response objects itself; this is how they find the call they belong to.
@@ -86,19 +100,29 @@ _current: ContextVar[Call] = ContextVar("call")
 
 
 class _Request(ClientRequest):
-    """A request to which aiohttp adds nothing."""
+    """A request whose head is the call's own bytes: aiohttp adds nothing to it, and leaves nothing out."""
 
     def update_expect_continue(self, expect: bool = False) -> None:  # noqa: FBT001, FBT002
         """Waiting for 100 is the upload's business: it also knows when to stop waiting."""
 
     async def send(self, conn: Connection) -> ClientResponse:
         call = _current.get()
-        if not any(name.lower() == b"content-length" for name, _ in call.headers):
-            self.headers.pop(hdrs.CONTENT_LENGTH, None)
-        assert conn.protocol is not None
-        call.is_on_reused_connection = conn.protocol in _used
-        _used.add(conn.protocol)
+        protocol = conn.protocol
+        assert isinstance(protocol, Hearing)
+        call.is_on_reused_connection = protocol in _used
+        _used.add(protocol)
+        if call.body is not None:
+            protocol.hear_to_the_end()
         return await super().send(conn)
+
+    async def write_bytes(
+        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
+    ) -> None:
+        call = _current.get()
+        assert isinstance(writer, StreamWriter)
+        writer._headers_buf = call.head(own_host=self.url.raw_authority or "")  # noqa: SLF001
+        writer.chunked = call.is_chunked
+        await super().write_bytes(writer, conn, content_length)
 
 
 #: Connections that carried a request before.
@@ -122,36 +146,12 @@ class _Response(ClientResponse):
         return await super().start(connection)
 
 
-class _Protocol(ResponseHandler):
-    """A connection whose last words are heard.
-
-    An upstream that refuses an upload answers, closes, and resets what still arrives. When a write
-    meets that reset first, asyncio gives the connection up with the answer unread in the socket.
-    """
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        if exc is not None and self.transport is not None:
-            self._read_last_words(self.transport)
-        super().connection_lost(exc)
-
-    def _read_last_words(self, transport: asyncio.Transport) -> None:
-        sock = transport.get_extra_info("socket")
-        if sock is None or transport.get_extra_info("sslcontext") or sock.fileno() < 0:
-            return
-        with suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as unread:
-            unread.settimeout(0)
-            for _ in range(_MOST_LAST_READS):
-                if not (data := unread.recv(_LAST_READ_BYTES)):
-                    break
-                self.data_received(data)
-
-
 class Connections:
     """The pool for what may be repeated, and the means to connect afresh for everything else."""
 
     def __init__(self) -> None:
-        self.pooled = _session(TCPConnector(limit=0, keepalive_timeout=_IDLE_CONNECTION_S))
-        self.fresh = _session(TCPConnector(limit=0, force_close=True))
+        self.pooled = _session(Connector(limit=0, keepalive_timeout=_IDLE_CONNECTION_S))
+        self.fresh = _session(Connector(limit=0, force_close=True))
 
     async def close(self) -> None:
         await self.pooled.close()
@@ -159,8 +159,6 @@ class Connections:
 
 
 def _session(connector: TCPConnector) -> ClientSession:
-    # There is no public way to hand a connector its protocol; tests/wire/test_early_answers.py pins this one.
-    connector._factory = cast("partial[ResponseHandler]", partial(_Protocol, loop=connector._loop))  # noqa: SLF001
     session = ClientSession(
         connector=connector,
         request_class=_Request,
@@ -170,9 +168,9 @@ def _session(connector: TCPConnector) -> ClientSession:
         auto_decompress=False,
         trust_env=False,
         read_bufsize=READ_BYTES,
-        max_line_size=LONGEST_HEADER,
-        max_field_size=LONGEST_HEADER,
-        max_headers=MOST_HEADERS,
+        max_line_size=LARGEST_HEADS_BYTES,
+        max_field_size=LARGEST_HEADS_BYTES,
+        max_headers=MOST_HEADERS_OF_ANSWER,
     )
     session._retry_connection = False  # noqa: SLF001  # has no public switch; tests/wire pins that it works
     return session
@@ -187,6 +185,7 @@ class Upstream:
         self.url = str(URL(url, encoded=True).with_user(None).with_query(None).with_fragment(None)).rstrip(
             "/"
         )
+        self._address = URL(self.url, encoded=True)
         self._connections = connections
         self._tls = tls
         self._timeout = ClientTimeout(total=None, sock_connect=connect_timeout_s)
@@ -228,13 +227,13 @@ class Upstream:
             return await self._request(self._connections.fresh, call)
 
     async def _request(self, session: ClientSession, call: Call) -> ClientResponse:
+        call.is_last_on_connection = session is self._connections.fresh
         token = _current.set(call)
         try:
             return await session.request(
                 call.method,
-                URL(self.url + call.target, encoded=True),
-                headers=[(name.decode(), value.decode()) for name, value in call.headers],
-                data=call.body,
+                self._address,
+                data=Upload() if call.body is None else call.body,  # an empty one writes the head alone
                 allow_redirects=False,
                 timeout=self._timeout,
                 ssl=self._tls,

@@ -1,6 +1,7 @@
 """Keys and self-signed certificates for tests."""
 
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,14 @@ class Certificate:
     key_path: Path  #: PEM, not encrypted
     key: rsa.RSAPrivateKey
     der: bytes
+
+    def server_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path, self.key_path)
+        return context
+
+    def client_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.path)
 
 
 def write_certificate(folder: Path, *, name: str = "localhost") -> Certificate:

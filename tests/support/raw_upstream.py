@@ -12,6 +12,7 @@ fails the test at the end of the block.
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -91,15 +92,16 @@ Script = Callable[[RawConnection], Awaitable[None]]
 class RawUpstream:
     """Listens on loopback; each connection follows the script."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
         self.script = script
+        self._tls = tls
         self.connections: list[RawConnection] = []
         self._errors: list[BaseException] = []
         self._running: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}"
+        return f"{'https' if self._tls else 'http'}://{self.host}"
 
     @property
     def host(self) -> str:
@@ -137,7 +139,9 @@ class RawUpstream:
             writer.close()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=4 * 1024 * 1024)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", 0, limit=4 * 1024 * 1024, ssl=self._tls
+        )
         return self
 
     async def __aexit__(

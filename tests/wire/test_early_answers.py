@@ -2,11 +2,16 @@
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+import yaml
 
 from sidecar.exchange import Outcome
+from tests.support.certificates import Certificate, write_certificate
+from tests.support.process import NotInstalledError, answers
 from tests.support.raw_upstream import RawConnection, RawUpstream
+from tests.support.servers import Registry
 from tests.wire.conftest import Noted, StartProxy
 
 ERROR = b'{"errors":[{"code":"UNKNOWN","detail":"no space left on device"}]}' + b" " * 20_000
@@ -66,9 +71,15 @@ async def test_refusal_in_mid_upload_reaches_the_client(
         assert exchange.response_body.content == ERROR
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return write_certificate(tmp_path_factory.mktemp("certificate"))
+
+
 @pytest.mark.parametrize("path", [b"PATCH /v2/prj/app/blobs/uploads/x", b"POST /api/charts"])
+@pytest.mark.parametrize("secured", [False, True])
 async def test_refusal_is_heard_though_the_upstream_reset_the_connection(
-    start_proxy: StartProxy, path: bytes
+    start_proxy: StartProxy, certificate: Certificate, path: bytes, *, secured: bool
 ) -> None:
     async def script(connection: RawConnection) -> None:
         await connection.read_head()
@@ -77,8 +88,11 @@ async def test_refusal_is_heard_though_the_upstream_reset_the_connection(
         connection.close()  # with much of the body unread: the kernel resets
 
     size = 4 * 1024 * 1024
-    async with RawUpstream(script) as upstream:
-        proxy = await start_proxy(upstream.url, chart_repository_url=upstream.url)
+    tls = certificate.client_context()
+    async with RawUpstream(script, tls=certificate.server_context() if secured else None) as upstream:
+        proxy = await start_proxy(
+            upstream.url, chart_repository_url=upstream.url, registry_tls=tls, chart_repository_tls=tls
+        )
         for _ in range(20):
             client = await proxy.connect()
             await client.send(path + b" HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
@@ -87,6 +101,46 @@ async def test_refusal_is_heard_though_the_upstream_reset_the_connection(
                 assert (await client.read_head()).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
                 assert await client.read(len(ERROR)) == ERROR
                 await sending
+
+
+class SecuredRegistry(Registry):
+    """distribution v3 behind its own TLS."""
+
+    def __init__(self, folder: Path, certificate: Certificate) -> None:
+        folder.mkdir()
+        super().__init__(folder)
+        document = yaml.safe_load(self.configuration.read_text())
+        files = {"certificate": str(certificate.path), "key": str(certificate.key_path)}
+        document["http"]["tls"] = files
+        self.configuration.write_text(yaml.safe_dump(document))
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.host}"
+
+    def is_ready(self) -> bool:
+        return answers(f"http://{self.host}/v2/", 400)  # HTTP spoken to an HTTPS server
+
+
+@pytest.mark.parametrize("secured", [False, True])
+async def test_a_manifest_that_is_too_large_is_refused_in_the_registrys_own_words(
+    start_proxy: StartProxy, certificate: Certificate, tmp_path: Path, *, secured: bool
+) -> None:
+    try:
+        registry = SecuredRegistry(tmp_path / "r", certificate) if secured else Registry(tmp_path)
+    except NotInstalledError as missing:
+        pytest.skip(str(missing))
+    head = b"PUT /v2/prj/app/manifests/v1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = (b"10000\r\n" + b"x" * 0x10000 + b"\r\n") * 80 + b"0\r\n\r\n"
+    with registry:
+        proxy = await start_proxy(registry.url, registry_tls=certificate.client_context())
+        for _ in range(50):
+            client = await proxy.connect()
+            sending = asyncio.ensure_future(upload_all(client, head + body))
+            async with asyncio.timeout(10):
+                assert (await client.read_head()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+            client.close()
+            await sending
 
 
 async def test_refusal_without_a_body_in_mid_upload_reaches_the_client(start_proxy: StartProxy) -> None:

@@ -1,0 +1,68 @@
+"""The head of an upstream's answer, from what came to what the parser takes. Pure.
+
+Reads as curl and Go's net/http do (net/textproto ReadMIMEHeader, net/http transfer.go): a length said twice
+is one length, a chunked answer has none, lines may be folded or end in LF alone.
+"""
+
+import re
+from typing import Final
+
+_END: Final = re.compile(rb"\n\r?\n")
+_STATUS: Final = re.compile(rb"HTTP/[0-9]\.[0-9] +([0-9]{3})(?: |\r|\n)")
+_FOLDED: Final = re.compile(rb"[ \t]*\r?\n[ \t]+")
+_SUSPECT: Final = re.compile(rb"\r?\n(?:[ \t]|[^:\r\n]*[ \t]:)|[^\r]\n|\ncontent-length *:", re.IGNORECASE)
+
+
+def end_of_head(received: bytes | bytearray, begin: int) -> int:
+    """Where a head ends, its empty line included; -1 when that is still to come."""
+    found = _END.search(received, begin)
+    return found.end() if found else -1
+
+
+def status_of(head: bytes) -> int:
+    """The status of a head, 0 when it has none."""
+    found = _STATUS.match(head)
+    return int(found[1]) if found else 0
+
+
+def normalized(head: bytes) -> bytes:
+    """A whole head as RFC 9112 wants it; what cannot be mended stays as it is, for the parser to refuse."""
+    if not _SUSPECT.search(head):
+        return head
+    first, *lines = _FOLDED.sub(b" ", head.rstrip(b"\r\n")).replace(b"\r\n", b"\n").split(b"\n")
+    headers = [_pair(line) for line in lines]
+    return b"\r\n".join([first, *(name + colon + value for name, colon, value in _framed(headers)), b"", b""])
+
+
+_Line = tuple[bytes, bytes, bytes]  #: name, what is between, value
+
+
+def _pair(line: bytes) -> _Line:
+    name, colon, value = line.partition(b":")
+    return (name.rstrip(b" \t"), b": ", value.strip(b" \t")) if colon else (line, b"", b"")
+
+
+def _framed(headers: list[_Line]) -> list[_Line]:
+    """Headers with one length, or none beside chunks (RFC 9112 6.3); lengths that differ stay."""
+    names = [name.lower() for name, _, _ in headers]
+    lengths = [
+        value for lower, (_, _, value) in zip(names, headers, strict=True) if lower == b"content-length"
+    ]
+    codings = [
+        value for lower, (_, _, value) in zip(names, headers, strict=True) if lower == b"transfer-encoding"
+    ]
+    if codings and codings[-1].lower().endswith(b"chunked"):
+        kept = 0
+    elif len(set(lengths)) == 1:
+        kept = 1
+    else:
+        return headers
+    seen = 0
+    result: list[_Line] = []
+    for lower, line in zip(names, headers, strict=True):
+        if lower == b"content-length":
+            seen += 1
+            if seen > kept:
+                continue
+        result.append(line)
+    return result
