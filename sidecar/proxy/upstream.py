@@ -79,13 +79,13 @@ class Call:
     def is_chunked(self) -> bool:
         return self.body is not None and not values_of(self.headers, b"content-length")
 
-    def head(self, *, own_host: str) -> bytes:
-        """The head as it goes out; `own_host` is the upstream's, for a client that named none."""
+    def head(self, upstream: URL) -> bytes:
+        """The head as it goes out to an upstream, which is its Host where the client named none."""
         # aiohttp's parser decodes a target with surrogateescape.
-        target = self.target.encode("utf-8", "surrogateescape")
+        target = (upstream.raw_path.rstrip("/") + self.target).encode("utf-8", "surrogateescape")
         headers = list(self.headers)
         if not values_of(headers, b"host"):
-            headers.insert(0, (b"Host", own_host.encode()))
+            headers.insert(0, (b"Host", upstream.raw_authority.encode()))
         if self.is_chunked:
             headers.append((b"Transfer-Encoding", b"chunked"))
         if self.is_last_on_connection:
@@ -120,7 +120,7 @@ class _Request(ClientRequest):
     ) -> None:
         call = _current.get()
         assert isinstance(writer, StreamWriter)
-        writer._headers_buf = call.head(own_host=self.url.raw_authority or "")  # noqa: SLF001
+        writer._headers_buf = call.head(self.url)  # noqa: SLF001
         writer.chunked = call.is_chunked
         await super().write_bytes(writer, conn, content_length)
 
