@@ -261,6 +261,7 @@ class App:
             charts=lambda: wiring.charts_place(self._settings),
             routes=lambda: wiring.routes_of(self._settings),
             live_runs=self._workers.live_runs,
+            parse=self._parsers.run,
         )
 
     def _readiness(self) -> Readiness:

@@ -1,6 +1,6 @@
 """What a chart repository's own index says of a file: ChartMuseum's answer to GET /api/<tenant>/charts.
 
-The document is an object of lists by chart name; each entry is Chart.yaml as ChartMuseum reads it, with
+The document is an object of lists by chart name, or one entry (of GET .../charts/<name>/<version>). An entry is Chart.yaml as ChartMuseum reads it, with
 the sha256 of the .tgz in `digest` and its path in `urls`. Source: ChartMuseum pkg/repo/chart.go; helm
 pkg/repo/index.go (ChartVersion).
 """
@@ -20,6 +20,7 @@ class IndexEntry:
     type: str  #: application or library
     digest: str  #: sha256 of the .tgz, hexadecimal
     file_name: str  #: the last part of its first URL
+    created: str = ""  #: when the file was stored, RFC 3339
 
 
 def find_by_digest(index: bytes, digests: Collection[str]) -> IndexEntry | None:
@@ -37,6 +38,9 @@ def find_by_file_name(index: bytes, file_name: str) -> IndexEntry | None:
 
 def _entries(index: bytes) -> Iterator[IndexEntry]:
     document = json.loads(index)
+    if isinstance(document, dict) and (only := _entry(document)):
+        yield only
+        return
     lists = document.values() if isinstance(document, dict) else ()
     for versions in lists:
         for version in versions if isinstance(versions, list) else ():
@@ -56,4 +60,5 @@ def _entry(version: dict[str, Any]) -> IndexEntry | None:
         type="library" if version.get("type") == "library" else "application",
         digest=digest if isinstance(digest, str) else "",
         file_name=url.rpartition("/")[2],
+        created=str(version.get("created", "")),
     )

@@ -5,6 +5,7 @@
     ├── StartFailed           it cannot start like that; one line with the key to mend
     ├── NameInvalid           a repository, tag or digest that no registry accepts
     ├── ManifestInvalid       bytes that are no manifest, or more than we read
+    ├── NotUnderstood         a chart that may be good, but is beyond what we read
     ├── UpstreamUnavailable   the registry or chart repository did not answer
     └── StoreUnavailable      events cannot be kept right now (disk full, database away)
 
@@ -37,6 +38,10 @@ class NameInvalid(SidecarError):
 
 class ManifestInvalid(SidecarError):
     """The bytes are not a manifest."""
+
+
+class NotUnderstood(SidecarError):
+    """The bytes may be well-formed, but they are beyond what is read here."""
 
 
 class UpstreamUnavailable(SidecarError):

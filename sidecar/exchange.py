@@ -74,8 +74,8 @@ class Intent:
     opened_at: datetime  #: UTC
     request_body: Body | None = None  #: the manifest that is PUT
     facts: Facts = field(default_factory=Facts)
-    chart: Chart | None = None  #: what an upload holds; known before its last bytes are forwarded
-    chart_digest: Digest | None = None  #: sha256 of the uploaded .tgz, as ChartMuseum's index names it
+    #: Sizes of what may be the uploaded .tgz, by its sha256; noted before the last bytes are forwarded.
+    chart_sizes: Mapping[Digest, int] = field(default_factory=dict)
     request_id: str = ""
 
 
@@ -93,7 +93,7 @@ class Exchange:
     oci_tags: tuple[str, ...] = ()  #: tags that a PUT by digest created (OCI-Tag of the response)
     request_body: Body | None = None  #: a manifest that was PUT
     response_body: Body | None = None  #: a manifest that was fetched
-    chart: Chart | None = None  #: read from the bytes that were uploaded or downloaded
+    chart: Chart | None = None  #: what was uploaded or downloaded; its name is "" when it could not be learnt
     facts: Facts = field(default_factory=Facts)
     request_id: str = ""
 

@@ -91,8 +91,6 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     # Their lines repeat what clients send, paths and queries too; the stages say what there is to say.
     for name in ("aiohttp.access", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # One warning for each malformed form: clients could fill the log with them.
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 def set_level(level: str) -> None:

@@ -6,6 +6,7 @@ looked at. Sources: distribution-spec "Endpoints"; ChartMuseum pkg/chartmuseum/r
 """
 
 from dataclasses import dataclass
+from posixpath import normpath
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -124,24 +125,43 @@ def is_registry_path(raw_path: str) -> bool:
 def parse_operation(method: str, raw_path: str, routes: Routes) -> Operation:
     """What a request means; `raw_path` is as on the wire, without the query."""
     try:
+        if not is_registry_path(raw_path):
+            return _chart_operation(method, unquote(raw_path), routes)
         path = unquote(raw_path, errors="strict")
-        if is_registry_path(raw_path):
-            return _registry_operation(method, path.removeprefix(REGISTRY_PREFIX), routes)
-        return _chart_operation(method, path, routes)
+        return _registry_operation(method, path.removeprefix(REGISTRY_PREFIX), routes)
     except (NameInvalid, UnicodeDecodeError):
         return Other()
 
 
 def chart_repository_of(tenant: str, chart_name: str, routes: Routes) -> Repository:
-    """A chart's repository as Harbor names it: project, then what follows, then the chart."""
+    """A chart's repository as Harbor names it: project, then what follows, then the chart.
+
+    Of a chart without a name, it is the tenant's.
+    """
+    if not chart_name:
+        project, _, rest = tenant.partition("/")
+        return Repository(project or routes.default_project, rest, tenant)
     full_name = f"{tenant}/{chart_name}" if tenant else chart_name
     return _repository_of(full_name, default_project=routes.default_project)
 
 
 def chart_download_path(tenant: str, file_name: str, routes: Routes) -> str:
     """Where a chart is downloaded from, below the host; percent-encoded."""
-    folder = f"{routes.chart_context_path}/{tenant}" if tenant else routes.chart_context_path
-    return quote(f"{folder}/charts/{file_name}", safe="/+~")
+    folder = "".join(f"/{segment}" for segment in _segments(tenant, routes))
+    return quote(f"{routes.chart_context_path}{folder}/charts/{file_name}", safe="/+~")
+
+
+def chart_api_path(tenant: str, *rest: str, routes: Routes) -> str:
+    """Where ChartMuseum tells what it has: all of a tenant, a chart, or one version; percent-encoded."""
+    folder = "".join(f"/{segment}" for segment in ("api", *_segments(tenant, routes)))
+    path = quote(f"{routes.chart_context_path}{folder}/charts", safe="/+~")
+    return path + "".join(f"/{quote(part, safe='+~')}" for part in rest)
+
+
+def _segments(tenant: str, routes: Routes) -> list[str]:
+    """As many as there must be; empty ones stand for what a shorter tenant lacks."""
+    segments = tenant.split("/") if tenant else []
+    return segments + [""] * (routes.chart_depth - len(segments))
 
 
 def _registry_operation(method: str, path: str, routes: Routes) -> Operation:
@@ -169,23 +189,44 @@ def _repository(segments: list[str], routes: Routes) -> Repository:
 
 
 def _chart_operation(method: str, path: str, routes: Routes) -> Operation:
-    if not path.startswith(f"{routes.chart_context_path}/"):
+    """As ChartMuseum finds its routes (pkg/chartmuseum/router/match.go), with what is odd in it.
+
+    A context path is cut off without a look at what follows; segments may be empty.
+    """
+    context = routes.chart_context_path
+    if not path.startswith(context):
         return Other()
-    segments = path[len(routes.chart_context_path) :].split("/")[1:]
-    if any(segment in {"", ".", ".."} for segment in segments):
-        return Other()
+    path = path[len(context) :]
+    is_file = path.endswith((".yaml", ".tgz", ".prov"))
+    segments = path.split("/")[1:]
+    if path.startswith("/api/") and not is_file:
+        return _chart_api_operation(method, segments[1:], routes)
     match method, segments:
-        case "POST", ["api", *tenant, "charts"] if _is_tenant(tenant, routes):
-            return UploadChart("/".join(tenant))
-        case "DELETE", ["api", *tenant, "charts", name, version] if _is_tenant(tenant, routes):
-            return DeleteChart("/".join(tenant), name, version)
-        case "GET", [*tenant, "charts", file_name] if file_name.endswith(".tgz") and _is_tenant(
-            tenant, routes
-        ):
-            return DownloadChart("/".join(tenant), file_name)
+        case "GET", [*tenant, "charts", file_name] if is_file and _is_tenant(tenant, routes):
+            return DownloadChart(_tenant(tenant), file_name) if file_name.endswith(".tgz") else Other()
+        case "DELETE", ["api", "charts", name, version] if is_file and not routes.chart_depth:
+            return DeleteChart(
+                "", name, version
+            )  # a version may end in .tgz; at other depths it is not found
+        case _:
+            return Other()
+
+
+def _chart_api_operation(method: str, segments: list[str], routes: Routes) -> Operation:
+    match method, segments:
+        case "POST", [*tenant, "charts"] if _is_tenant(tenant, routes):
+            return UploadChart(_tenant(tenant))
+        case "DELETE", [*tenant, "charts", name, version] if _is_tenant(tenant, routes):
+            return DeleteChart(_tenant(tenant), name, version)
         case _:
             return Other()
 
 
 def _is_tenant(segments: list[str], routes: Routes) -> bool:
     return routes.chart_depth in {DYNAMIC, len(segments)}
+
+
+def _tenant(segments: list[str]) -> str:
+    """Where ChartMuseum keeps it: a folder's name, in which empty segments and dots mean nothing."""
+    folder = normpath("/".join(segments)).lstrip("/")
+    return "" if folder == "." else folder

@@ -2,7 +2,7 @@
 
 After a crash, or when the upstream vanished before it answered, an intent is left open. The upstream's
 state tells whether it accepted the operation: a tag that names the manifest's digest, a digest that is
-gone, a chart whose bytes have the uploaded hash. What was accepted is recorded under the intent's id,
+gone, a chart whose bytes have the uploaded hash in the chart repository's own index. What was accepted is recorded under the intent's id,
 so it does not matter how often this is done. The client's credentials are never kept: the upstream is
 asked with those of the configuration or with none, and where that does not do, as the next client whose
 request for the same repository is accepted.
@@ -10,6 +10,7 @@ request for the same repository is accepted.
 
 import time
 from collections.abc import Callable, Collection, Generator
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -20,9 +21,10 @@ import httpx
 import structlog
 
 from sidecar.errors import StoreUnavailable
+from sidecar.event import Chart
 from sidecar.exchange import Exchange, Intent, Outcome
 from sidecar.manifest import MANIFEST_TYPES
-from sidecar.names import Digest, Repository
+from sidecar.names import Repository
 from sidecar.operation import (
     DeleteChart,
     DeleteManifest,
@@ -32,12 +34,12 @@ from sidecar.operation import (
     PutManifest,
     Routes,
     UploadChart,
-    chart_download_path,
 )
 from sidecar.pipeline import Pipeline
 from sidecar.place import Place
 from sidecar.registry_auth import RegistryAuth
 from sidecar.store.store import Store
+from sidecar.stored_charts import Parse, StoredCharts, Untold
 
 log = structlog.get_logger()
 
@@ -45,7 +47,6 @@ log = structlog.get_logger()
 _SETTLED_S: Final = 10.0
 #: So often an intent is tried that fails by a bug of ours.
 _MOST_FAILURES: Final = 5
-_LARGEST_CHART_BYTES: Final = 64 << 20
 
 
 class Verdict(StrEnum):
@@ -66,6 +67,7 @@ class Reconciler:
         charts: Callable[[], Place | None],
         routes: Callable[[], Routes],
         live_runs: Callable[[], Collection[str]],
+        parse: Parse,
         steady_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -73,8 +75,10 @@ class Reconciler:
         self._registry = registry
         self._charts = charts
         self._routes = routes
+        self._parse = parse
         self._live_runs = live_runs
         self._steady_s = steady_s
+        self._charts_found: dict[str, Chart] = {}  # by intent
         self._complained: set[str] = set()
         self._failures: dict[str, int] = {}
         self._first_asked_s: dict[str, float] = {}
@@ -125,7 +129,7 @@ class Reconciler:
             log.exception("intent.not_settled", operation=_name(intent), request_id=intent.request_id)
             return await self._has_failed_often(intent)
         if verdict is Verdict.ACCEPTED:
-            if not await self._pipeline.conclude(_concluded(intent, datetime.now(UTC))):
+            if not await self._pipeline.conclude(self._concluded(intent)):
                 return await self._has_failed_often(intent)
         elif verdict is Verdict.REFUSED and self._has_settled(intent):
             await self._store.transact(lambda ledger: ledger.close_intent(intent.id))
@@ -150,6 +154,10 @@ class Reconciler:
         )
         return True
 
+    def _concluded(self, intent: Intent) -> Exchange:
+        chart = self._charts_found.pop(str(intent.id), None)
+        return replace(_concluded(intent, datetime.now(UTC)), chart=chart)
+
     def _has_settled(self, intent: Intent) -> bool:
         # By a clock that is never set: an intent that is closed too early is an event lost.
         now_s = self._steady_s()
@@ -169,16 +177,10 @@ class Reconciler:
                 return await self._ask_put(intent, put, auth)
             case DeleteManifest() as delete:
                 return await self._ask_delete(intent, delete, auth)
-            case UploadChart(tenant):
-                if intent.chart is None:
-                    return Verdict.REFUSED  # its last bytes were never forwarded
-                found = await self._chart_digest(
-                    intent, tenant, f"{intent.chart.name}-{intent.chart.version}.tgz", auth
-                )
-                return _verdict(found, accepted=found == intent.chart_digest)
-            case DeleteChart(tenant, name, version):
-                found = await self._chart_digest(intent, tenant, f"{name}-{version}.tgz", auth)
-                return _verdict(found, accepted=found == "" and intent.facts.existed is not False)
+            case UploadChart() as upload:
+                return await self._ask_upload(intent, upload, auth)
+            case DeleteChart() as delete:
+                return await self._ask_delete_chart(intent, delete, auth)
 
     async def _ask_put(self, intent: Intent, put: PutManifest, auth: httpx.Auth) -> Verdict:
         body = intent.request_body
@@ -228,21 +230,33 @@ class Reconciler:
             self._unanswered.setdefault(_subject(intent.operation), []).append(intent)
         self._complain(intent, f"the upstream answered {status} to the question; {_ADVICE}")
 
-    async def _chart_digest(
-        self, intent: Intent, tenant: str, file_name: str, auth: httpx.Auth
-    ) -> str | None:
-        """sha256 of a stored chart, "" when there is none, None when it cannot be known."""
+    async def _ask_upload(self, intent: Intent, upload: UploadChart, auth: httpx.Auth) -> Verdict:
+        stored = self._stored_charts(auth)
+        if not intent.chart_sizes:
+            return Verdict.REFUSED  # its last bytes were never forwarded, or nothing can be shown
+        if stored is None:
+            return Verdict.UNKNOWN
+        found = await stored.find(upload.tenant, intent.chart_sizes, since=intent.opened_at)
+        if isinstance(found, Chart):
+            self._charts_found[str(intent.id)] = found
+        return self._chart_verdict(intent, found, accepted=found is not None)
+
+    async def _ask_delete_chart(self, intent: Intent, delete: DeleteChart, auth: httpx.Auth) -> Verdict:
+        stored = self._stored_charts(auth)
+        if stored is None:
+            return Verdict.UNKNOWN
+        found = await stored.digest_of(delete.tenant, f"{delete.name}-{delete.version}.tgz")
+        return self._chart_verdict(intent, found, accepted=found is None and intent.facts.existed is True)
+
+    def _stored_charts(self, auth: httpx.Auth) -> StoredCharts | None:
         place = self._charts()
-        if place is None:
-            return None
-        url = place.url + chart_download_path(tenant, file_name, self._routes())
-        async with place.client() as http, http.stream("GET", url, auth=auth) as response:
-            if response.status_code == 404:
-                return ""
-            if response.status_code == 200:
-                return await _digest_of_body(response)
-        self._was_not_told(intent, response.status_code)
-        return None
+        return StoredCharts(place, self._routes(), self._parse, auth) if place else None
+
+    def _chart_verdict(self, intent: Intent, found: object, *, accepted: bool) -> Verdict:
+        if isinstance(found, Untold):
+            self._was_not_told(intent, found.status)
+            return Verdict.UNKNOWN
+        return Verdict.ACCEPTED if accepted else Verdict.REFUSED
 
 
 class _Borrowed(httpx.Auth):
@@ -261,16 +275,6 @@ _ADVICE: Final = (
 )
 
 
-async def _digest_of_body(response: httpx.Response) -> Digest | None:
-    seen, hashed = 0, sha256()
-    async for chunk in response.aiter_raw():
-        seen += len(chunk)
-        if seen > _LARGEST_CHART_BYTES:
-            return None
-        hashed.update(chunk)
-    return Digest(f"sha256:{hashed.hexdigest()}")
-
-
 def _verdict(found: str | None, *, accepted: bool) -> Verdict:
     if found is None:
         return Verdict.UNKNOWN
@@ -287,7 +291,6 @@ def _concluded(intent: Intent, at: datetime) -> Exchange:
         status=201 if isinstance(intent.operation, PutManifest | UploadChart) else 200,
         outcome=Outcome.CLIENT_GONE,
         request_body=intent.request_body,
-        chart=intent.chart,
         facts=intent.facts,
         request_id=intent.request_id,
     )

@@ -1,8 +1,7 @@
 """What an exchange with the chart repository says: charts pushed, pulled and deleted.
 
-A chart is told by its own Chart.yaml where the bytes went by, else by what the upstream said of it before
-it was deleted, else by the words of the URL. An upload whose Chart.yaml could not be read raises
-nothing: its URL names no chart, so there is nothing true to say (the pipeline logs it).
+A chart is identified by what the upstream stored, as far as that could be learnt, else by the words of the
+URL. An upload that was accepted and that nobody could read still raises an event, without names.
 Sources: ChartMuseum pkg/chartmuseum/server/multitenant/handlers.go; Harbor v2.7.0
 src/chartserver/reverse_proxy.go and src/core/api/chart_repository.go.
 """
@@ -69,9 +68,12 @@ def _event(exchange: Exchange, kind: EventType, chart: Chart, tenant: str, route
 
 
 def _download_path(exchange: Exchange, chart: Chart, tenant: str, routes: Routes) -> str:
+    """Below external_url; "" when the chart's name is not known."""
     match exchange.operation:
         case DownloadChart(_, file_name):
             pass
+        case _ if not chart.name:
+            return ""
         case _:
             file_name = f"{chart.name}-{chart.version}.tgz"
     return chart_download_path(tenant, file_name, routes)

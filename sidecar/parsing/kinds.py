@@ -6,8 +6,10 @@ the event loop parses it. What it raises is an answer too: not understood.
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from hashlib import sha256
 from typing import Any, Final
 
+from sidecar.chartfile import find_upload, read_archive, read_upload
 from sidecar.chartindex import find_by_digest, find_by_file_name
 
 Read = Callable[[bytes, Mapping[str, Any]], dict[str, Any]]
@@ -22,6 +24,26 @@ def _chart_index(payload: bytes, options: Mapping[str, Any]) -> dict[str, Any]:
     return {"found": asdict(entry) if entry else None}
 
 
+def _chart(payload: bytes, _: Mapping[str, Any]) -> dict[str, Any]:
+    """{"chart": ChartFile}, of a .tgz."""
+    return {"chart": asdict(read_archive(payload))}
+
+
+def _chart_upload(payload: bytes, options: Mapping[str, Any]) -> dict[str, Any]:
+    """{"chart": ChartFile or null}, by {"content_type": ..., "fields": [...]}; null for a form without one."""
+    chart = read_upload(payload, options["content_type"], options["fields"])
+    return {"chart": asdict(chart) if chart else None}
+
+
+def _chart_part(payload: bytes, options: Mapping[str, Any]) -> dict[str, Any]:
+    """{"file_name", "size_bytes", "digest"} of the .tgz in an upload, whatever it holds; options as above."""
+    file_name, content = find_upload(payload, options["content_type"], options["fields"])
+    return {"file_name": file_name, "size_bytes": len(content), "digest": sha256(content).hexdigest()}
+
+
 KINDS: Final[dict[str, Read]] = {
+    "chart": _chart,
+    "chart-upload": _chart_upload,
+    "chart-part": _chart_part,
     "chart-index": _chart_index,
 }

@@ -30,7 +30,7 @@ from sidecar.manifest import (
     platform_name,
 )
 from sidecar.names import Digest, Repository, parse_digest
-from sidecar.operation import DeleteChart, DeleteManifest, Routes, chart_download_path
+from sidecar.operation import DeleteManifest, Routes
 from sidecar.proxy.headers import RawHeader, relative_location, text_of
 from sidecar.proxy.relay import read_whole
 from sidecar.proxy.upstream import FAULTS, Call, Upstream
@@ -48,7 +48,6 @@ _MOST_LEVELS: Final = 3
 _LARGEST_CONFIG_BYTES: Final = 64 * 1024
 _LARGEST_CHART_YAML_BYTES: Final = 1024 * 1024
 _LARGEST_TAG_PAGE_BYTES: Final = 1024 * 1024
-_LARGEST_CHART_BYTES: Final = 20 * 1024 * 1024
 _MOST_REDIRECTS: Final = 2
 _INDEX_TYPES: Final = (OCI_INDEX, DOCKER_LIST)
 _CHART_LAYER_TYPES: Final = ("application/vnd.cncf.helm.chart.content.v1.tar+gzip", "application/tar+gzip")
@@ -221,36 +220,6 @@ class LookUps:
         target = relative_location(link[1].encode("latin-1"), self.upstream.url).decode("latin-1")
         return target if target.startswith("/") and not target.startswith("//") else ""
 
-    # Charts
-
-    async def before_delete_chart(self, operation: DeleteChart, path: str) -> None:
-        """The chart that a DELETE of this API path takes away."""
-        found = await self._ask(path, limit_bytes=_LARGEST_CHART_YAML_BYTES)
-        if found and found.status == 404:
-            await self._chart_not_listed(operation)
-        if found is None or found.status != 200:
-            return
-        self.facts = replace(self.facts, existed=True)
-        named = _chart_of(found.document(), size_bytes=None)
-        if named is None:
-            return
-        self.facts = replace(self.facts, chart=named)
-        target = chart_download_path(operation.tenant, f"{named.name}-{named.version}.tgz", self.routes)
-        if (size_bytes := await self._size_of(target)) is not None:
-            self.facts = replace(self.facts, chart=replace(named, size_bytes=size_bytes))
-
-    async def _chart_not_listed(self, operation: DeleteChart) -> None:
-        """ChartMuseum lists what was uploaded a moment ago only later; its file is there, and is deleted."""
-        file_name = f"{operation.name}-{operation.version}.tgz"
-        target = chart_download_path(operation.tenant, file_name, self.routes)
-        found = await self._ask(target, limit_bytes=_LARGEST_CHART_BYTES)
-        if found and found.status in {200, 404}:
-            self.facts = replace(self.facts, existed=found.status == 200)
-
-    async def _size_of(self, target: str) -> int | None:
-        found = await self._ask(target, limit_bytes=_LARGEST_CHART_BYTES)
-        return len(found.content) if found and found.status == 200 and found.content else None
-
     # Asking
 
     async def _manifest(self, repository: Repository, reference: str, *, method: str = "GET") -> Found | None:
@@ -283,16 +252,20 @@ class LookUps:
         self, target: str, *, limit_bytes: int, method: str = "GET", accept: Sequence[str] = ()
     ) -> Found | None:
         """An answer, or None when there was none."""
+        call = self._question(target, method=method, accept=accept)
+        try:
+            async with self._slots:
+                return await self._follow(call, limit_bytes)
+        except (UpstreamUnavailable, *FAULTS) as exc:
+            log.info("facts.not_found", error=type(exc).__name__)
+            return None
+
+    def _question(self, target: str, *, method: str = "GET", accept: Sequence[str] = ()) -> Call:
         headers = [pair for pair in self.headers if pair[0].lower() in _ASKED_WITH]
         headers.append((b"User-Agent", _USER_AGENT))
         if accept:
             headers.append((b"Accept", ", ".join(accept).encode()))
-        try:
-            async with self._slots:
-                return await self._follow(Call(method=method, target=target, headers=headers), limit_bytes)
-        except (UpstreamUnavailable, *FAULTS) as exc:
-            log.info("facts.not_found", error=type(exc).__name__)
-            return None
+        return Call(method=method, target=target, headers=headers)
 
     async def _follow(self, call: Call, limit_bytes: int) -> Found:
         """Blobs may be kept elsewhere; a storage service must not see the client's credentials."""

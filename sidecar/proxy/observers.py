@@ -14,9 +14,10 @@ from sidecar.operation import (
     UploadChart,
     WriteBlob,
 )
+from sidecar.proxy.charts import ChartDelete, ChartDownloaded, ChartPost
 from sidecar.proxy.passage import Observer
-from sidecar.proxy.reads import BlobGet, ChartDownloaded, ManifestGet, ManifestHead
-from sidecar.proxy.writes import BlobWrite, ChartDelete, ChartPost, ManifestDelete, ManifestPut
+from sidecar.proxy.reads import BlobGet, ManifestGet, ManifestHead
+from sidecar.proxy.writes import BlobWrite, ManifestDelete, ManifestPut
 
 _OBSERVERS: Final[dict[type[Operation], type[Observer]]] = {
     PutManifest: ManifestPut,

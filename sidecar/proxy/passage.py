@@ -109,13 +109,13 @@ class Observer:
 
     async def record(self, exchange: Exchange) -> None:
         """Hand an exchange over; goes on when the request is cancelled."""
-        await self.tasks.see_through(self._recorded(self.hooks.record(exchange)), name="record")
+        await self.tasks.see_through(self.recorded(self.hooks.record(exchange)), name="record")
 
     def record_later(self, work: Coroutine[Any, Any, None]) -> None:
         """Hand an exchange over while the client goes on."""
-        self.tasks.start(self._recorded(work), name="record")
+        self.tasks.start(self.recorded(work), name="record")
 
-    def _recorded(self, work: Awaitable[None]) -> Coroutine[Any, Any, None]:
+    def recorded(self, work: Awaitable[None]) -> Coroutine[Any, Any, None]:
         """Recording, which keeps what the request holds until it has ended."""
         leave = self.passage.share.hold()
 

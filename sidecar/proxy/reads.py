@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from aiohttp import ClientResponse
 
-from sidecar.chartfile import ChartDownload
 from sidecar.exchange import Body, Exchange, Facts, Outcome
 from sidecar.manifest import LARGEST_MANIFEST_BYTES
 from sidecar.operation import GetBlob, GetManifest
@@ -12,7 +11,7 @@ from sidecar.proxy.passage import Observer, decoded, parsed, sha256_of, unharmed
 from sidecar.proxy.relay import BodyCopy
 
 
-class _Read(Observer):
+class Read(Observer):
     """A read that an event may come of: recorded after the answer, which does not wait for it."""
 
     _answered: Exchange | None = None
@@ -20,36 +19,36 @@ class _Read(Observer):
     async def saw_head(self, answer: ClientResponse) -> bytes:
         if answer.status == 200:
             self._answered = self.exchange(answer)
-            self._begin_copy(answer)
+            self.begin_copy(answer)
         return b""
 
     async def saw_end(self, outcome: Outcome) -> None:
         if self._answered:
-            self.record_later(self._finish(replace(self._answered, outcome=outcome)))
+            self.record_later(self.finish(replace(self._answered, outcome=outcome)))
 
-    def _begin_copy(self, answer: ClientResponse) -> None:
+    def begin_copy(self, answer: ClientResponse) -> None:
         """Keep what is needed of the answer's body."""
 
-    async def _finish(self, exchange: Exchange) -> None:
+    async def finish(self, exchange: Exchange) -> None:
         await self.hooks.record(exchange)
 
 
-class ManifestHead(_Read):
+class ManifestHead(Read):
     """HEAD of a manifest: how docker and containerd resolve a tag."""
 
 
-class ManifestGet(_Read):
+class ManifestGet(Read):
     _copy: BodyCopy
     _content_type = ""
     _encoding = ""
 
-    def _begin_copy(self, answer: ClientResponse) -> None:
+    def begin_copy(self, answer: ClientResponse) -> None:
         self._copy = BodyCopy(LARGEST_MANIFEST_BYTES, self.passage.share)
         self._content_type = answer.headers.get("Content-Type", "")
         self._encoding = answer.headers.get("Content-Encoding", "").lower()
         self.saw_piece = self._copy.feed
 
-    async def _finish(self, exchange: Exchange) -> None:
+    async def finish(self, exchange: Exchange) -> None:
         content = decoded(self._copy.content, self._encoding)
         if content is not None and exchange.outcome is Outcome.COMPLETED:
             exchange = replace(
@@ -68,21 +67,6 @@ class ManifestGet(_Read):
             return Facts()
         look_ups = self.passage.look_ups()
         return await look_ups.within_time(look_ups.oci_chart(operation.repository, manifest))
-
-
-class ChartDownloaded(_Read):
-    _chart: ChartDownload | None = None
-
-    def _begin_copy(self, answer: ClientResponse) -> None:
-        if not answer.headers.get("Content-Encoding"):
-            self._chart = ChartDownload()
-            self.saw_piece = self._chart.feed
-
-    async def _finish(self, exchange: Exchange) -> None:
-        found = self._chart.finish() if self._chart and exchange.outcome is Outcome.COMPLETED else None
-        if found:
-            exchange = replace(exchange, chart=found.chart())
-        await self.hooks.record(exchange)
 
 
 class BlobGet(Observer):

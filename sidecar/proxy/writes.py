@@ -7,11 +7,10 @@ from typing import Final
 import structlog
 from aiohttp import ClientResponse
 
-from sidecar.chartfile import ChartUpload
 from sidecar.errors import StoreUnavailable
 from sidecar.exchange import Body, Exchange, Facts, Intent, Outcome
 from sidecar.manifest import LARGEST_MANIFEST_BYTES
-from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart, WriteBlob, WriteOperation
+from sidecar.operation import DeleteManifest, PutManifest, WriteBlob, WriteOperation
 from sidecar.proxy.headers import text_of
 from sidecar.proxy.passage import Observer, decoded, now, parsed, sha256_of, unharmed
 from sidecar.proxy.refusals import Refused, no_memory_left
@@ -69,7 +68,7 @@ class BlobWrite(_Write):
         unharmed(self.hooks.saw_upload, self.passage.client, operation.repository)
 
 
-class _IntendedWrite(_Write):
+class IntendedWrite(_Write):
     """A write that raises an event: noted before it is forwarded, recorded before it is answered."""
 
     intent: Intent
@@ -98,7 +97,7 @@ class _IntendedWrite(_Write):
 
     def described(self, exchange: Exchange) -> Exchange:
         intent = self.intent
-        return replace(exchange, facts=intent.facts, request_body=intent.request_body, chart=intent.chart)
+        return replace(exchange, facts=intent.facts, request_body=intent.request_body)
 
     async def saw_no_answer(self, outcome: Outcome, status: int) -> None:
         """Status 0 when the upstream may have done what it was asked for: the intent stays open then."""
@@ -114,7 +113,7 @@ class _IntendedWrite(_Write):
         await self.record(self.described(exchange))
 
 
-class ManifestPut(_IntendedWrite):
+class ManifestPut(IntendedWrite):
     async def request_body(self) -> Upload | None:
         pieces, is_whole = await self._read_request()
         content_type = text_of(self.passage.headers, b"content-type")
@@ -169,7 +168,7 @@ class ManifestPut(_IntendedWrite):
         return replace(exchange, content_digest=digest)
 
 
-class ManifestDelete(_IntendedWrite):
+class ManifestDelete(IntendedWrite):
     async def request_body(self) -> Upload | None:
         operation = self.passage.operation
         assert isinstance(operation, DeleteManifest)
@@ -178,40 +177,6 @@ class ManifestDelete(_IntendedWrite):
         facts = await look_ups.within_time(look_ups.before_delete(operation, wants_chart=wants_chart))
         await self.note(facts=facts)
         return self.passage.streamed_body()
-
-
-class ChartDelete(_IntendedWrite):
-    async def request_body(self) -> Upload | None:
-        operation = self.passage.operation
-        assert isinstance(operation, DeleteChart)
-        look_ups = self.passage.look_ups()
-        facts = await look_ups.within_time(look_ups.before_delete_chart(operation, self.passage.path))
-        await self.note(facts=facts)
-        return self.passage.streamed_body()
-
-
-class ChartPost(_IntendedWrite):
-    """Relayed as it comes; what it holds is noted before its last bytes let the upstream keep it."""
-
-    async def request_body(self) -> Upload | None:
-        content_type = text_of(self.passage.headers, b"content-type")
-        self._upload = ChartUpload(content_type, self.passage.settings.chart_form_fields)
-        await self.note()
-        request = self.passage.request
-        if not request.body_exists:
-            return None
-        return Upload(rest=request.content, tap=self, say_continue=self.passage.say_continue)
-
-    def feed(self, piece: bytes) -> None:
-        self._upload.feed(piece)
-
-    async def before_last(self) -> None:
-        operation = self.passage.operation
-        assert isinstance(operation, UploadChart)
-        if found := self._upload.finish():
-            chart = found.chart()
-            self.intent = replace(self.intent, chart=chart, chart_digest=found.digest)
-            await self.open_intent()
 
 
 async def _read_error(answer: ClientResponse) -> tuple[bytes, Outcome]:

@@ -109,8 +109,7 @@ def intent_to_json(intent: Intent) -> str:
             "platforms": dict(facts.platforms),
             "chart": asdict(facts.chart) if facts.chart else None,
         },
-        "chart": asdict(intent.chart) if intent.chart else None,
-        "chart_digest": intent.chart_digest,
+        "chart_sizes": dict(intent.chart_sizes),
         "request_id": intent.request_id,
     }
     return json.dumps(document, separators=(",", ":"))
@@ -135,10 +134,15 @@ def intent_from_json(identity: str, opened_at: float, text: str) -> Intent:
             platforms=facts["platforms"],
             chart=_chart(facts["chart"]),
         ),
-        chart=_chart(document["chart"]),
-        chart_digest=document["chart_digest"],
+        chart_sizes=_chart_sizes(document),
         request_id=document["request_id"],
     )
+
+
+def _chart_sizes(document: dict[str, Any]) -> dict[Digest, int]:
+    if document.get("chart_digest"):  # written by 0.1.0
+        return {document["chart_digest"]: (document.get("chart") or {}).get("size_bytes") or 0}
+    return {Digest(digest): size for digest, size in document.get("chart_sizes", {}).items()}
 
 
 def _operation(document: dict[str, Any]) -> WriteOperation:

@@ -22,7 +22,14 @@ INDEX = json.dumps(
         ]
     }
 ).encode()
-ENTRY = IndexEntry(name="app", version="1000", type="application", digest=DIGEST, file_name="app-1000.tgz")
+ENTRY = IndexEntry(
+    name="app",
+    version="1000",
+    type="application",
+    digest=DIGEST,
+    file_name="app-1000.tgz",
+    created="2026-11-25T09:00:00Z",
+)
 
 
 def test_entry_is_found_by_its_digest() -> None:

@@ -144,8 +144,6 @@ def test_charts(depth: int, tenant: str, context: str) -> None:
         ("GET", "/prj/charts/app-1.2.3.zip"),
         ("POST", "/api/charts"),
         ("POST", "/api/a/b/charts"),
-        ("POST", "/api/../charts"),
-        ("POST", "/api//charts"),
         ("GET", "/prj/charts/../charts/x.tgz"),
         ("GET", "/charts/x.tgz"),
         ("GET", ""),
@@ -157,9 +155,32 @@ def test_everything_else_of_the_chart_repository_is_only_relayed(method: str, pa
     assert parse(method, path, chart_depth=1) == Other()
 
 
-def test_context_path_ends_at_a_slash() -> None:
+@pytest.mark.parametrize(
+    ("depth", "method", "path", "expected"),
+    [
+        (DYNAMIC, "GET", "//charts/x-1.0.0.tgz", DownloadChart("", "x-1.0.0.tgz")),
+        (DYNAMIC, "GET", "/org//charts/x-1.0.0.tgz", DownloadChart("org", "x-1.0.0.tgz")),
+        (DYNAMIC, "POST", "/api//charts", UploadChart("")),
+        (DYNAMIC, "DELETE", "/api/org//charts/x/1.0.0", DeleteChart("org", "x", "1.0.0")),
+        (2, "POST", "/api/org//charts", UploadChart("org")),
+        (2, "POST", "/api/./org/charts", UploadChart("org")),
+        (1, "POST", "/api/%ff/charts", UploadChart("\ufffd")),
+        (1, "GET", "/api/charts/x-1.0.0.tgz", DownloadChart("api", "x-1.0.0.tgz")),
+        (0, "DELETE", "/api/charts/x/1.0.0-a.tgz", DeleteChart("", "x", "1.0.0-a.tgz")),
+        (1, "DELETE", "/api/prj/charts/x/1.0.0-a.tgz", Other()),
+        (0, "GET", "//charts/x-1.0.0.tgz", Other()),
+    ],
+)
+def test_odd_paths_mean_what_chartmuseum_takes_them_for(
+    depth: int, method: str, path: str, expected: Operation
+) -> None:
+    assert parse(method, path, chart_depth=depth) == expected
+
+
+def test_context_path_is_cut_off_without_a_look_at_what_follows() -> None:
     routes = Routes(chart_depth=1, chart_context_path="/helm")
-    assert parse_operation("GET", "/helmet/prj/charts/x-1.0.0.tgz", routes) == Other()
+    expected = DownloadChart("prj", "x-1.0.0.tgz")
+    assert parse_operation("GET", "/helmet/prj/charts/x-1.0.0.tgz", routes) == expected
     assert parse_operation("GET", "/prj/charts/x-1.0.0.tgz", routes) == Other()
 
 

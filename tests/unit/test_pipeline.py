@@ -349,7 +349,7 @@ async def test_strict_refuses_before_forwarding(tmp_path: Path) -> None:
     assert connection is not None
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
-    push = replace(an_intent(a_push()), chart_digest=Digest("x" * 500_000))
+    push = replace(an_intent(a_push()), chart_sizes={Digest("x" * 500_000): 1})
     with pytest.raises(StoreUnavailable):
         await line.pipeline.open_intent(push)
     line.database.close()

@@ -1,9 +1,10 @@
 """What becomes of open intents, asked of a real registry; the crash tests do the same to whole processes."""
 
 import base64
+import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -14,11 +15,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from sidecar import reconciler as module
+from sidecar import stored_charts
+from sidecar.delivery import Delivery
 from sidecar.detectors import detect
-from sidecar.event import Chart, EventType
+from sidecar.event import EventType
 from sidecar.exchange import Body, Exchange, Facts, Intent
 from sidecar.names import Digest, parse_reference
 from sidecar.operation import DeleteChart, DeleteManifest, GetManifest, PutManifest, Routes, UploadChart
+from sidecar.parsing.pool import ParserPool
 from sidecar.place import Place
 from sidecar.policy import Secret
 from sidecar.reconciler import Reconciler
@@ -26,6 +30,7 @@ from tests.support.builders import DOCKER, START
 from tests.support.images import Artifact, build_chart, build_image, upload
 from tests.support.process import is_installed, require_program
 from tests.support.servers import ChartMuseum, Credentials, Registry
+from tests.unit.test_chartfile import a_chart
 from tests.unit.test_pipeline import APP, Line
 
 ALICE = Credentials("alice", "secret")
@@ -64,6 +69,7 @@ def a_reconciler(line: Line, registry: Registry, user: Credentials | None = ALIC
         charts=lambda: None,
         routes=Routes,
         live_runs=lambda: ("alive",),
+        parse=ParserPool().run,
     )
 
 
@@ -212,30 +218,82 @@ def charts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChartMuseum]:
         yield it
 
 
-async def test_charts_are_recognised_by_their_bytes(
-    line: Line, registry: Registry, charts: ChartMuseum
-) -> None:
-    stored, other = build_chart("web", "1.0.0"), build_chart("web", "1.0.0", size=9000)
-    url = f"{charts.url}/api/prj/charts"
-    httpx.post(url, content=stored.content, auth=ALICE.pair, trust_env=False).raise_for_status()
+def chart_intent(content: bytes, **more: Any) -> Intent:
+    sizes = {Digest(f"sha256:{sha256(content).hexdigest()}"): len(content)}
+    intent = Intent(
+        id=uuid4(),
+        operation=UploadChart("prj"),
+        client=DOCKER,
+        opened_at=datetime.now(UTC),
+        chart_sizes=sizes,
+    )
+    return replace(intent, **more)
+
+
+async def reconciled(line: Line, registry: Registry, charts: ChartMuseum, *intents: Intent) -> list[Delivery]:
     asking = a_reconciler(line, registry)
     asking._charts = lambda: Place(url=charts.url, username=ALICE.user, password=Secret(ALICE.password))
     asking._routes = lambda: Routes(chart_depth=1)
-    for content in (stored.content, other.content):
-        intent = Intent(
-            id=uuid4(),
-            operation=UploadChart("prj"),
-            client=DOCKER,
-            opened_at=START,
-            chart=Chart(name="web", version="1.0.0", type="application", size_bytes=len(content)),
-            chart_digest=Digest(f"sha256:{sha256(content).hexdigest()}"),
-        )
+    for intent in intents:
         await line.store.transact(lambda ledger, intent=intent: ledger.open_intent(intent, run="dead"))  # type: ignore[misc]
-    gone = Intent(id=uuid4(), operation=DeleteChart("prj", "gone", "1.0.0"), client=DOCKER, opened_at=START)
-    await line.store.transact(lambda ledger: ledger.open_intent(gone, run="dead"))
     assert await asking.reconcile() == 0
-    kinds = [delivery.event_type for delivery in await line.deliveries()]
-    assert sorted(kinds) == [EventType.CHART_DELETE, EventType.CHART_PUSH]
+    await asking._parse.__self__.close()  # type: ignore[attr-defined]
+    return await line.deliveries()
+
+
+def store_chart(charts: ChartMuseum, content: bytes) -> None:
+    url = f"{charts.url}/api/prj/charts"
+    httpx.post(url, content=content, auth=ALICE.pair, trust_env=False).raise_for_status()
+
+
+async def test_uploaded_chart_is_found_in_the_index_by_its_bytes_and_named_as_stored(
+    line: Line, registry: Registry, charts: ChartMuseum
+) -> None:
+    opened_at = datetime.now(UTC)
+    stored = build_chart("web", "1.10.0").content
+    number = a_chart("apiVersion: v1\nname: 0x1F\nversion: 1.10")
+    other = build_chart("web", "1.10.0", size=9000).content
+    store_chart(charts, stored)
+    store_chart(charts, number)
+    intents = [chart_intent(content, opened_at=opened_at) for content in (stored, number, other)]
+    deliveries = await reconciled(line, registry, charts, *intents)
+    assert [found.event_type for found in deliveries] == [EventType.CHART_PUSH] * 2
+    events = [json.loads(found.body or b"")["events"][0] for found in deliveries]
+    assert sorted((found["chart_name"], found["version"]) for found in events) == [
+        ("31", "1.1"),
+        ("web", "1.10.0"),
+    ]
+    assert sorted(found["chart_size"] for found in events) == sorted((len(number), len(stored)))
+
+
+async def test_chart_that_was_there_before_the_upload_raises_nothing(
+    line: Line, registry: Registry, charts: ChartMuseum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = build_chart("early", "1.0.0").content
+    store_chart(charts, content)
+    monkeypatch.setattr(stored_charts, "_TOLERANCE_S", -3600.0)
+    assert await reconciled(line, registry, charts, chart_intent(content)) == []
+
+
+async def test_deleted_chart_is_one_that_was_there_and_is_gone(
+    line: Line, registry: Registry, charts: ChartMuseum
+) -> None:
+    deliveries = await reconciled(
+        line,
+        registry,
+        charts,
+        *(
+            chart_intent(b"", operation=DeleteChart("prj", "gone", "1.0.0"), facts=Facts(existed=existed))
+            for existed in (True, False, None)
+        ),
+    )
+    assert [found.event_type for found in deliveries] == [EventType.CHART_DELETE]
+
+
+async def test_chart_whose_last_bytes_were_never_forwarded_raises_nothing(
+    line: Line, registry: Registry, charts: ChartMuseum
+) -> None:
+    assert await reconciled(line, registry, charts, chart_intent(b"", chart_sizes={})) == []
 
 
 async def test_an_intent_that_fails_by_a_bug_is_closed_after_some_tries_and_the_others_are_settled(

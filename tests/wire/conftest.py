@@ -13,6 +13,7 @@ from aiohttp import web
 from sidecar.exchange import Client, Exchange, Intent
 from sidecar.names import Repository
 from sidecar.operation import Operation
+from sidecar.parsing.pool import ParserPool
 from sidecar.proxy import Hooks, Proxy, ProxySettings
 from tests.support.raw_upstream import RawConnection, connect
 
@@ -37,6 +38,7 @@ class Noted:
     uploads: list[tuple[Client, Repository]] = field(default_factory=list)
     on_intent: Callable[[Intent], Awaitable[None]] | None = None
     on_record: Callable[[Exchange], Awaitable[None]] | None = None
+    parsers: ParserPool = field(default_factory=ParserPool)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def _observes(self, operation: Operation) -> bool:
@@ -70,6 +72,7 @@ class Noted:
             record=self._record,
             saw_blob=lambda client, repository: self.blobs.append((client, repository)),
             saw_upload=lambda client, repository: self.uploads.append((client, repository)),
+            parse=self.parsers.run,
         )
 
 
@@ -130,6 +133,7 @@ async def running_proxy(noted: Noted, registry_url: str, **settings: Any) -> Asy
             client.close()
         await runner.cleanup()
         await proxy.close(1)
+        await noted.parsers.close()
 
 
 @pytest.fixture

@@ -84,6 +84,19 @@ def test_upload_without_a_chart_raises_nothing() -> None:
     assert not events(an_exchange(UPLOAD, status=201))
 
 
+@pytest.mark.parametrize(
+    ("tenant", "project", "name", "full_name"),
+    [("prj", "prj", "", "prj"), ("org/team", "org", "team", "org/team"), ("", "library", "", "")],
+)
+def test_upload_of_a_chart_that_nobody_could_read_raises_an_event_without_its_name(
+    tenant: str, project: str, name: str, full_name: str
+) -> None:
+    unnamed = Chart(name="", version="", type="", size_bytes=123)
+    event = the_event(an_exchange(UploadChart(tenant), status=201, chart=unnamed))
+    assert event.repository == Repository(project, name, full_name)
+    assert (event.tag, event.tags, event.chart) == ("", (), unnamed)
+
+
 def test_download_raises_one_pull() -> None:
     event = the_event(an_exchange(DOWNLOAD, chart=CHART))
     assert (event.type, event.repository.full_name, event.tag) == (EventType.CHART_PULL, "prj/app", "1.2.3")

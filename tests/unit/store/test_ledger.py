@@ -88,7 +88,7 @@ def test_intents_open_amend_and_close(ledger: Ledger, sql: sqlite3.Connection) -
         id=uuid4(), operation=PutManifest(APP, parse_reference("v1")), client=DOCKER, opened_at=START
     )
     ledger.open_intent(intent, run="this")
-    ledger.open_intent(replace(intent, chart_digest=DIGEST), run="this")
+    ledger.open_intent(replace(intent, chart_sizes={DIGEST: 1}), run="this")
     assert sql.execute("SELECT run, count(*) FROM intents").fetchone() == ("this", 1)
     ledger.disown_intent(intent.id)
     assert sql.execute("SELECT run FROM intents").fetchone() == ("",)

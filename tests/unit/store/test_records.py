@@ -1,5 +1,6 @@
 """Documents come back as they went in."""
 
+import json
 from dataclasses import replace
 from uuid import UUID
 
@@ -72,8 +73,7 @@ intents = st.builds(
     opened_at=st.just(START),
     request_body=bodies,
     facts=facts,
-    chart=charts,
-    chart_digest=st.none() | text.map(Digest),
+    chart_sizes=st.dictionaries(text.map(Digest), st.integers(0), max_size=2),
     request_id=text,
 )
 
@@ -119,3 +119,22 @@ def test_scans_of_another_version_are_read() -> None:
     reworded = event_from_json(written.replace("Medium", "Mediocre")).scan
     assert reworded
     assert reworded.counts[-1] == (Severity.UNKNOWN, 1)
+
+
+def test_an_intent_that_the_first_version_left_open_is_read() -> None:
+    chart = {"name": "web", "version": "1.0.0", "type": "application", "size_bytes": 9, "path": ""}
+    document = json.loads(
+        intent_to_json(
+            Intent(
+                id=UUID(int=1),
+                operation=UploadChart("prj"),
+                client=Client(address="", operator="", user_agent=""),
+                opened_at=START,
+            )
+        )
+    )
+    del document["chart_sizes"]
+    older = document | {"chart": chart, "chart_digest": "sha256:abc"}
+    assert intent_from_json(str(UUID(int=1)), 0.0, json.dumps(older)).chart_sizes == {"sha256:abc": 9}
+    refused = document | {"chart": None, "chart_digest": None}
+    assert intent_from_json(str(UUID(int=1)), 0.0, json.dumps(refused)).chart_sizes == {}

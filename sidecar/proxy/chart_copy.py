@@ -1,0 +1,97 @@
+"""An upload of a chart as it goes by: counted, hashed, and copied as far as there is room.
+
+Nothing is read in it before the upstream has taken it. What is kept of it before that are hashes, by
+which the chart is found again after a crash: of the whole body, or of each part of a form. A part is found
+by a search for the boundary, which takes as long as the body is, whatever it holds.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Final
+
+from sidecar.form import boundary_of, is_form
+from sidecar.names import Digest
+from sidecar.proxy.budget import Share
+from sidecar.proxy.relay import BodyCopy
+
+#: ChartMuseum's own default for --max-upload-size.
+LARGEST_CHART_BYTES: Final = 20 * 1024 * 1024
+_MOST_PARTS: Final = 100
+_LONGEST_CONTENT_TYPE: Final = 4096
+_LONGEST_HEAD_BYTES: Final = 64 * 1024
+_WINDOW_BYTES: Final = 256 * 1024  # a search in C lets nobody else run until it ends
+
+
+class ChartCopy:
+    """The bytes of one upload."""
+
+    def __init__(self, share: Share, content_type: str) -> None:
+        self.size_bytes = 0
+        self.is_form = is_form(content_type)
+        self._boundary = b""
+        if self.is_form and len(content_type) <= _LONGEST_CONTENT_TYPE:
+            self._boundary = boundary_of(content_type)
+        self._sha256 = hashlib.sha256()
+        self._copy = BodyCopy(LARGEST_CHART_BYTES, share)
+
+    def feed(self, piece: bytes) -> None:
+        self.size_bytes += len(piece)
+        self._copy.feed(piece)
+        if not self.is_form:
+            self._sha256.update(piece)  # half a millisecond for the largest piece
+
+    @property
+    def content(self) -> bytes | None:
+        """All of it, None when it was too large, or there was no room."""
+        return self._copy.content
+
+    def sizes_by_digest(self) -> dict[Digest, int]:
+        """What may be the chart, by its sha256; takes some milliseconds for each 10 MiB of a form."""
+        if not self.is_form:
+            return {_digest(self._sha256.hexdigest()): self.size_bytes}
+        body = self.content if self._boundary else None
+        if body is None:
+            return {}
+        view = memoryview(body)
+        parts = (view[start:end] for start, end in _contents(body, self._boundary))
+        return {_digest(hashlib.sha256(part).hexdigest()): len(part) for part in parts}
+
+
+def _digest(hexadecimal: str) -> Digest:
+    return Digest(f"sha256:{hexadecimal}")
+
+
+def _contents(body: bytes, boundary: bytes) -> Iterator[tuple[int, int]]:
+    """Where each part's content begins and ends."""
+    dashes = b"--" + boundary
+    at = _find(body, dashes, 0)
+    line_end = body.find(b"\n", at, at + _LONGEST_HEAD_BYTES)
+    if at < 0 or line_end < 0:
+        return
+    separator = (b"\r\n" if body[line_end - 1 : line_end] == b"\r" else b"\n") + dashes
+    for _ in range(_MOST_PARTS):
+        following = _find(body, separator, at + 1)
+        if following < 0:
+            return
+        start = _end_of_head(body, at, following)
+        if 0 <= start <= following:
+            yield start, following
+        at = following
+
+
+def _end_of_head(body: bytes, at: int, following: int) -> int:
+    """Where the content begins, behind the first empty line; -1 when there is none."""
+    limit = min(at + _LONGEST_HEAD_BYTES, following + 3)
+    ends = (
+        body.find(blank, at, limit) + len(blank) for blank in (b"\n\r\n", b"\n\n") if blank in body[at:limit]
+    )
+    return min(ends, default=-1)
+
+
+def _find(body: bytes, needle: bytes, start: int) -> int:
+    """As bytes.find, in steps between which other threads get their turn."""
+    for at in range(start, len(body), _WINDOW_BYTES):
+        found = body.find(needle, at, at + _WINDOW_BYTES + len(needle) - 1)
+        if found >= 0:
+            return found
+    return -1
