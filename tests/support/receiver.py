@@ -4,6 +4,7 @@ It runs in a thread of its own, so a test may be synchronous or not, and may blo
 """
 
 import asyncio
+import contextlib
 import json
 import ssl
 import threading
@@ -79,7 +80,8 @@ class BackgroundServer:
         transports = [handler.transport for handler in handlers if handler.transport]
         await self._runner.cleanup()
         for transport in transports:  # TLS would wait for the client's farewell, which ends after this loop
-            transport.abort()
+            with contextlib.suppress(AttributeError):  # Python 3.11.2, when it was closed twice before
+                transport.abort()
         left = asyncio.all_tasks() - {asyncio.current_task()}  # answers that nobody waits for any more
         for task in left:
             task.cancel()

@@ -1,5 +1,5 @@
 import re
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -87,13 +87,13 @@ def test_no_other_name_is_accepted(full_name: str) -> None:
     "text", ["a" * 50_000 + "!", "a-" * 25_000, "a/" * 25_000, "a__" * 20_000, "-" * 50_000]
 )
 def test_hostile_names_cost_next_to_nothing(text: str) -> None:
-    began = perf_counter()
+    began = process_time()
     for parse in (parse_tag, parse_digest, parse_reference):
         with pytest.raises(NameInvalid):
             parse(text)
     with pytest.raises(NameInvalid):
         parse_repository(text, default_project="library")
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 def test_chart_names_that_registries_refuse_are_taken_as_they_are() -> None:

@@ -1,6 +1,6 @@
 import re
 from dataclasses import replace
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -123,10 +123,10 @@ def test_globs_match_as_the_simplest_matcher_does(glob: str, name: str) -> None:
     "glob", ["*a" * 30 + "b", "**a" * 30 + "b", "**/*a" * 20 + "b", "{a,a}" * 40, "{" * 2000, "{a}" * 2000]
 )
 def test_no_glob_is_slow(glob: str) -> None:
-    began = perf_counter()
+    began = process_time()
     is_match(glob, "a" * 255)
     is_match(glob, "a/" * 127)
-    assert perf_counter() - began < 2
+    assert process_time() - began < 2
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

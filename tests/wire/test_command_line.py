@@ -185,7 +185,7 @@ def test_tail_follows_until_it_is_interrupted(stage: Stage) -> None:
 def test_a_policy_is_tested_with_its_real_headers(stage: Stage) -> None:
     report = stage.read("test-endpoint", "--policy", "prj/receiver", "--event-type", "all")
     received = stage.receiver.requests
-    assert len(received) == 7
+    assert len(received) == 6
     assert {request.header("Authorization") for request in received} == {TOKEN}
     assert all(request.header("webhook-signature").startswith("v1,") for request in received)
     assert {request.json()["events"][0]["tag"] for request in received} == {"webhook-test"}

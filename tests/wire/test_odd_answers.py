@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.process import require_program
 from tests.unit.dispatcher.test_oddhead import ODD
 from tests.wire.delivery_bench import SHORT, a_bench, a_delivery, running
 from tests.wire.delivery_raw_targets import a_raw_target, answers, drips
@@ -39,9 +40,10 @@ async def test_an_odd_2xx_is_delivered_and_sent_once(tmp_path: Path, raw: bytes)
 
 @pytest.mark.parametrize("name", sorted(ACCEPTED.keys() - NOT_OF_CURL))
 async def test_curl_takes_the_same_status(name: str) -> None:
+    program = require_program("curl")
     async with a_raw_target(answers(ACCEPTED[name], then_close=True)) as target:
         asked = ("--silent", "--max-time", "5", "--data", "{}", "--write-out", " %{http_code}", target.url)
-        curl = await asyncio.create_subprocess_exec("curl", *asked, stdout=asyncio.subprocess.PIPE)
+        curl = await asyncio.create_subprocess_exec(program, *asked, stdout=asyncio.subprocess.PIPE)
         said, _ = await curl.communicate()
     assert said.split()[-1] == b"200"
 

@@ -1,6 +1,6 @@
 """No template reaches Python, runs long or grows large."""
 
-from time import perf_counter
+from time import process_time
 from typing import Final
 
 import pytest
@@ -91,9 +91,9 @@ def test_what_is_no_business_of_a_template_fails(source: str) -> None:
     ],
 )
 def test_no_template_runs_long_or_grows_large(source: str) -> None:
-    began = perf_counter()
+    began = process_time()
     assert outcome_of(source).startswith("failed: ")
-    assert perf_counter() - began < 2
+    assert process_time() - began < 2
 
 
 @pytest.mark.parametrize(
