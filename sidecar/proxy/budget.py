@@ -20,6 +20,14 @@ class Budget:
         #: May be set while it is in use; what is held already stays, even where it is more.
         self.limit_bytes = limit_bytes
         self.held_bytes = 0
+        #: Asked to give back so much, where that is missing: of what nobody would miss.
+        self.reclaim: Callable[[int], None] = lambda _: None
+
+    def has(self, size_bytes: int) -> bool:
+        """Whether so much can be taken, after what can be reclaimed was."""
+        if size_bytes > self.free_bytes:
+            self.reclaim(size_bytes - self.free_bytes)
+        return size_bytes <= self.free_bytes
 
     @property
     def free_bytes(self) -> int:
@@ -44,7 +52,7 @@ class Share:
 
     def take(self, size_bytes: int) -> bool:
         """Take so much more; False, and nothing is taken, where that would be more than the limit."""
-        if size_bytes > self._budget.free_bytes:
+        if not self._budget.has(size_bytes):
             return False
         self.held_bytes += size_bytes
         self._budget.held_bytes += size_bytes

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -32,11 +32,10 @@ from sidecar.proxy.observers import observer_of
 from sidecar.proxy.passage import Observer, Passage, unharmed, unharmed_work
 from sidecar.proxy.refusals import Refused, refuse
 from sidecar.proxy.relay import ClientGone, RelayedResponse, Upload, break_off, relay_body, taken, write_raw
+from sidecar.proxy.server import ClientRequest, Server
 from sidecar.proxy.tasks import Tasks
 from sidecar.proxy.upstream import (
     FAULTS,
-    LONGEST_HEADER,
-    MOST_HEADERS,
     READ_BYTES,
     Call,
     Connections,
@@ -46,32 +45,9 @@ from sidecar.proxy.upstream import (
 
 log = structlog.get_logger()
 
-#: For what was cancelled to leave.
-_LAST_WAIT_S: Final = 0.2
 _ABSOLUTE_FORM: Final = re.compile(r"https?://(?:[^/?@]*@)?(?P<host>[^/?@]+)(?P<rest>.*)", re.IGNORECASE)
 _OPERATION: Final[web.RequestKey[Any]] = web.RequestKey("operation", object)
 _NOBODY: Final = Client(address="", operator="", user_agent="")
-
-
-class _Server(web.Server):
-    """Drains before it closes: aiohttp's own shutdown drops what still arrives of a request body."""
-
-    def __init__(
-        self,
-        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-        drain: Callable[[float], Awaitable[None]],
-        **options: Any,
-    ) -> None:
-        super().__init__(handler, **options)
-        self._drain = drain
-
-    def pre_shutdown(self) -> None:
-        """Nothing yet: `shutdown` follows."""
-
-    async def shutdown(self, timeout: float | None = None) -> None:
-        await self._drain(timeout or 0)
-        super().pre_shutdown()
-        await super().shutdown(_LAST_WAIT_S)
 
 
 class Proxy:
@@ -110,14 +86,13 @@ class Proxy:
 
     def server(self) -> web.Server:
         """The protocol factory for listening sockets (web.ServerRunner, loop.create_server)."""
-        self._server = _Server(
+        self._server = Server(
             self.handle,
             self.drain,
+            budget=self.budget,
+            limits=lambda: self._settings.limits,
             auto_decompress=False,
             read_bufsize=READ_BYTES,
-            max_line_size=LONGEST_HEADER,
-            max_field_size=LONGEST_HEADER,
-            max_headers=MOST_HEADERS,
             access_log=None,
             logger=_server_logger(),
         )
@@ -145,7 +120,7 @@ class Proxy:
     def requests_in_flight(self) -> int:
         return self._requests_in_flight
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: ClientRequest) -> web.StreamResponse:
         """Answer one request of a client."""
         self._requests_in_flight += 1
         self._is_idle.clear()
@@ -161,7 +136,11 @@ class Proxy:
             if not self._requests_in_flight:
                 self._is_idle.set()
 
-    async def _answer_or_refuse(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer_or_refuse(self, request: ClientRequest) -> web.StreamResponse:
+        if request.fault:
+            response = await self._refuse(request, request.fault)
+            await request.linger()
+            return response
         try:
             return await self._journey(request)
         except Refused as refused:
@@ -185,8 +164,8 @@ class Proxy:
 
     # The journey
 
-    async def _journey(self, request: web.BaseRequest) -> web.StreamResponse:
-        with self.budget.share() as share:
+    async def _journey(self, request: ClientRequest) -> web.StreamResponse:
+        with request.share as share:
             return await self._relay(self._arrive(request, share))
 
     async def _relay(self, passage: Passage) -> web.StreamResponse:

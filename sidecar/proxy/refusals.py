@@ -5,6 +5,7 @@ Registries answer errors as {"errors": [...]} (distribution-spec, "Error Codes")
 """
 
 import json
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
@@ -49,7 +50,9 @@ async def refuse(request: web.BaseRequest, refused: Refused) -> web.StreamRespon
     ]
     if refused.retry_after_s is not None:
         headers.append((b"Retry-After", str(refused.retry_after_s).encode()))
-    response = RelayedResponse(status=refused.status, reason=_REASONS[refused.status], headers=headers)
+    response = RelayedResponse(
+        status=refused.status, reason=HTTPStatus(refused.status).phrase, headers=headers
+    )
     if not request.content.is_eof():
         response.force_close()
     await taken(response.prepare(request))
@@ -64,13 +67,3 @@ def refusal_body(refused: Refused, *, is_registry: bool) -> bytes:
         entry = {"code": refused.code, "message": refused.message, "detail": None}
         return json.dumps({"errors": [entry]}).encode()
     return json.dumps({"error": refused.message}).encode()
-
-
-_REASONS = {
-    400: "Bad Request",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-}

@@ -1,0 +1,425 @@
+"""Connections of clients: heads are read and bounded here, before anything else happens.
+
+aiohttp's own protocol parses whatever comes, repeats it in its errors, and counts neither bytes nor time of
+a head. Here a head is collected as it came, within the budget and its time, and read by `heads`; aiohttp's
+parser sees bodies only, behind a head of ours. What is refused becomes a request too, with its fault, so that
+every answer is made in one place.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final, cast
+
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpVersion, HttpVersion11, RawRequestMessage
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestHandler, RequestPayloadError
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from sidecar.proxy.budget import Budget, Share
+from sidecar.proxy.headers import RawHeader
+from sidecar.proxy.heads import (
+    LARGEST_HEAD_BYTES,
+    Head,
+    HeadRefused,
+    end_of_head,
+    method_of,
+    parse_head,
+    path_of,
+    too_large,
+)
+from sidecar.proxy.interface import Limits
+from sidecar.proxy.refusals import Refused, no_memory_left, refusal_body
+
+#: What a connection takes of the budget, with all that is made for it.
+CONNECTION_BYTES: Final = 16 * 1024
+#: What a request takes, for each byte of its head and for each of its headers: measured.
+_REQUEST_BYTES: Final = 16 * 1024
+_FOR_EACH_BYTE: Final = 4
+_FOR_EACH_HEADER: Final = 512
+
+#: How long a refused client may go on sending before its connection is closed: else it might be reset
+#: before the answer was read. Source: Go's rstAvoidanceDelay.
+_LINGER_S: Final = 0.5
+#: For what was cancelled to leave.
+_LAST_WAIT_S: Final = 0.2
+_MOST_LOOKED_AT: Final = 1024  #: connections, for one that may be closed in favour of a new one
+
+# The parser gives back what follows a body only where the protocol changes behind it.
+_FRAMING: Final = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+_ROOT: Final = URL("/")
+_NO_HEADERS: Final[CIMultiDictProxy[str]] = CIMultiDictProxy(CIMultiDict())
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Arrival:
+    """A request as aiohttp wants to be told of it (its RawRequestMessage), and what it holds."""
+
+    method: str
+    path: str
+    share: Share
+    version: HttpVersion = HttpVersion11
+    headers: CIMultiDictProxy[str] = field(
+        default_factory=lambda: _NO_HEADERS
+    )  #: only what aiohttp itself looks at
+    raw_headers: tuple[RawHeader, ...] = ()
+    should_close: bool = True
+    fault: Refused | None = None
+    compression: None = field(default=None, init=False)
+    upgrade: bool = field(default=False, init=False)
+    chunked: bool = False
+    url: URL = _ROOT
+
+
+class ClientRequest(web.BaseRequest):
+    """A request of a client."""
+
+    @property
+    def share(self) -> Share:
+        """What it holds of the budget; whoever handles the request closes it."""
+        return self._arrival.share
+
+    @property
+    def fault(self) -> Refused | None:
+        """Why it is not served, where its head says that already."""
+        return self._arrival.fault
+
+    @property
+    def _arrival(self) -> _Arrival:
+        return cast("_Arrival", self._message)
+
+    async def linger(self) -> None:
+        """Let the client read what it was answered, while it may still be sending."""
+        if isinstance(self._protocol, ClientConnection):
+            await self._protocol.linger()
+
+
+class ClientConnection(RequestHandler):
+    """One connection of a client."""
+
+    __slots__ = (
+        "_body",
+        "_body_of",
+        "_budget",
+        "_deadline",
+        "_is_over",
+        "_is_reading",
+        "_left",
+        "_limits",
+        "_received",
+        "_searched",
+        "_share",
+    )
+
+    def __init__(
+        self,
+        manager: "Server",
+        *,
+        loop: asyncio.AbstractEventLoop,
+        budget: Budget,
+        limits: Limits,
+        **options: Any,
+    ) -> None:
+        super().__init__(manager, loop=loop, keepalive_timeout=limits.idle_timeout_s, **options)
+        self._budget = budget
+        self._limits = limits
+        self._share = budget.share()  # the connection's own, and what came of a head
+        self._received = bytearray()  # of a head that is not whole, or of requests that wait
+        self._searched = 0  # where the end of the head is not
+        self._body: StreamReader | None = None  # the one that is being received
+        self._body_of: _Arrival | None = None
+        self._is_over = False  # what still comes is thrown away
+        self._is_reading = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._left = asyncio.Event()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request of which nothing has come."""
+        is_waiting = self._waiter is not None and not self._messages and not self._received
+        return is_waiting and not self._is_reading and self._share.held_bytes > 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not self._share.take(CONNECTION_BYTES):
+            _turn_away(cast("asyncio.Transport", transport))
+            self._manager = None  # connection_lost has nothing to end then
+            return
+        super().connection_made(transport)
+        self._start_clock()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_clock()
+        self._left.set()
+        self._received = bytearray()
+        self._share.release(self._share.held_bytes)
+        for message, _ in self._messages:
+            with cast("_Arrival", message).share:
+                pass
+        self._messages.clear()
+        super().connection_lost(exc)
+
+    def give_way(self) -> None:
+        """End a connection that waits, and give back what it holds now rather than when it is closed."""
+        self.force_close()
+        self._share.release(self._share.held_bytes)
+
+    def eof_received(self) -> None:
+        self._left.set()
+
+    async def linger(self) -> None:
+        """Say the end, and wait until the client has left; not for long."""
+        if self.transport is None:
+            return
+        with suppress(OSError, RuntimeError, NotImplementedError):
+            self.transport.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_S):
+                await self._left.wait()
+
+    def data_received(self, data: bytes) -> None:
+        if self._force_close or self._close or self._is_over:
+            return
+        if self._body is not None:
+            data = self._feed_body(data)
+        if data or self._received:
+            self._is_reading = True
+            self._read_heads(data)
+            self._is_reading = False
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  # repeats what the client sent
+    ) -> web.StreamResponse:
+        """A fault of ours that the handler did not see."""
+        self.log_exception("Error handling request from %s", request.remote, exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was begun already")
+        refused = Refused("internal error", status=status, code="UNKNOWN")
+        body = refusal_body(refused, is_registry=True)
+        response = web.Response(status=status, body=body, content_type="application/json")
+        response.force_close()
+        return response
+
+    # Heads
+
+    def _read_heads(self, data: bytes) -> None:
+        rest: bytes | bytearray = data
+        if self._received:
+            self._received += data
+            rest = self._received
+        searched, is_waiting = self._searched, False
+        while rest and not self._is_over:
+            is_waiting = len(self._messages) >= MAX_MSG_QUEUE_SIZE
+            if is_waiting or (end := end_of_head(rest, searched)) < 0:
+                break
+            head, rest, searched = bytes(rest[:end]), rest[end:], 0
+            self._take_head(head)
+            if self._body is not None:
+                rest = self._feed_body(bytes(rest))
+        self._keep(rest, is_waiting=is_waiting)
+
+    def _keep(self, rest: bytes | bytearray, *, is_waiting: bool) -> None:
+        """Wait for the rest of a head, or until requests before it are handled."""
+        more_bytes = len(rest) + CONNECTION_BYTES - self._share.held_bytes
+        if self._is_over or not rest:
+            self._forget()
+            return
+        if rest is not self._received:
+            self._received = bytearray(rest)
+        if is_waiting:
+            self._searched = 0
+            self._stop_clock()
+            if not self._buffer_paused:
+                self._pause_reading_for_buffer()
+            return
+        self._searched = max(len(rest) - 3, 0)
+        if len(rest) > LARGEST_HEAD_BYTES:
+            self._refuse(_refused(too_large(rest)), rest)
+        elif more_bytes > 0 and not self._share.take(more_bytes):
+            self._refuse(no_memory_left(), rest)
+        elif self._deadline is None:
+            self._start_clock()
+
+    def _forget(self) -> None:
+        self._received = bytearray()
+        self._searched = 0
+        self._share.release(self._share.held_bytes - CONNECTION_BYTES)
+        self._stop_clock()
+
+    def _take_head(self, raw: bytes) -> None:
+        share = self._budget.share()
+        size_bytes = _REQUEST_BYTES + _FOR_EACH_BYTE * len(raw) + _FOR_EACH_HEADER * raw.count(b"\n")
+        try:
+            if len(raw) > LARGEST_HEAD_BYTES:
+                raise too_large(raw)
+            if not share.take(size_bytes):
+                self._refuse(no_memory_left(), raw)
+                return
+            head = parse_head(raw)
+        except HeadRefused as refused:
+            share.release(share.held_bytes)
+            self._refuse(_refused(refused), raw)
+            return
+        self._arrived(_arrival(head, share), head)
+
+    def _arrived(self, arrival: _Arrival, head: Head) -> None:
+        payload = EMPTY_PAYLOAD
+        if head.is_chunked or head.length:
+            framing = (
+                b"Transfer-Encoding: chunked"
+                if head.is_chunked
+                else b"Content-Length: %d" % (head.length or 0)
+            )
+            messages, _, _ = self._parser.feed_data(_FRAMING + framing + b"\r\n\r\n")  # type: ignore[union-attr]
+            payload = messages[0][1]
+            self._body, self._body_of = payload, arrival
+        self._queue(arrival, payload)
+
+    def _queue(self, arrival: _Arrival, payload: StreamReader) -> None:
+        self._request_count += 1
+        self._messages.append((cast("RawRequestMessage", arrival), payload))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _refuse(self, refused: Refused, received: bytes | bytearray) -> None:
+        """Let it be answered, and read no more."""
+        self._is_over = True
+        path = path_of(received)
+        share = self._budget.share()
+        self._queue(
+            _Arrival(method=method_of(received), path=path, share=share, fault=refused), EMPTY_PAYLOAD
+        )
+        self._forget()
+
+    # Bodies
+
+    def _feed_body(self, data: bytes) -> bytes:
+        """What follows the body."""
+        assert self._parser is not None
+        assert self._body is not None
+        try:
+            _, is_through, rest = self._parser.feed_data(data)
+        except HttpProcessingError:
+            self._body_is_malformed(self._body)
+            return b""
+        if not is_through:
+            return b""
+        self._parser.set_upgraded(False)
+        self._body = self._body_of = None
+        return bytes(rest)
+
+    def _body_is_malformed(self, body: StreamReader) -> None:
+        self._is_over = True
+        if self._body_of:
+            self._body_of.should_close = True
+        body.set_exception(RequestPayloadError("the body is malformed"))
+        body.feed_eof()
+
+    # Time
+
+    def _start_clock(self) -> None:
+        self._deadline = self._loop.call_later(self._limits.head_timeout_s, self._head_is_late)
+
+    def _stop_clock(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _head_is_late(self) -> None:
+        self._deadline = None
+        if self._received:
+            late = Refused("the head of the request did not come in time", status=408)
+            self._refuse(late, self._received)
+        else:
+            self.force_close()
+
+
+class Server(web.Server):
+    """Drains before it closes: aiohttp's own shutdown drops what still arrives of a request body."""
+
+    def __init__(
+        self,
+        handler: Callable[[ClientRequest], Awaitable[web.StreamResponse]],
+        drain: Callable[[float], Awaitable[None]],
+        *,
+        budget: Budget,
+        limits: Callable[[], Limits],
+        **options: Any,
+    ) -> None:
+        super().__init__(cast("Any", handler), **options)
+        self._drain = drain
+        self._budget = budget
+        self._limits = limits
+        budget.reclaim = self._close_idle
+
+    def __call__(self) -> ClientConnection:
+        return ClientConnection(
+            self, loop=self._loop, budget=self._budget, limits=self._limits(), **self._kwargs
+        )
+
+    def _close_idle(self, size_bytes: int) -> None:
+        """Where memory is short, connections that wait for nothing make room: the oldest first."""
+        enough = self._budget.free_bytes + size_bytes
+        for connection in islice(self._connections, _MOST_LOOKED_AT):
+            if self._budget.free_bytes >= enough:
+                break
+            if isinstance(connection, ClientConnection) and connection.is_idle:
+                connection.give_way()
+
+    def _make_request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> ClientRequest:
+        return ClientRequest(message, payload, protocol, writer, task, self._loop)
+
+    def pre_shutdown(self) -> None:
+        """Nothing yet: `shutdown` follows."""
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        await self._drain(timeout or 0)
+        super().pre_shutdown()
+        await super().shutdown(_LAST_WAIT_S)
+
+
+def _arrival(head: Head, share: Share) -> _Arrival:
+    headers = _NO_HEADERS
+    if head.length is not None:
+        headers = CIMultiDictProxy(CIMultiDict({"Content-Length": str(head.length)}))
+    return _Arrival(
+        method=head.method,
+        path=head.target,
+        share=share,
+        version=head.version,
+        headers=headers,
+        raw_headers=head.headers,
+        should_close=not head.keep_alive,
+        chunked=head.is_chunked,
+    )
+
+
+def _refused(refused: HeadRefused) -> Refused:
+    return Refused(refused.message, status=refused.status, code="UNSUPPORTED")
+
+
+def _turn_away(transport: asyncio.Transport) -> None:
+    """Answer a connection that there is no room for, before it has said anything."""
+    body = refusal_body(no_memory_left(), is_registry=True)
+    head = (
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\n"
+        b"Retry-After: 2\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
+    transport.write(head + body)
+    transport.close()
