@@ -25,14 +25,22 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """Who made the request; two requests with an equal Client are taken to come from one client.
+    """Who made the request. Equal clients may be several processes, behind one address or on one host.
 
-    Connections do not identify a client: docker and skopeo open a new one for each request.
+    One connection is of one process, but one process may have many: docker and skopeo open a new one for
+    each request. It is therefore no part of what is compared.
     """
 
     address: str
     operator: str  #: "" when anonymous
     user_agent: str
+    #: Of two requests at about the same time: equal on one connection. "" when not known: an outer proxy
+    #: that stands between sends the requests of many over one.
+    connection: str = field(default="", compare=False)
+
+    def shares_connection(self, other: "Client") -> bool:
+        """Whether both are known to be one process."""
+        return self == other and self.connection == other.connection != ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,9 @@ class HeldPull:
     due_at: datetime
     needs_blob: bool  #: a read-back of something just pushed: a pull only if blobs are fetched
     blob_fetched: bool = False
+    layer_fetched: bool = False  #: a blob that is no config: who only looks fetches none
+    layers: str = ""  #: `preparing.layers_mark` of its manifest
+    asked: int = 1  #: how often the manifest was asked for
 
 
 class Memory(Protocol):
@@ -81,16 +84,39 @@ class Memory(Protocol):
     ) -> str:
         """The tag that a client last resolved to this digest in that time, "" for none."""
 
+    def take_resolved_tag(
+        self, client: Client, repository: Repository, digest: str, *, since: datetime, until: datetime
+    ) -> str:
+        """As `resolved_tag`, of what was not taken yet: each resolution is followed by one fetch."""
+
+    def learn_config(self, repository: Repository, digest: Digest, *, at: datetime) -> None:
+        """Note that a blob is the config of an image: fetching it is looking."""
+
     def learn_pulled_children(
-        self, client: Client, repository: Repository, children: tuple[Digest, ...], *, at: datetime
-    ) -> None: ...
+        self,
+        client: Client,
+        repository: Repository,
+        children: tuple[Digest, ...],
+        *,
+        at: datetime,
+        since: datetime,
+    ) -> None:
+        """Note that a client fetched an index once more; what it did before `since` is over."""
 
     def take_pulled_child(
-        self, client: Client, repository: Repository, digest: Digest, *, at: datetime, since: datetime
+        self,
+        client: Client,
+        repository: Repository,
+        digest: Digest,
+        *,
+        at: datetime,
+        since: datetime,
+        again_since: datetime | None = None,
     ) -> bool:
         """Whether the digest is a child of an index that the client fetched since then.
 
-        A child is taken once; the same client fetching it again long after is a pull of its own.
+        A child is taken once for each fetch of its index, by a client that asks several times again as long
+        as it was taken after `again_since`. Fetched once more, it is a pull of its own.
         """
 
     def hold_push(self, held: HeldPush) -> None: ...
@@ -107,6 +133,14 @@ class Memory(Protocol):
     def hold_pull(self, held: HeldPull) -> None: ...
 
     def held_pulls(self, client: Client, repository: Repository, digest: Digest) -> tuple[HeldPull, ...]: ...
+
+    def held_bases(
+        self, client: Client, repository: Repository, layers: frozenset[str]
+    ) -> tuple[HeldPull, ...]:
+        """Held pulls by this client of manifests with one of these `layers`."""
+
+    def note_asked_again(self, event_id: UUID) -> None:
+        """Count a request as one more for the same pull."""
 
     def due_pulls(self, now: datetime) -> tuple[HeldPull, ...]: ...
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
@@ -26,7 +26,7 @@ from sidecar.event import Event, EventType
 from sidecar.exchange import Client, Exchange, Intent, Outcome
 from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for
-from sidecar.names import Repository
+from sidecar.names import Digest, Repository
 from sidecar.operation import (
     DeleteChart,
     DeleteManifest,
@@ -55,6 +55,8 @@ _PATIENCE_S: Final = 5.0
 _UPLOAD_NOTED_EVERY_S: Final = 5.0
 _BLOB_NOTED_EVERY_S: Final = 1.0
 _MOST_NOTED: Final = 10_000
+_MOST_BLOBS: Final = 1_000
+_RIPE_LATE_S: Final = 2.0
 #: Harbor's replication and jobs, whose pulls Harbor itself does not report (src/server/registry/manifest.go).
 _HARBOR: Final = "harbor-registry-client"
 
@@ -63,9 +65,6 @@ _IMAGES: Final = frozenset({EventType.IMAGE_PUSH, EventType.IMAGE_PULL, EventTyp
 _ARTIFACTS: Final = frozenset(
     {EventType.IMAGE_PUSH, EventType.IMAGE_DELETE, EventType.CHART_PUSH, EventType.CHART_DELETE} | _PULLS
 )
-
-
-_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +91,14 @@ class _Kept:
     targets: set[TargetKey] = field(default_factory=set)
     event_types: list[EventType] = field(default_factory=list)
     given_up: list[Delivery] = field(default_factory=list)  #: their templates failed
+
+
+@dataclass(slots=True)
+class _OpenPull:
+    """A manifest that was fetched a moment ago."""
+
+    at_s: float
+    blobs: set[tuple[str, Digest]] = field(default_factory=set)  #: noted since, each with its connection
 
 
 def _now() -> datetime:
@@ -124,7 +131,7 @@ class Pipeline:
         self._steady_s = steady_s
         self._on_event = on_event
         self._on_ended = on_ended
-        self._pulls_open: dict[tuple[Client, str], float] = {}
+        self._pulls_open: dict[tuple[Client, str], _OpenPull] = {}
         self._noted: dict[tuple[Client | None, str], float] = {}
         self.apply(settings)
 
@@ -181,7 +188,7 @@ class Pipeline:
             return True
         if isinstance(exchange.operation, GetManifest):
             # Now, not when the store comes to it: the client may ask for a blob before that.
-            self._note(self._pulls_open, (exchange.client, exchange.operation.repository.full_name))
+            self._open_pull(exchange.client, exchange.operation.repository)
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 kept = await self._store.transact(
@@ -203,17 +210,18 @@ class Pipeline:
             with suppress(StoreUnavailable):
                 await self._store.transact(lambda ledger: ledger.disown_intent(exchange.id))
 
-    def saw_blob(self, client: Client, repository: Repository) -> None:
-        """A client fetches a blob: its pull is a real one, and the next GET a new one."""
-        opened = self._pulls_open.pop((client, repository.full_name), None)
-        if opened is not None or (
-            self._settings.several_workers and self._is_due(client, repository, _BLOB_NOTED_EVERY_S)
-        ):
-            self._store.post(lambda ledger: ledger.note_blob_fetched(client, repository))
+    def saw_blob(self, client: Client, repository: Repository, digest: Digest) -> None:
+        """A client fetches a blob: what it looked at is pulled."""
+        is_news = self._is_news(client, repository, digest) or (
+            self._settings.several_workers
+            and self._is_due(client, f"{repository}@{digest}", _BLOB_NOTED_EVERY_S)
+        )
+        if is_news:
+            self._store.post(lambda ledger: ledger.note_blob_fetched(client, repository, digest))
 
     def saw_upload(self, client: Client, repository: Repository) -> None:  # noqa: ARG002  # one signature
         """An upload goes on: pushes by digest in this repository wait for its index."""
-        if self._settings.grouped and self._is_due(None, repository, _UPLOAD_NOTED_EVERY_S):
+        if self._settings.grouped and self._is_due(None, repository.full_name, _UPLOAD_NOTED_EVERY_S):
             at = self._now()
             self._store.post(lambda ledger: ledger.note_upload(repository, at=at))
 
@@ -311,19 +319,32 @@ class Pipeline:
     def _project_of(self, tenant: str) -> str:
         return chart_repository_of(tenant, "chart", self._settings.routes).project
 
-    def _is_due(self, client: Client | None, repository: Repository, every_s: float) -> bool:
-        """Whether something about this client and repository was not noted for that long; notes it."""
-        key = (client, repository.full_name)
+    def _open_pull(self, client: Client, repository: Repository) -> None:
+        if len(self._pulls_open) >= _MOST_NOTED:
+            self._pulls_open.clear()
+        self._pulls_open[client, repository.full_name] = _OpenPull(self._steady_s())
+
+    def _is_news(self, client: Client, repository: Repository, digest: Digest) -> bool:
+        """Whether a blob is of a pull that may still be held, and not noted since its manifest came."""
+        opened = self._pulls_open.get((client, repository.full_name))
+        blob = (client.connection, digest)
+        if opened is None or blob in opened.blobs or len(opened.blobs) >= _MOST_BLOBS:
+            return False
+        if self._steady_s() - opened.at_s > self._settings.holds.pull.total_seconds() + _RIPE_LATE_S:
+            return False
+        opened.blobs.add(blob)
+        return True
+
+    def _is_due(self, client: Client | None, what: str, every_s: float) -> bool:
+        """Whether something about this client and that was not noted for so long; notes it."""
+        key = (client, what)
         noted = self._noted.get(key)
         if noted is not None and self._steady_s() - noted < every_s:
             return False
-        self._note(self._noted, key)
+        if len(self._noted) >= _MOST_NOTED:
+            self._noted.clear()  # forgetting costs a row more, not an event
+        self._noted[key] = self._steady_s()
         return True
-
-    def _note(self, notes: dict[_Key, float], key: _Key) -> None:
-        if len(notes) >= _MOST_NOTED:
-            notes.clear()  # forgetting costs a row more, not an event
-        notes[key] = self._steady_s()
 
 
 def context_of(settings: PipelineSettings, *, is_public: bool, at: int | None) -> FormatContext:

@@ -8,6 +8,7 @@ delete never wait; a push by digest and a pull may. Sequences of real clients: d
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import uuid5
 
 from sidecar.detectors.artifacts import (
@@ -18,6 +19,7 @@ from sidecar.detectors.artifacts import (
     read_manifest,
     size_of,
 )
+from sidecar.detectors.preparing import drop_preparing_pulls, layers_mark, subjects_of
 from sidecar.event import Event, EventType
 from sidecar.exchange import Client, Exchange
 from sidecar.manifest import Manifest
@@ -31,6 +33,12 @@ RESOLUTION_KEPT = timedelta(seconds=60)
 CHILDREN_KEPT = timedelta(minutes=5)
 #: helm, oras and BuildKit read back what they pushed at once.
 READ_BACK = timedelta(seconds=5)
+#: A client that asks several times does it within this time, children included.
+ASKED_AGAIN = timedelta(seconds=10)
+#: Clients that ask several times and keep no connection, with how often: `docker manifest` asks for a tag
+#: anew for each form that it tries (measured); CRI-O looks at an image before it copies it (its
+#: server/image_pull.go, PrepareImage).
+_ASKS: Final = (("Docker-Client/", 4), ("cri-o/", 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +98,10 @@ def _group_push(
     manifest = manifest_of(exchange)
     digest = digest_of(exchange, put.reference)
     if digest:
-        _absorb(exchange.client, put.repository, digest, manifest, memory)
+        children = _descendants(put.repository, manifest, memory) if manifest else ()
+        memory.drop_held_pushes(put.repository, (digest, *children))
+        named = (digest, *children, *subjects_of(manifest, put.reference))
+        drop_preparing_pulls(exchange.client, put.repository, manifest, named, memory)
     if _is_attached(manifest, put.reference):
         return ()
     if put.reference.tag or exchange.oci_tags:
@@ -98,18 +109,6 @@ def _group_push(
     for event in events:
         memory.hold_push(HeldPush(event=event, due_at=exchange.answered_at + holds.push))
     return ()
-
-
-def _absorb(
-    client: Client, repository: Repository, digest: Digest, manifest: Manifest | None, memory: Memory
-) -> None:
-    """A manifest that is pushed makes its children, and itself pushed by digest before, part of it."""
-    children = _descendants(repository, manifest, memory) if manifest else ()
-    memory.drop_held_pushes(repository, (digest, *children))
-    # `crane tag` and `oras tag` read what they are about to tag.
-    for held in memory.held_pulls(client, repository, digest):
-        if not held.blob_fetched:
-            memory.release(held.event.id)
 
 
 def _descendants(
@@ -152,18 +151,31 @@ def _group_pull(exchange: Exchange, get: GetManifest, event: Event, memory: Memo
     client, repository, at = exchange.client, get.repository, exchange.answered_at
     manifest = manifest_of(exchange)
     digest = Digest(event.digest)
-    children = tuple(child.digest for child in manifest.children) if manifest else ()
+    since = at - CHILDREN_KEPT
+    again_since = at - ASKED_AGAIN if _times_asked(client) > 1 else None
     is_child = bool(get.reference.digest) and memory.take_pulled_child(
-        client, repository, digest, at=at, since=at - CHILDREN_KEPT
+        client, repository, digest, at=at, since=since, again_since=again_since
     )
-    if children:
-        memory.learn_pulled_children(client, repository, children, at=at)
+    if manifest and manifest.children:
+        children = tuple(child.digest for child in manifest.children)
+        memory.learn_pulled_children(client, repository, children, at=at, since=since)
+    if manifest and manifest.config:
+        memory.learn_config(repository, manifest.config.digest, at=at)
     if is_child or _is_attached(manifest, get.reference):
         return
-    if _repeats_held_pull(client, repository, event, memory):
+    if held := _asked_before(client, repository, event, memory):
+        memory.note_asked_again(held.event.id)
         return
     read_back = bool(get.reference.digest) and _reads_back(client, repository, digest, memory, at)
-    memory.hold_pull(HeldPull(event=event, client=client, due_at=at + holds.pull, needs_blob=read_back))
+    memory.hold_pull(
+        HeldPull(
+            event=event,
+            client=client,
+            due_at=at + holds.pull,
+            needs_blob=read_back,
+            layers=layers_mark(manifest),
+        )
+    )
 
 
 def _reads_back(client: Client, repository: Repository, digest: Digest, memory: Memory, at: datetime) -> bool:
@@ -177,12 +189,26 @@ def _reads_back(client: Client, repository: Repository, digest: Digest, memory: 
     )
 
 
-def _repeats_held_pull(client: Client, repository: Repository, event: Event, memory: Memory) -> bool:
-    """Whether this is the same pull again: docker asks up to three times before it fetches a blob."""
-    return any(
-        not held.blob_fetched and (not event.tag or event.tag == held.event.tag)
+def _asked_before(client: Client, repository: Repository, event: Event, memory: Memory) -> HeldPull | None:
+    """The held pull that this is once more, None for a pull of its own.
+
+    Address, user and user agent are those of many processes. One that asks twice does it on one connection;
+    on others only clients that are known for it do. Any other process asks once: so many requests, so many
+    pulls.
+    """
+    repeated = (
+        held
         for held in memory.held_pulls(client, repository, Digest(event.digest))
+        if not held.layer_fetched
+        and (not event.tag or event.tag == held.event.tag)
+        and (held.client.shares_connection(client) or held.asked < _times_asked(client))
     )
+    return next(repeated, None)
+
+
+def _times_asked(client: Client) -> int:
+    """How often a client asks for a manifest, at most, each time on a new connection, for one pull."""
+    return next((times for agent, times in _ASKS if client.user_agent.startswith(agent)), 1)
 
 
 def _ripe_pulls(memory: Memory, now: datetime) -> tuple[Event, ...]:
@@ -198,7 +224,8 @@ def _with_tag_meant(event: Event, client: Client, memory: Memory) -> Event:
     if event.tag:
         return event
     at = event.occurred_at
-    tag = memory.resolved_tag(client, event.repository, event.digest, since=at - RESOLUTION_KEPT, until=at)
+    since = at - RESOLUTION_KEPT
+    tag = memory.take_resolved_tag(client, event.repository, event.digest, since=since, until=at)
     return _with_tags(event, tag=tag, tags=event.tags)
 
 

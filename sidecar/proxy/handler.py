@@ -26,7 +26,7 @@ from sidecar.operation import Operation, Other, is_registry_path, parse_operatio
 from sidecar.proxy import headers as headers_of
 from sidecar.proxy.budget import Budget, Share
 from sidecar.proxy.headers import RawHeader, text_of
-from sidecar.proxy.identity import client_of, is_trusted
+from sidecar.proxy.identity import client_of, connection_of, is_trusted
 from sidecar.proxy.interface import Hooks, ProxySettings, TlsChoice
 from sidecar.proxy.observers import observer_of
 from sidecar.proxy.passage import Observer, Passage, unharmed, unharmed_work
@@ -218,8 +218,12 @@ class Proxy:
         if not unharmed(self._hooks.is_observed, passage.operation):
             return Observer(passage, self._hooks, self._tasks)
         # From the headers that the upstream gets: it must not see another user than the event names.
+        request = passage.request
         passage.client = client_of(
-            passage.headers, peer=passage.request.remote or "", trusted=passage.settings.trusted_proxies
+            passage.headers,
+            peer=request.remote or "",
+            trusted=passage.settings.trusted_proxies,
+            connection=connection_of(request.raw_headers, request.get_extra_info("peername")),
         )
         return observer_of(passage.operation)(passage, self._hooks, self._tasks)
 

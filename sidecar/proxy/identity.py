@@ -18,14 +18,30 @@ from sidecar.proxy.interface import Network
 _LONGEST_TEXT: Final = 256
 #: Token issuers put the user's name into one of these; `sub` is what registries themselves use.
 _NAME_CLAIMS: Final = ("sub", "preferred_username", "name", "azp")
+#: One of these is in what a proxy passes on.
+_OF_PROXIES: Final = (b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip", b"x-forwarded-host")
 
 
-def client_of(headers: Sequence[RawHeader], *, peer: str, trusted: tuple[Network, ...]) -> Client:
+def client_of(
+    headers: Sequence[RawHeader], *, peer: str, trusted: tuple[Network, ...], connection: str = ""
+) -> Client:
     return Client(
         address=client_address(headers, peer=peer, trusted=trusted),
         operator=operator_of(text_of(headers, b"authorization")),
         user_agent=_bounded(text_of(headers, b"user-agent")),
+        connection=connection,
     )
+
+
+def connection_of(headers: Sequence[RawHeader], peername: object) -> str:
+    """What tells the connections of one address apart: its port. "" behind a proxy, which shares its own.
+
+    headers    as they arrived, before any of ours is added
+    peername   of the socket; a tuple of address and port for TCP
+    """
+    if any(values_of(headers, name) for name in _OF_PROXIES):
+        return ""
+    return str(peername[1]) if isinstance(peername, tuple) and len(peername) > 1 else ""
 
 
 def operator_of(authorization: str) -> str:

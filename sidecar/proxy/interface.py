@@ -10,7 +10,7 @@ from ssl import SSLContext
 from typing import Any, Final, Protocol
 
 from sidecar.exchange import Client, Exchange, Intent
-from sidecar.names import Repository
+from sidecar.names import Digest, Repository
 from sidecar.operation import Operation, Routes
 from sidecar.proxy.budget import DEFAULT_LIMIT_BYTES
 
@@ -77,8 +77,8 @@ class Hooks:
     open_intent: Callable[[Intent], Awaitable[None]]
     #: Durable when it returns.
     record: Callable[[Exchange], Awaitable[None]]
-    #: A blob GET was answered with 2xx or 3xx; called before its body is relayed.
-    saw_blob: Callable[[Client, Repository], None]
+    #: A GET of a blob was answered with 2xx or 3xx; called before its body is relayed.
+    saw_blob: Callable[[Client, Repository, Digest], None]
     #: A step of a blob upload began or ended.
     saw_upload: Callable[[Client, Repository], None]
     #: Whether the Authorization of an accepted request of this kind is of use to `reconcile_as`.

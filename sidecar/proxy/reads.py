@@ -74,5 +74,5 @@ class BlobGet(Observer):
         operation = self.passage.operation
         assert isinstance(operation, GetBlob)
         if 200 <= answer.status < 400:
-            unharmed(self.hooks.saw_blob, self.passage.client, operation.repository)
+            unharmed(self.hooks.saw_blob, self.passage.client, operation.repository, operation.digest)
         return b""

@@ -36,6 +36,8 @@ _MOST_DUE: Final = 500
 _PUSHED: Final = "pushed"
 _RESOLVED: Final = "resolved"
 _CHILD: Final = "child"
+#: Of no client: a blob that is the config of an image.
+_CONFIG: Final = "config"
 
 _PULL: Final = "pull"
 _PUSH: Final = "push"
@@ -177,19 +179,61 @@ class Ledger:
         ).fetchone()
         return str(row[0]) if row else ""
 
+    def take_resolved_tag(
+        self, client: Client, repository: Repository, digest: str, *, since: datetime, until: datetime
+    ) -> str:
+        trace = (_RESOLVED, client_key(client), repository.full_name, digest)
+        row = self._sql.execute(
+            "SELECT tag, seen_at FROM traces WHERE kind = ? AND client = ? AND repository = ? AND digest = ? "
+            "AND seen_at BETWEEN ? AND ? AND taken_at IS NULL ORDER BY seen_at DESC LIMIT 1",
+            (*trace, seconds(since), seconds(until)),
+        ).fetchone()
+        if row is None:
+            return ""
+        self._sql.execute(
+            "UPDATE traces SET taken_at = seen_at "
+            "WHERE kind = ? AND client = ? AND repository = ? AND digest = ? AND tag = ? AND seen_at = ?",
+            (*trace, *row),
+        )
+        return str(row[0])
+
+    def learn_config(self, repository: Repository, digest: Digest, *, at: datetime) -> None:
+        self._trace_anew(_CONFIG, None, repository, digest, at=at)
+
     def learn_pulled_children(
-        self, client: Client, repository: Repository, children: tuple[Digest, ...], *, at: datetime
+        self,
+        client: Client,
+        repository: Repository,
+        children: tuple[Digest, ...],
+        *,
+        at: datetime,
+        since: datetime,
     ) -> None:
+        key = (_CHILD, client_key(client), repository.full_name)
         for child in children:
-            self._trace_anew(_CHILD, client, repository, child, at=at)
+            counted = self._sql.execute(
+                "UPDATE traces SET seen_at = ?, untaken = CASE WHEN seen_at >= ? THEN untaken + 1 ELSE 1 END "
+                "WHERE kind = ? AND client = ? AND repository = ? AND digest = ? AND tag = ''",
+                (seconds(at), seconds(since), *key, child),
+            )
+            if not counted.rowcount:
+                self._trace(_CHILD, client, repository, child, tag="", at=at)
 
     def take_pulled_child(
-        self, client: Client, repository: Repository, digest: Digest, *, at: datetime, since: datetime
+        self,
+        client: Client,
+        repository: Repository,
+        digest: Digest,
+        *,
+        at: datetime,
+        since: datetime,
+        again_since: datetime | None = None,
     ) -> bool:
+        again_s = math.inf if again_since is None else seconds(again_since)
         taken = self._sql.execute(
-            "UPDATE traces SET taken_at = coalesce(taken_at, ?1) "
+            "UPDATE traces SET untaken = max(untaken - 1, 0), taken_at = ?1 "
             "WHERE kind = ?2 AND client = ?3 AND repository = ?4 AND digest = ?5 AND tag = '' "
-            "AND seen_at >= ?6 AND coalesce(taken_at, ?1) >= ?1 - ?7",
+            "AND seen_at >= ?6 AND (untaken > 0 OR taken_at >= ?7)",
             (
                 seconds(at),
                 _CHILD,
@@ -197,28 +241,28 @@ class Ledger:
                 repository.full_name,
                 digest,
                 seconds(since),
-                _TAKEN_AGAIN_S,
+                again_s,
             ),
         )
         return taken.rowcount > 0
 
     def _trace_anew(
-        self, kind: str, client: Client, repository: Repository, digest: str, *, at: datetime
+        self, kind: str, client: Client | None, repository: Repository, digest: str, *, at: datetime
     ) -> None:
         """Only the last time counts."""
         self._sql.execute(
             "DELETE FROM traces WHERE kind = ? AND client = ? AND repository = ? AND digest = ?",
-            (kind, client_key(client), repository.full_name, digest),
+            (kind, client_key(client) if client else "", repository.full_name, digest),
         )
         self._trace(kind, client, repository, digest, tag="", at=at)
 
     def _trace(
-        self, kind: str, client: Client, repository: Repository, digest: str, *, tag: str, at: datetime
+        self, kind: str, client: Client | None, repository: Repository, digest: str, *, tag: str, at: datetime
     ) -> None:
         self._sql.execute(
             "INSERT OR REPLACE INTO traces (kind, client, repository, digest, tag, seen_at) "
             "VALUES (?, ?, ?, ?, ?, ?)",
-            (kind, client_key(client), repository.full_name, digest, tag, seconds(at)),
+            (kind, client_key(client) if client else "", repository.full_name, digest, tag, seconds(at)),
         )
 
     def forget_traces(self, *, before: datetime) -> None:
@@ -227,23 +271,43 @@ class Ledger:
     # Held events
 
     def hold_push(self, held: HeldPush) -> None:
-        self._hold(_PUSH, held.event, "", held.due_at, needs_blob=False)
+        self._hold(_PUSH, held.event, held.due_at)
 
     def hold_pull(self, held: HeldPull) -> None:
-        self._hold(_PULL, held.event, client_key(held.client), held.due_at, needs_blob=held.needs_blob)
+        self._hold(
+            _PULL,
+            held.event,
+            held.due_at,
+            client=client_key(held.client),
+            connection=held.client.connection,
+            needs_blob=held.needs_blob,
+            layers=held.layers,
+        )
 
-    def _hold(self, kind: str, event: Event, client: str, due_at: datetime, *, needs_blob: bool) -> None:
+    def _hold(
+        self,
+        kind: str,
+        event: Event,
+        due_at: datetime,
+        *,
+        client: str = "",
+        connection: str = "",
+        needs_blob: bool = False,
+        layers: str = "",
+    ) -> None:
         self._sql.execute(
-            "INSERT INTO held (event_id, kind, repository, digest, client, due_at, needs_blob, event) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",
+            "INSERT INTO held (event_id, kind, repository, digest, client, connection, due_at, needs_blob, "
+            "layers, event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",
             (
                 str(event.id),
                 kind,
                 event.repository.full_name,
                 event.digest,
                 client,
+                connection,
                 seconds(due_at),
                 needs_blob,
+                layers,
                 event_to_json(event),
             ),
         )
@@ -268,25 +332,45 @@ class Ledger:
 
     def held_pulls(self, client: Client, repository: Repository, digest: Digest) -> tuple[HeldPull, ...]:
         rows = self._sql.execute(
-            "SELECT event, client, due_at, needs_blob, blob_fetched FROM held "
-            "WHERE kind = ? AND repository = ? AND digest = ? AND client = ?",
+            f"SELECT {_HELD_PULL} FROM held WHERE kind = ? AND repository = ? AND digest = ? AND client = ? "  # noqa: S608  # columns
+            "ORDER BY due_at",
             (_PULL, repository.full_name, digest, client_key(client)),
         )
         return tuple(_held_pull(row) for row in rows.fetchall())
 
+    def held_bases(
+        self, client: Client, repository: Repository, layers: frozenset[str]
+    ) -> tuple[HeldPull, ...]:
+        rows = self._sql.execute(
+            f"SELECT layers, {_HELD_PULL} FROM held WHERE kind = ? AND repository = ? AND client = ?",  # noqa: S608  # columns
+            (_PULL, repository.full_name, client_key(client)),
+        )
+        return tuple(_held_pull(row[1:]) for row in rows.fetchall() if row[0] in layers)
+
+    def note_asked_again(self, event_id: UUID) -> None:
+        self._sql.execute("UPDATE held SET asked = asked + 1 WHERE event_id = ?", (str(event_id),))
+
     def due_pulls(self, now: datetime) -> tuple[HeldPull, ...]:
         rows = self._sql.execute(
-            "SELECT event, client, due_at, needs_blob, blob_fetched FROM held "
-            "WHERE kind = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
+            f"SELECT {_HELD_PULL} FROM held WHERE kind = ? AND due_at <= ? ORDER BY due_at LIMIT ?",  # noqa: S608  # columns
             (_PULL, seconds(now), _MOST_DUE),
         )
         return tuple(_held_pull(row) for row in rows.fetchall())
 
-    def note_blob_fetched(self, client: Client, repository: Repository) -> None:
-        self._sql.execute(
-            "UPDATE held SET blob_fetched = 1 WHERE kind = ? AND repository = ? AND client = ?",
-            (_PULL, repository.full_name, client_key(client)),
+    def note_blob_fetched(self, client: Client, repository: Repository, digest: Digest) -> None:
+        """A client fetched a blob: of what it pulls on the same connection, or of anything if nothing is."""
+        is_layer = not self._sql.execute(
+            "SELECT 1 FROM traces WHERE kind = ? AND client = '' AND repository = ? AND digest = ?",
+            (_CONFIG, repository.full_name, digest),
+        ).fetchone()
+        noted = (
+            "UPDATE held SET blob_fetched = 1, layer_fetched = max(layer_fetched, ?) "
+            "WHERE kind = ? AND repository = ? AND client = ?"
         )
+        values = (is_layer, _PULL, repository.full_name, client_key(client))
+        same = self._sql.execute(f"{noted} AND connection = ?", (*values, client.connection or None))
+        if not same.rowcount:
+            self._sql.execute(noted, values)
 
     def hold_no_longer(self, *, pulls_until: datetime, pushes_until: datetime) -> None:
         for kind, until in ((_PULL, seconds(pulls_until)), (_PUSH, seconds(pushes_until))):
@@ -296,16 +380,20 @@ class Ledger:
         self._sql.execute("DELETE FROM held WHERE event_id = ?", (str(event_id),))
 
 
-#: The same child fetched again by the same client within this time is the same pull.
-_TAKEN_AGAIN_S: Final = 10.0
+_HELD_PULL: Final = (
+    "event, client, connection, due_at, needs_blob, blob_fetched, layer_fetched, layers, asked"
+)
 
 
-def _held_pull(row: tuple[str, str, float, int, int]) -> HeldPull:
-    event, client, due_at, needs_blob, blob_fetched = row
+def _held_pull(row: tuple[str, str, str, float, int, int, int, str, int]) -> HeldPull:
+    event, client, connection, due_at, needs_blob, blob_fetched, layer_fetched, layers, asked = row
     return HeldPull(
         event=event_from_json(event),
-        client=client_from_key(client),
+        client=client_from_key(client, connection),
         due_at=moment(due_at),
         needs_blob=bool(needs_blob),
         blob_fetched=bool(blob_fetched),
+        layer_fetched=bool(layer_fetched),
+        layers=layers,
+        asked=asked,
     )

@@ -39,13 +39,13 @@ def _known(kind: Any, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def client_key(client: Client) -> str:
-    """One text for one client, for comparison only."""
+    """One text for one client, for comparison only; its connection is no part of it."""
     return json.dumps([client.address, client.operator, client.user_agent])
 
 
-def client_from_key(key: str) -> Client:
+def client_from_key(key: str, connection: str) -> Client:
     address, operator, user_agent = json.loads(key)
-    return Client(address=address, operator=operator, user_agent=user_agent)
+    return Client(address=address, operator=operator, user_agent=user_agent, connection=connection)
 
 
 def event_to_json(event: Event) -> str:

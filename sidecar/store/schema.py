@@ -141,4 +141,13 @@ _RETRY_AFTER: Final = "ALTER TABLE attempts ADD COLUMN retry_after_s REAL"
 #: By which its target is found when its place in the policy has changed; "" of those stored before.
 _TARGET_MARK: Final = "ALTER TABLE deliveries ADD COLUMN target_mark TEXT NOT NULL DEFAULT ''"
 
-MIGRATIONS: Final = (_FIRST, _DISABLED_TARGETS, _RETRY_AFTER, _TARGET_MARK)
+#: What tells pulls of one client apart; of those held before, nothing is known.
+_PULLS_APART: Final = """
+ALTER TABLE held ADD COLUMN connection TEXT NOT NULL DEFAULT '';
+ALTER TABLE held ADD COLUMN layers TEXT NOT NULL DEFAULT '';
+ALTER TABLE held ADD COLUMN layer_fetched INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE held ADD COLUMN asked INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE traces ADD COLUMN untaken INTEGER NOT NULL DEFAULT 1
+"""
+
+MIGRATIONS: Final = (_FIRST, _DISABLED_TARGETS, _RETRY_AFTER, _TARGET_MARK, _PULLS_APART)

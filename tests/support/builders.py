@@ -111,10 +111,11 @@ class Wire:
     def delete(self, repository: str, reference: str, *, facts: Facts, status: int = 202) -> None:
         self._manifest(DeleteManifest, repository, reference, status, facts=facts)
 
-    def fetch_blob(self, repository: str) -> None:
+    def fetch_blob(self, repository: str, digest: str = "") -> None:
+        """A layer, unless another blob is named."""
         self.after(seconds=0.01)
         name = parse_repository(repository, default_project="library")
-        self.ledger.note_blob_fetched(self.client, name)
+        self.ledger.note_blob_fetched(self.client, name, Digest(digest or a_digest("layer")))
 
     def upload_blob(self, repository: str) -> None:
         self.ledger.note_upload(parse_repository(repository, default_project="library"), at=self.now)

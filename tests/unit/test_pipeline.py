@@ -162,7 +162,7 @@ async def test_a_pull_is_stored_when_its_hold_is_over(line: Line) -> None:
 async def test_a_blob_makes_the_next_get_a_pull_of_its_own(line: Line) -> None:
     get = an_exchange(GetManifest(APP, parse_reference("v1")), 200, response_body=a_body(IMAGE))
     await line.pipeline.record(get)
-    line.pipeline.saw_blob(DOCKER, APP)
+    line.pipeline.saw_blob(DOCKER, APP, Digest(a_digest("layer")))
     await line.pipeline.record(replace(get, id=uuid4()))
     line.clock.now += timedelta(seconds=4)
     await line.pipeline.ripen()
@@ -177,7 +177,7 @@ async def test_a_blob_that_is_asked_for_at_once_is_noted_after_its_manifest(line
         line.pipeline.record(an_exchange(by_digest, 200, response_body=a_body(IMAGE)))
     )
     await asyncio.sleep(0)  # the record is under way, and not stored yet
-    line.pipeline.saw_blob(DOCKER, APP)
+    line.pipeline.saw_blob(DOCKER, APP, Digest(a_digest("layer")))
     await pull
     line.clock.now += timedelta(seconds=4)
     await line.pipeline.ripen()

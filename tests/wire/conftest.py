@@ -70,7 +70,7 @@ class Noted:
             wants_oci_chart=lambda _: self.wants_chart,
             open_intent=self._open_intent,
             record=self._record,
-            saw_blob=lambda client, repository: self.blobs.append((client, repository)),
+            saw_blob=lambda client, repository, _: self.blobs.append((client, repository)),
             saw_upload=lambda client, repository: self.uploads.append((client, repository)),
             parse=self.parsers.run,
         )

@@ -9,7 +9,7 @@ import sys
 from aiohttp import web
 
 from sidecar.exchange import Client, Exchange, Intent
-from sidecar.names import Repository
+from sidecar.names import Digest, Repository
 from sidecar.operation import Operation
 from sidecar.proxy import Hooks, Proxy, ProxySettings
 
@@ -34,13 +34,17 @@ def _saw(client: Client, repository: Repository) -> None:
     pass
 
 
+def _saw_blob(client: Client, repository: Repository, digest: Digest) -> None:
+    pass
+
+
 async def serve(upstream_url: str, port: int) -> None:
     hooks = Hooks(
         is_observed=_is_observed,
         wants_oci_chart=_wants_oci_chart,
         open_intent=_open_intent,
         record=_record,
-        saw_blob=_saw,
+        saw_blob=_saw_blob,
         saw_upload=_saw,
     )
     proxy = Proxy(ProxySettings(registry_url=upstream_url, chart_repository_url=upstream_url), hooks)

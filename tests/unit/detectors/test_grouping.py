@@ -211,13 +211,6 @@ def test_another_clients_head_does_not_lend_its_tag(wire: Wire) -> None:
     assert kinds(wire) == [(EventType.IMAGE_PULL, "")]
 
 
-def test_manifest_inspect_asking_thrice_is_one_pull(wire: Wire) -> None:
-    for _ in range(3):
-        wire.get("prj/app", "v1", IMAGE)
-    wire.after(seconds=60)
-    assert kinds(wire) == [(EventType.IMAGE_PULL, "v1")]
-
-
 def test_two_pulls_in_a_row_are_two_events(wire: Wire) -> None:
     for _ in range(2):
         wire.get("prj/app", "v1", IMAGE)
@@ -232,13 +225,6 @@ def test_failed_or_interrupted_gets_raise_nothing(wire: Wire) -> None:
     wire.get("prj/app", "v1", IMAGE, outcome=Outcome.CLIENT_GONE)
     wire.after(seconds=60)
     assert wire.events == []
-
-
-def test_retagging_is_a_push_and_no_pull(wire: Wire) -> None:
-    wire.get("prj/app", "v1", IMAGE)
-    wire.put("prj/app", "v2", IMAGE)
-    wire.after(seconds=60)
-    assert kinds(wire) == [(EventType.IMAGE_PUSH, "v2")]
 
 
 def test_copy_to_another_repository_is_a_pull_and_a_push(wire: Wire) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.exchange import Client
-from sidecar.proxy.identity import client_address, client_of, is_trusted, operator_of
+from sidecar.proxy.identity import client_address, client_of, connection_of, is_trusted, operator_of
 from sidecar.proxy.interface import PRIVATE_NETWORKS
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
@@ -106,3 +106,24 @@ def test_client_is_bounded_and_keeps_no_credential() -> None:
     client = client_of(headers, peer="1.2.3.4", trusted=())
     assert client == Client(address="1.2.3.4", operator="alice", user_agent="u" * 256)
     assert "s3cret" not in repr(client)
+
+
+def test_a_connection_is_known_by_its_port_unless_a_proxy_stands_between() -> None:
+    assert connection_of([(b"Host", b"h")], ("10.0.0.1", 40123)) == "40123"
+    assert connection_of([(b"Host", b"h")], ("fd00::1", 40123, 0, 0)) == "40123"
+    for name in (b"X-Forwarded-For", b"Forwarded", b"Via", b"X-Real-IP"):
+        assert not connection_of([(name, b"10.9.9.9")], ("10.0.0.1", 40123))
+    for no_port in (None, "", "/run/a.sock"):
+        assert not connection_of([], no_port)
+
+
+def test_a_connection_is_no_part_of_what_is_compared() -> None:
+    one, other, unknown = (
+        Client(address="a", operator="", user_agent="u", connection=c) for c in ("1", "2", "")
+    )
+    assert one == other == unknown
+    assert hash(one) == hash(other)
+    assert one.shares_connection(one)
+    assert not one.shares_connection(other)
+    assert not unknown.shares_connection(unknown)
+    assert not one.shares_connection(Client(address="b", operator="", user_agent="u", connection="1"))

@@ -159,10 +159,15 @@ async def test_children_that_were_taken_are_not_taken_for_an_hour(
     minutes = timedelta(minutes=5)
 
     def take(ledger: Any, at: datetime) -> Any:
-        return ledger.take_pulled_child(DOCKER, APP, DIGEST, at=at, since=at - minutes)
+        again_since = at - timedelta(seconds=10)
+        return ledger.take_pulled_child(
+            DOCKER, APP, DIGEST, at=at, since=at - minutes, again_since=again_since
+        )
 
     memory = Store(database)
-    await memory.transact(lambda ledger: ledger.learn_pulled_children(DOCKER, APP, (DIGEST,), at=START))
+    await memory.transact(
+        lambda ledger: ledger.learn_pulled_children(DOCKER, APP, (DIGEST,), at=START, since=START - minutes)
+    )
     assert await memory.transact(lambda ledger: take(ledger, START))
     await go_back(times)
     assert await memory.transact(lambda ledger: take(ledger, NOW + timedelta(seconds=5)))

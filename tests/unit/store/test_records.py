@@ -89,9 +89,11 @@ def test_intent_survives_the_round_trip(intent: Intent) -> None:
     assert back == replace(intent, facts=replace(intent.facts))
 
 
-@given(st.builds(Client, address=text, operator=text, user_agent=text))
+@given(st.builds(Client, address=text, operator=text, user_agent=text, connection=text))
 def test_client_survives_the_round_trip(client: Client) -> None:
-    assert client_from_key(client_key(client)) == client
+    back = client_from_key(client_key(client), client.connection)
+    assert (back, back.connection) == (client, client.connection)
+    assert client_key(client) == client_key(replace(client, connection="another"))
 
 
 def test_documents_of_another_version_are_read() -> None:

@@ -1,0 +1,265 @@
+"""So many pulls, so many events: processes behind one address, and one process that asks several times."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from sidecar.event import EventType
+from sidecar.exchange import Client
+from sidecar.store.ledger import Ledger
+from sidecar.store.sqlite import migrate
+from tests.support.builders import DOCKER, SKOPEO, Wire, a_digest, a_manifest, an_index, digest_of
+
+IMAGE = a_manifest("image")
+OTHER = a_manifest("other")
+AMD64, ARM64 = a_manifest("amd64"), a_manifest("arm64")
+INDEX = an_index([(AMD64, "linux/amd64"), (ARM64, "linux/arm64")])
+OUTER = an_index([(INDEX, ""), (OTHER, "linux/s390x")])
+
+PUSH, PULL = EventType.IMAGE_PUSH, EventType.IMAGE_PULL
+DOCKER_CLI = replace(DOCKER, user_agent="Docker-Client/20.10.24 (linux)")
+CRANE = replace(DOCKER, user_agent="crane/v0.21.9")
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection)
+    yield Wire(Ledger(connection))
+    connection.close()
+
+
+def on(client: Client, connection: int) -> Client:
+    return replace(client, connection=str(connection))
+
+
+def outcome(wire: Wire) -> list[tuple[EventType, str]]:
+    wire.after(seconds=120)
+    return [(event.type, event.tag) for event in wire.events]
+
+
+@pytest.mark.parametrize("keeps_connections", [True, False])
+def test_processes_behind_one_address_that_pull_at_once_are_one_pull_each(
+    wire: Wire, *, keeps_connections: bool
+) -> None:
+    for number in range(10):
+        wire.client = on(SKOPEO, number)
+        wire.get("prj/app", "v1", IMAGE)
+    for number in range(10):
+        wire.client = on(SKOPEO, number if keeps_connections else 100 + number)
+        wire.fetch_blob("prj/app")
+    assert outcome(wire) == [(PULL, "v1")] * 10
+
+
+def test_processes_that_have_every_blob_are_one_pull_each(wire: Wire) -> None:
+    for number in range(10):
+        wire.client = on(SKOPEO, number)
+        wire.get("prj/app", "v1", IMAGE)
+        wire.fetch_blob("prj/app", a_digest("image-config"))
+    assert outcome(wire) == [(PULL, "v1")] * 10
+
+
+def test_processes_behind_a_proxy_that_tells_of_no_connection_are_one_pull_each(wire: Wire) -> None:
+    for _ in range(10):
+        wire.get("prj/app", digest_of(IMAGE), IMAGE)
+    assert outcome(wire) == [(PULL, "")] * 10
+
+
+def test_one_process_that_asks_again_on_its_connection_is_one_pull(wire: Wire) -> None:
+    wire.client = on(CRANE, 1)
+    for reference in ("v1", "v1", digest_of(IMAGE), "v1"):
+        wire.get("prj/app", reference, IMAGE)
+        wire.fetch_blob("prj/app", a_digest("image-config"))
+    wire.fetch_blob("prj/app")
+    assert outcome(wire) == [(PULL, "v1")]
+
+
+def test_one_process_that_pulls_twice_on_its_connection_is_two_pulls(wire: Wire) -> None:
+    wire.client = on(CRANE, 1)
+    for _ in range(2):
+        wire.get("prj/app", "v1", IMAGE)
+        wire.fetch_blob("prj/app")
+    assert outcome(wire) == [(PULL, "v1")] * 2
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_docker_manifest_asks_on_a_new_connection_each_time_for_one_pull(wire: Wire, times: int) -> None:
+    for number in range(times):
+        wire.client = on(DOCKER_CLI, number)
+        wire.get("prj/app", "v1", INDEX)
+        if number:
+            wire.get("prj/app", digest_of(AMD64), AMD64)
+    assert outcome(wire) == [(PULL, "v1")]
+
+
+def test_cri_o_looks_once_before_it_pulls(wire: Wire) -> None:
+    crio = replace(DOCKER, user_agent="cri-o/1.27.1 go/go1.20 os/linux arch/amd64")
+    for node in range(3):
+        for step in range(2):
+            wire.client = on(crio, 10 * node + step)
+            wire.get("prj/app", "v1", IMAGE)
+            wire.fetch_blob("prj/app", a_digest("image-config"))
+        wire.fetch_blob("prj/app")
+    assert outcome(wire) == [(PULL, "v1")] * 3
+
+
+def test_nodes_behind_one_address_that_pull_two_tags_of_one_digest_have_each_their_tag(wire: Wire) -> None:
+    for number, tag in enumerate(("v1", "v2")):
+        wire.client = on(DOCKER, number)
+        wire.head("prj/app", tag, IMAGE)
+    for number in (2, 3):
+        wire.client = on(DOCKER, number)
+        wire.get("prj/app", digest_of(IMAGE), IMAGE)
+    assert sorted(outcome(wire)) == [(PULL, "v1"), (PULL, "v2")]
+
+
+def test_a_tag_that_was_resolved_once_is_of_one_pull(wire: Wire) -> None:
+    wire.head("prj/app", "v1", IMAGE)
+    for number in range(2):
+        wire.client = on(DOCKER, number)
+        wire.get("prj/app", digest_of(IMAGE), IMAGE)
+        wire.fetch_blob("prj/app")
+    assert outcome(wire) == [(PULL, "v1"), (PULL, "")]
+
+
+def test_a_tag_is_the_one_that_was_resolved_last(wire: Wire) -> None:
+    wire.head("prj/app", "v1", IMAGE)  # it is here already: no more is asked
+    wire.after(seconds=5)
+    wire.head("prj/app", "v2", IMAGE)
+    wire.get("prj/app", digest_of(IMAGE), IMAGE)
+    assert outcome(wire) == [(PULL, "v2")]
+
+
+def test_nodes_that_pull_an_index_at_once_have_each_their_child(wire: Wire) -> None:
+    for number in range(3):
+        wire.client = on(SKOPEO, number)
+        wire.get("prj/app", "v1", INDEX)
+    for number in range(3):
+        wire.client = on(SKOPEO, 10 + number)
+        wire.get("prj/app", digest_of(AMD64), AMD64)
+        wire.after(seconds=60)  # a node's layers before the next one's child
+    assert outcome(wire) == [(PULL, "v1")] * 3
+
+
+def test_a_child_that_one_more_process_fetches_by_digest_is_a_pull(wire: Wire) -> None:
+    wire.get("prj/app", "v1", INDEX)
+    for number in range(2):
+        wire.client = on(DOCKER, number)
+        wire.get("prj/app", digest_of(AMD64), AMD64)
+        wire.fetch_blob("prj/app")
+    assert outcome(wire) == [(PULL, "v1"), (PULL, "")]
+
+
+# What a push is prepared with
+
+
+def test_retagging_is_a_push_and_no_pull(wire: Wire) -> None:
+    wire.get("prj/app", "v1", IMAGE)
+    wire.put("prj/app", "v2", IMAGE)
+    assert outcome(wire) == [(PUSH, "v2")]
+
+
+def test_an_index_made_of_what_is_there_is_a_push_and_no_pull_of_its_children(wire: Wire) -> None:
+    for manifest, seed in ((AMD64, "amd64"), (ARM64, "arm64")):
+        wire.client = on(CRANE, 1)
+        wire.get("prj/app", seed, manifest)
+        wire.fetch_blob("prj/app", a_digest(f"{seed}-config"))
+    wire.client = on(CRANE, 2)  # the children were asked for in parallel meanwhile
+    wire.put("prj/app", "v1", INDEX)
+    assert outcome(wire) == [(PUSH, "v1")]
+
+
+def test_an_index_made_of_indexes_is_a_push_and_no_pull_of_what_is_below(wire: Wire) -> None:
+    wire.put("prj/app", "inner", INDEX)
+    for reference, manifest in (("inner", INDEX), ("amd", AMD64), (digest_of(ARM64), ARM64), ("o", OTHER)):
+        wire.get("prj/app", reference, manifest)
+    wire.put("prj/app", "v1", OUTER)
+    assert outcome(wire) == [(PUSH, "inner"), (PUSH, "v1")]
+
+
+def test_docker_manifest_create_and_push_is_a_push(wire: Wire) -> None:
+    for number, manifest in enumerate((AMD64, AMD64, ARM64, ARM64)):
+        wire.client = on(DOCKER_CLI, number)
+        wire.get("prj/app", "amd64" if manifest is AMD64 else "arm64", manifest)
+    wire.client = on(DOCKER_CLI, 9)
+    wire.put("prj/app", "v1", INDEX)
+    assert outcome(wire) == [(PUSH, "v1")]
+
+
+def test_signing_is_no_pull_of_what_is_signed(wire: Wire) -> None:
+    wire.get("prj/app", "v1", IMAGE)
+    wire.put("prj/app", digest_of(IMAGE).replace(":", "-") + ".sig", OTHER)
+    wire.get("prj/app", "v1", IMAGE)
+    signature = a_manifest("signature", subject=IMAGE)
+    wire.put("prj/app", digest_of(signature), signature)
+    wire.get("prj/app", "v1", INDEX)
+    wire.get("prj/app", digest_of(AMD64), AMD64)
+    wire.put("prj/app", digest_of(INDEX).replace(":", "-") + ".att", OTHER)
+    assert outcome(wire) == []
+
+
+def test_a_layer_appended_or_a_config_changed_is_a_push_and_no_pull_of_the_base(wire: Wire) -> None:
+    document = json.loads(IMAGE)
+    document["config"]["digest"] = a_digest("another config")
+    mutated = json.dumps(document).encode()
+    document["layers"].append({**document["layers"][0], "digest": a_digest("appended")})
+    for tag, made in (("v2", mutated), ("v3", json.dumps(document).encode())):
+        wire.get("prj/app", "v1", IMAGE)
+        wire.fetch_blob("prj/app", a_digest("image-config"))
+        wire.put("prj/app", tag, made)
+    assert outcome(wire) == [(PUSH, "v2"), (PUSH, "v3")]
+
+
+def test_who_pulls_an_image_and_pushes_another_has_pulled(wire: Wire) -> None:
+    wire.get("prj/app", "v1", IMAGE)
+    wire.put("prj/app", "v2", OTHER)
+    assert outcome(wire) == [(PUSH, "v2"), (PULL, "v1")]
+
+
+def test_who_fetched_a_layer_has_pulled_whatever_is_pushed_then(wire: Wire) -> None:
+    wire.get("prj/app", "amd64", AMD64)
+    wire.fetch_blob("prj/app")
+    wire.put("prj/app", "v1", INDEX)
+    assert outcome(wire) == [(PUSH, "v1"), (PULL, "amd64")]
+
+
+def test_another_clients_pull_is_no_part_of_a_push(wire: Wire) -> None:
+    wire.get("prj/app", "v1", IMAGE)
+    wire.client = replace(DOCKER, address="10.9.9.9")
+    wire.put("prj/app", "v2", IMAGE)
+    assert outcome(wire) == [(PUSH, "v2"), (PULL, "v1")]
+
+
+def test_pulls_on_other_connections_are_no_part_of_a_push_that_has_its_own(wire: Wire) -> None:
+    for number in range(5):
+        wire.client = on(CRANE, number)
+        wire.get("prj/app", "v1", IMAGE)
+    wire.put("prj/app", "v2", IMAGE)  # crane tag, on the last one's connection
+    for number in range(4):
+        wire.client = on(CRANE, number)
+        wire.fetch_blob("prj/app")
+    assert outcome(wire) == [(PUSH, "v2"), *[(PULL, "v1")] * 4]
+
+
+def test_reading_back_what_was_pushed_is_a_pull_when_its_config_is_fetched(wire: Wire) -> None:
+    wire.put("prj/app", "v1", IMAGE)
+    wire.get("prj/app", digest_of(IMAGE), IMAGE)
+    wire.fetch_blob("prj/app", a_digest("image-config"))
+    assert outcome(wire) == [(PUSH, "v1"), (PULL, "")]
+
+
+@pytest.mark.parametrize("suffix", ["", ".sig", ".att", ".sbom"])
+def test_a_referrer_of_a_longer_digest_has_a_cut_tag_and_is_no_push(wire: Wire, suffix: str) -> None:
+    wire.put("prj/app", f"sha512-{'0a' * 32}{suffix}", INDEX)
+    assert outcome(wire) == []
+
+
+def test_an_image_tagged_with_a_digest_and_a_word_of_a_tool_is_a_push(wire: Wire) -> None:
+    tag = digest_of(OTHER).replace(":", "-") + ".imgpkg"
+    wire.put("prj/app", tag, IMAGE)
+    wire.get("prj/app", tag, IMAGE)
+    wire.fetch_blob("prj/app")
+    assert outcome(wire) == [(PUSH, tag), (PULL, tag)]
