@@ -134,10 +134,7 @@ class Memory(Protocol):
 
     def held_pulls(self, client: Client, repository: Repository, digest: Digest) -> tuple[HeldPull, ...]: ...
 
-    def held_bases(
-        self, client: Client, repository: Repository, layers: frozenset[str]
-    ) -> tuple[HeldPull, ...]:
-        """Held pulls by this client of manifests with one of these `layers`."""
+    def held_pulls_in(self, client: Client, repository: Repository) -> tuple[HeldPull, ...]: ...
 
     def note_asked_again(self, event_id: UUID) -> None:
         """Count a request as one more for the same pull."""

@@ -3,7 +3,8 @@
     tag, copy within a repository      GET D, PUT D under another tag
     make an index                      GET of each child, perhaps its config, PUT of the index
     sign, attach                       GET D, PUT of a manifest with the subject D, or of D's fallback tag
-    append a layer, change the config  GET D and its config, PUT of a manifest with D's layers and more
+    append a layer, change the config  GET D and its config, PUT of a manifest with D's layers, perhaps more
+    append to an index                 GET of an index, PUT of one with its children and more
 
 Whoever fetched a layer has pulled, whatever it pushes then. Sequences of real clients: docs/events.md.
 """
@@ -27,10 +28,22 @@ def drop_preparing_pulls(
     digests = dict.fromkeys(named)
     for digest in digests:
         _drop(memory.held_pulls(client, repository, Digest(digest)), client, memory)
-    if manifest and manifest.layers:
-        # Its first layers are those of an image that was looked at a moment ago: made from it.
-        bases = memory.held_bases(client, repository, frozenset(_prefix_marks(manifest.layers)))
-        _drop((base for base in bases if base.event.digest not in digests), client, memory)
+    if manifest:
+        others = (
+            held
+            for held in memory.held_pulls_in(client, repository)
+            if held.event.digest not in digests and not held.layer_fetched
+        )
+        _drop((held for held in others if _is_base(held, repository, manifest, memory)), client, memory)
+
+
+def _is_base(held: HeldPull, repository: Repository, manifest: Manifest, memory: Memory) -> bool:
+    """Whether a manifest has all of what another one has that was looked at a moment ago: made from it."""
+    if not manifest.children:
+        return held.layers in _prefix_marks(manifest.layers)
+    known = memory.manifest(repository, Digest(held.event.digest))
+    children = known.children if known else ()
+    return bool(children) and {child.digest for child in manifest.children}.issuperset(children)
 
 
 def subjects_of(manifest: Manifest | None, reference: Reference) -> tuple[str, ...]:

@@ -338,14 +338,12 @@ class Ledger:
         )
         return tuple(_held_pull(row) for row in rows.fetchall())
 
-    def held_bases(
-        self, client: Client, repository: Repository, layers: frozenset[str]
-    ) -> tuple[HeldPull, ...]:
+    def held_pulls_in(self, client: Client, repository: Repository) -> tuple[HeldPull, ...]:
         rows = self._sql.execute(
-            f"SELECT layers, {_HELD_PULL} FROM held WHERE kind = ? AND repository = ? AND client = ?",  # noqa: S608  # columns
+            f"SELECT {_HELD_PULL} FROM held WHERE kind = ? AND repository = ? AND client = ?",  # noqa: S608  # columns
             (_PULL, repository.full_name, client_key(client)),
         )
-        return tuple(_held_pull(row[1:]) for row in rows.fetchall() if row[0] in layers)
+        return tuple(_held_pull(row) for row in rows.fetchall())
 
     def note_asked_again(self, event_id: UUID) -> None:
         self._sql.execute("UPDATE held SET asked = asked + 1 WHERE event_id = ?", (str(event_id),))

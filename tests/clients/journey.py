@@ -62,9 +62,13 @@ class Journey:
         assert through.status == direct.status, f"{what}: {through.output}\ndirectly: {direct.output}"
         assert bool(through.status) is fails, f"{what}: {through.output}"
         assert through.digest == direct.digest, f"{what}: {through}\ndirectly: {direct}"
-        for event in events:
-            self._expect(what, event, through.digest)
+        self.expect(what, *events, digest=through.digest)
         return through
+
+    def expect(self, what: str, *events: Json, digest: str = "") -> None:
+        """Wait for the next events, in any order where they are alike."""
+        for event in events:
+            self._expect(what, event, digest)
 
     def _expect(self, what: str, event: Json, digest: str) -> None:
         repository = self.through.repository + event.pop("beside", "")

@@ -20,7 +20,7 @@ KINDS = ("v3-open", "2.8-open", "v3-htpasswd", "v3-token")
 PULL_HOLD_S = 1.0
 PUSH_HOLD_S = 2.0
 #: What is to come of a finished journey has come by then.
-QUIET_S = max(PULL_HOLD_S, PUSH_HOLD_S) + 1.5
+QUIET_S = 1.5
 EVENTS = {"mode": "grouped", "pull_hold_s": PULL_HOLD_S, "push_hold_s": PUSH_HOLD_S}
 
 Json = dict[str, Any]
@@ -32,6 +32,7 @@ class EventLog:
 
     receiver: Receiver
     finished: dict[str, list[str]] = field(default_factory=dict)  #: event types expected, by repository
+    pull_hold_s: float = PULL_HOLD_S
 
     def events_of(self, repository: str) -> list[Json]:
         """What came about a repository, in order of arrival."""
@@ -40,7 +41,7 @@ class EventLog:
         ]
 
     def check_nothing_else_came(self) -> None:
-        time.sleep(QUIET_S)
+        time.sleep(max(self.pull_hold_s, PUSH_HOLD_S) + QUIET_S)
         for repository, expected in self.finished.items():
             arrived = self.events_of(repository)
             assert [event["event_type"] for event in arrived] == expected, f"{repository}: {arrived}"
@@ -80,7 +81,7 @@ def _payload(received: Any) -> Json:
 
 
 @contextmanager
-def running_stack(kind: str, folder: Path) -> Iterator[Stack]:
+def running_stack(kind: str, folder: Path, *, pull_hold_s: float = PULL_HOLD_S) -> Iterator[Stack]:
     version: Version = "2.8" if kind.startswith("2.8") else "3"
     require_program("registry" if version == "3" else "docker-registry")
     user = None if kind.endswith("open") else ALICE
@@ -100,12 +101,18 @@ def running_stack(kind: str, folder: Path) -> Iterator[Stack]:
                 projects=[
                     {"name": "prj", "public": False, "webhook_policies": [policy(f"{receiver.url}/hook")]}
                 ],
-                settings={"events": EVENTS},
+                settings={"events": {**EVENTS, "pull_hold_s": pull_hold_s}},
             )
         )
         auth_file = write_auth_file(folder / "docker", user, registry.port, sidecar.proxy_port)
         stack = Stack(
-            kind=kind, registry=registry, sidecar=sidecar, receiver=receiver, user=user, auth_file=auth_file
+            kind=kind,
+            registry=registry,
+            sidecar=sidecar,
+            receiver=receiver,
+            user=user,
+            auth_file=auth_file,
+            pull_hold_s=pull_hold_s,
         )
         yield stack
         stack.check_nothing_else_came()

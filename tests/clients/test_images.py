@@ -1,14 +1,13 @@
 """What image clients do, through the sidecar: same exit status and digest as without, one event each."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.clients.engines import Containerd, Dockerd
-from tests.clients.journey import Done, Journey, Place, deleted, pulled, pushed
+from tests.clients.journey import Done, Place, deleted, pulled, pushed
+from tests.clients.seeds import a_journey, a_layout, seed
 from tests.clients.stack import Stack
 from tests.clients.tools import Crane, Ctr, Docker, Oras, Podman, Skopeo
 from tests.support.images import (
@@ -18,36 +17,12 @@ from tests.support.images import (
     build_multi_platform,
     build_nested,
     write_docker_archive,
-    write_layout,
     write_oci_archive,
 )
 
 pytestmark = pytest.mark.clients
 
 PLATFORMS = ["linux/amd64", "linux/arm64"]
-_numbers = count()
-
-
-@contextmanager
-def a_journey(stack: Stack, name: str) -> Iterator[Journey]:
-    """In a repository that no other test uses."""
-    journey = Journey(stack, f"{name}-{next(_numbers)}")
-    yield journey
-    journey.finish()
-
-
-def a_layout(folder: Path, artifact: Artifact) -> Path:
-    return write_layout(folder / f"layout-{next(_numbers)}", artifact, tag="v1")
-
-
-def seed(stack: Stack, folder: Path, artifact: Artifact, places: tuple[Place, ...], tag: str = "v1") -> None:
-    """Put it into the registry without the sidecar noticing; the sidecar then learns of it by a pull."""
-    skopeo = Skopeo(stack, folder)
-    layout = a_layout(folder, artifact)
-    for place in places:
-        hidden = Place(host=stack.direct, repository=place.repository)
-        done = skopeo.push(layout, hidden.tag(tag), "--all")
-        assert done.status == 0, done.output
 
 
 def test_skopeo_pushes_pulls_and_deletes_an_image(stack: Stack, tmp_path: Path) -> None:

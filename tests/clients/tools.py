@@ -3,7 +3,9 @@
 import json
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 from tests.clients.engines import Containerd, Dockerd
@@ -32,6 +34,13 @@ def run_program(command: Sequence[str], folder: Path, variables: Mapping[str, st
     return Done(status=done.returncode, digest=printed[-1] if printed else "", output=done.stdout)
 
 
+def at_once(number: int, run: Callable[[], Done]) -> Done:
+    """So many processes at the same time: the one that failed, if any did, else the last one."""
+    with ThreadPoolExecutor(number) as threads:
+        done = [future.result() for future in [threads.submit(run) for _ in range(number)]]
+    return next((each for each in done if each.status), done[-1])
+
+
 class Tool:
     names: tuple[str, ...] = ()
 
@@ -39,7 +48,7 @@ class Tool:
         self.program = require_program(*self.names)
         self.stack = stack
         self.folder = folder
-        self._outputs = 0
+        self._outputs = count(1)
 
     def run(self, *words: str | Path, cwd: Path | None = None) -> Done:
         return run_program([self.program, *map(str, words)], cwd or self.folder, self.environment())
@@ -55,8 +64,7 @@ class Tool:
 
     def output_folder(self) -> Path:
         """A new path for what is pulled."""
-        self._outputs += 1
-        return self.folder / f"pulled-{self._outputs}"
+        return self.folder / f"pulled-{next(self._outputs)}"
 
 
 class Skopeo(Tool):
@@ -216,9 +224,12 @@ class Podman(Tool):
     def load(self, archive: Path) -> Done:
         return self.on_store("podman", "load", "--input", archive)
 
+    def pull(self, reference: str) -> Done:
+        return self.on_store("podman", "pull", *self._remote(), reference)
+
     def pull_afresh(self, reference: str) -> Done:
         self.on_store("podman", "rmi", "--all", "--force")
-        done = self.on_store("podman", "pull", *self._remote(), reference)
+        done = self.pull(reference)
         shown = self.on_store("podman", "image", "inspect", "--format={{.Digest}}", reference)
         return Done(status=done.status, digest=shown.output.strip(), output=done.output)
 

@@ -275,14 +275,18 @@ def upload(
     artifact: Artifact, *, registry_url: str, repository: str, tag: str, auth: tuple[str, str] | None = None
 ) -> str:
     """Push by plain HTTP, children first, and return the digest."""
-    with httpx.Client(base_url=f"{registry_url}/v2/{repository}", auth=auth, trust_env=False) as client:
-        for part in artifact.walk():
-            for digest, content in part.blobs.items():
-                location = client.post("/blobs/uploads/").raise_for_status().headers["Location"]
-                client.put(
-                    httpx.URL(location).copy_add_param("digest", digest), content=content
-                ).raise_for_status()
-            reference = tag if part is artifact else part.digest
-            headers = {"Content-Type": part.media_type}
-            client.put(f"/manifests/{reference}", content=part.manifest, headers=headers).raise_for_status()
+    with httpx.Client(auth=auth, trust_env=False) as client:
+        return upload_with(client, artifact, f"{registry_url}/v2/{repository}", tag=tag)
+
+
+def upload_with(client: httpx.Client, artifact: Artifact, url: str, *, tag: str) -> str:
+    """Push to the repository at this URL over the connections of a client."""
+    for part in artifact.walk():
+        for digest, content in part.blobs.items():
+            location = client.post(f"{url}/blobs/uploads/").raise_for_status().headers["Location"]
+            place = httpx.URL(url).join(location).copy_add_param("digest", digest)
+            client.put(place, content=content).raise_for_status()
+        reference = tag if part is artifact else part.digest
+        headers = {"Content-Type": part.media_type}
+        client.put(f"{url}/manifests/{reference}", content=part.manifest, headers=headers).raise_for_status()
     return artifact.digest

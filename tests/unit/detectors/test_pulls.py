@@ -180,6 +180,15 @@ def test_an_index_made_of_indexes_is_a_push_and_no_pull_of_what_is_below(wire: W
     assert outcome(wire) == [(PUSH, "inner"), (PUSH, "v1")]
 
 
+def test_an_index_that_gets_one_more_child_is_a_push_and_no_pull(wire: Wire) -> None:
+    more = an_index([(OTHER, "linux/s390x"), (AMD64, "linux/amd64"), (ARM64, "linux/arm64")])
+    wire.get("prj/app", "v1", INDEX)
+    wire.put("prj/app", "v2", more)
+    wire.get("prj/app", "v2", more)
+    wire.put("prj/app", "v3", INDEX)  # not made of the larger one
+    assert outcome(wire) == [(PUSH, "v2"), (PUSH, "v3"), (PULL, "v2")]
+
+
 def test_docker_manifest_create_and_push_is_a_push(wire: Wire) -> None:
     for number, manifest in enumerate((AMD64, AMD64, ARM64, ARM64)):
         wire.client = on(DOCKER_CLI, number)
