@@ -89,6 +89,11 @@ class Memory(Protocol):
     ) -> str:
         """As `resolved_tag`, of what was not taken yet: each resolution is followed by one fetch."""
 
+    def resolved_on_connection(
+        self, client: Client, repository: Repository, digest: str, since: datetime
+    ) -> bool:
+        """Whether a tag was resolved to the digest on this very connection of the client."""
+
     def learn_config(self, repository: Repository, digest: Digest, *, at: datetime) -> None:
         """Note that a blob is the config of an image: fetching it is looking."""
 

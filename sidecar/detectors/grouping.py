@@ -196,14 +196,28 @@ def _asked_before(client: Client, repository: Repository, event: Event, memory: 
     on others only clients that are known for it do. Any other process asks once: so many requests, so many
     pulls.
     """
-    repeated = (
-        held
-        for held in memory.held_pulls(client, repository, Digest(event.digest))
-        if not held.layer_fetched
-        and (not event.tag or event.tag == held.event.tag)
-        and (held.client.shares_connection(client) or held.asked < _times_asked(client))
-    )
-    return next(repeated, None)
+    for held in memory.held_pulls(client, repository, Digest(event.digest)):
+        asks_again = held.client.shares_connection(client) or held.asked < _times_asked(client)
+        if event.tag in {"", held.event.tag} and (
+            (asks_again and not held.layer_fetched) or _walks_again(client, event, held, memory)
+        ):
+            return held
+    return None
+
+
+def _walks_again(client: Client, event: Event, held: HeldPull, memory: Memory) -> bool:
+    """Whether this may be the second request of a process that walked over what is attached meanwhile.
+
+    `oras cp -r` resolves and fetches on one connection, asks what is attached on several, and fetches again
+    to copy. Others that resolve do it on a connection of its own.
+    """
+
+    def resolved_by(asking: Client) -> bool:
+        since = event.occurred_at - RESOLUTION_KEPT
+        return memory.resolved_on_connection(asking, event.repository, event.digest, since)
+
+    is_second = held.asked == 1 and not event.tag and not held.event.tag
+    return is_second and resolved_by(held.client) and not resolved_by(client)
 
 
 def _times_asked(client: Client) -> int:
