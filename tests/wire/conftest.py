@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -38,6 +38,7 @@ class Noted:
     uploads: list[tuple[Client, Repository]] = field(default_factory=list)
     on_intent: Callable[[Intent], Awaitable[None]] | None = None
     on_record: Callable[[Exchange], Awaitable[None]] | None = None
+    readings: list[tuple[str, Any]] = field(default_factory=list)  #: jobs of the parser processes
     parsers: ParserPool = field(default_factory=ParserPool)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -54,6 +55,19 @@ class Noted:
             await self.on_record(exchange)
         self.exchanges.append(exchange)
         self._changed.set()
+
+    async def _parse(
+        self,
+        kind: str,
+        payload: bytes | Iterable[bytes],
+        options: Mapping[str, Any],
+        /,
+        *,
+        asked_by: str = "",
+    ) -> dict[str, Any] | None:
+        read = await self.parsers.run(kind, payload, options, asked_by=asked_by)
+        self.readings.append((kind, read))
+        return read
 
     async def recorded(self, count: int = 1) -> list[Exchange]:
         """Waits until so many exchanges were recorded."""
@@ -72,7 +86,7 @@ class Noted:
             record=self._record,
             saw_blob=lambda client, repository, _: self.blobs.append((client, repository)),
             saw_upload=lambda client, repository: self.uploads.append((client, repository)),
-            parse=self.parsers.run,
+            parse=self._parse,
         )
 
 
