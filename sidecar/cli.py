@@ -4,8 +4,10 @@ A command's module is imported only when it is asked for: `sidecar --help` must 
 aiohttp. Exit status 2 means that the configuration or the command line cannot be used.
 """
 
+import os
+import signal
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -24,6 +26,18 @@ COMMANDS: Final = {
 
 
 class _Commands(click.Group):
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **more)
+        except BrokenPipeError:  # of the help
+            _end_by_broken_pipe()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _end_by_broken_pipe()
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(COMMANDS)
 
@@ -37,6 +51,16 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _end_by_broken_pipe() -> NoReturn:
+    """Nobody reads what a command writes any more: end as other programs do, without a word.
+
+    Python ignores the signal, as a socket would raise it too.
+    """
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGPIPE)
+    raise SystemExit(1)  # where it was blocked
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

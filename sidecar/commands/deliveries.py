@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import click
 
+from sidecar.commands.away import Away, away_document, away_targets, away_words, next_attempt
 from sidecar.commands.common import (
     config_option,
     database,
@@ -86,11 +87,13 @@ def command(  # noqa: PLR0917  # click hands over what is there
         since=since,
     )
     with database(settings) as connection:
-        found = History(connection).deliveries(chosen, limit=limit)
+        history = History(connection)
+        found, away = history.deliveries(chosen, limit=limit), away_targets(settings, history)
+    now = datetime.now(UTC)
     if as_json:
-        echo_json({"deliveries": [document_of(delivery) for delivery in found]})
+        echo_json({"deliveries": [document_of(delivery, away, now=now) for delivery in found]})
     elif found:
-        echo_table([_TITLES, *map(_row, found)])
+        echo_table([_TITLES, *(_row(delivery, away, now=now) for delivery in found)])
     else:
         click.echo("No deliveries.")
 
@@ -113,10 +116,11 @@ def show(ctx: click.Context, identity: str, config: Path | None, *, as_json: boo
         if delivery is None:  # pruned in this moment
             raise click.ClickException(f"No delivery has an id that begins with {identity}.")
         attempts, body = history.attempts(delivery.id), history.body(delivery.id)
+        away = away_targets(settings, history)
     if as_json or given["as_json"]:
-        echo_json(_full_document(delivery, attempts, body))
+        echo_json(_full_document(delivery, attempts, body, away))
     else:
-        _show(delivery, attempts, body)
+        _show(delivery, attempts, body, away)
 
 
 def states_named(word: str | None) -> tuple[DeliveryState, ...]:
@@ -144,7 +148,7 @@ def resolve(history: History, beginning: str) -> UUID:
 # For people
 
 
-def _row(delivery: KeptDelivery) -> tuple[str, ...]:
+def _row(delivery: KeptDelivery, away: Away, *, now: datetime) -> tuple[str, ...]:
     return (
         str(delivery.id)[:_SHORT_ID],
         when(delivery.created_at),
@@ -153,19 +157,22 @@ def _row(delivery: KeptDelivery) -> tuple[str, ...]:
         delivery.repository,
         str(delivery.target),
         str(delivery.attempts),
-        _outcome(delivery),
+        _outcome(delivery, away, now=now),
     )
 
 
-def _outcome(delivery: KeptDelivery) -> str:
+def _outcome(delivery: KeptDelivery, away: Away, *, now: datetime) -> str:
     last = delivery.last_attempt
     answer = (last.error or str(last.status)) if last else "-"
+    if delivery.state is DeliveryState.WAITING and (found := away.get(delivery.target)):
+        words = f"target is {away_words(found, now=now)}"
+        return f"{answer}; {words}" if last else words
     return delivery.reason or answer
 
 
-def _show(delivery: KeptDelivery, attempts: list[KeptAttempt], body: bytes) -> None:
+def _show(delivery: KeptDelivery, attempts: list[KeptAttempt], body: bytes, away: Away) -> None:
     # Whole, however narrow the terminal: there is no other place to read it.
-    _echo(table(_facts(delivery)))
+    _echo(table(_facts(delivery, away, now=datetime.now(UTC))))
     click.echo("\nHeaders")
     _echo(f"  {plain(name)}: {plain(value)}" for name, value in identity_headers(delivery).items())
     click.echo("\nPayload")
@@ -179,7 +186,8 @@ def _show(delivery: KeptDelivery, attempts: list[KeptAttempt], body: bytes) -> N
         _show_excerpt(attempt)
 
 
-def _facts(delivery: KeptDelivery) -> list[tuple[str, str]]:
+def _facts(delivery: KeptDelivery, away: Away, *, now: datetime) -> list[tuple[str, str]]:
+    found = away.get(delivery.target)
     facts = {
         "id": str(delivery.id),
         "event id": str(delivery.event_id),
@@ -187,14 +195,23 @@ def _facts(delivery: KeptDelivery) -> list[tuple[str, str]]:
         "project": delivery.project,
         "repository": delivery.repository,
         "policy": delivery.target.policy_id,
-        "target": str(delivery.target.index),
+        "target": f"{delivery.target.index}, {away_words(found, now=now)}"
+        if found
+        else str(delivery.target.index),
         "state": f"{delivery.state}: {delivery.reason}" if delivery.reason else str(delivery.state),
         "created": f"{when(delivery.created_at)} UTC",
         "ended": f"{when(delivery.finished_at)} UTC" if delivery.finished_at else "",
-        "next attempt": f"{when(delivery.next_attempt_at)} UTC" if delivery.next_attempt_at else "",
+        "next attempt": _next_attempt(delivery, away, now=now),
         "attempts": f"{delivery.attempts}, failed since it was last queued: {delivery.failures}",
     }
     return [(name, fact) for name, fact in facts.items() if fact]
+
+
+def _next_attempt(delivery: KeptDelivery, away: Away, *, now: datetime) -> str:
+    if delivery.state is not DeliveryState.WAITING:
+        return ""
+    at = next_attempt(delivery, away, now=now)
+    return f"{when(at)} UTC at the earliest" if at else "as soon as its turn comes"
 
 
 def identity_headers(delivery: KeptDelivery) -> dict[str, str]:
@@ -246,7 +263,7 @@ def _echo(lines: Iterable[str]) -> None:
 # For scripts
 
 
-def document_of(delivery: KeptDelivery) -> dict[str, Any]:
+def document_of(delivery: KeptDelivery, away: Away, *, now: datetime) -> dict[str, Any]:
     return {
         "id": str(delivery.id),
         "event_id": str(delivery.event_id),
@@ -259,16 +276,19 @@ def document_of(delivery: KeptDelivery) -> dict[str, Any]:
         "reason": delivery.reason,
         "created_at": rfc3339(delivery.created_at),
         "finished_at": rfc3339(delivery.finished_at),
-        "next_attempt_at": rfc3339(delivery.next_attempt_at),
+        "next_attempt_at": rfc3339(next_attempt(delivery, away, now=now)),
+        "target_away": away_document(away.get(delivery.target)),
         "failures": delivery.failures,
         "attempt_count": delivery.attempts,
         "last_attempt": _attempt_document(delivery.last_attempt) if delivery.last_attempt else None,
     }
 
 
-def _full_document(delivery: KeptDelivery, attempts: list[KeptAttempt], body: bytes) -> dict[str, Any]:
+def _full_document(
+    delivery: KeptDelivery, attempts: list[KeptAttempt], body: bytes, away: Away
+) -> dict[str, Any]:
     return {
-        **document_of(delivery),
+        **document_of(delivery, away, now=datetime.now(UTC)),
         "headers": identity_headers(delivery),
         "payload": _payload(body),
         "attempts": [_attempt_document(attempt) for attempt in attempts],

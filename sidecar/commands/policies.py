@@ -1,10 +1,12 @@
 """`sidecar policies`: who hears of what, what waits for them, when they last heard."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sidecar.commands.away import Away, away_document, away_targets, away_words
 from sidecar.commands.common import (
     config_option,
     database,
@@ -22,7 +24,18 @@ from sidecar.policy import Target, WebhookPolicy
 from sidecar.store.disabled import DisabledTarget
 from sidecar.store.history import History
 
-_TARGETS = ("POLICY", "ENABLED", "TARGET", "FORMAT", "AUTH", "SIGNED", "VERIFIED", "WAITING", "DISABLED")
+_TARGETS = (
+    "POLICY",
+    "ENABLED",
+    "TARGET",
+    "FORMAT",
+    "AUTH",
+    "SIGNED",
+    "VERIFIED",
+    "WAITING",
+    "DISABLED",
+    "AWAY (UTC)",
+)
 _TRIGGERED = ("POLICY", "EVENT TYPE", "LAST TRIGGERED (UTC)")
 
 
@@ -45,8 +58,8 @@ def command(config: Path, *, as_json: bool) -> None:
 def _show(settings: Settings, history: History) -> None:
     if not settings.notification.enabled:
         click.echo("Webhooks are switched off (notification.enabled).\n")
-    gone = _disabled(settings, history)
-    rows = [row for policy in settings.policies for row in _target_rows(policy, history, gone)]
+    gone, away = _disabled(settings, history), away_targets(settings, history)
+    rows = [row for policy in settings.policies for row in _target_rows(policy, history, gone, away)]
     echo_table([_TARGETS, *rows])
     click.echo()
     echo_table([_TRIGGERED, *(row for policy in settings.policies for row in _last(policy, history))])
@@ -67,8 +80,9 @@ def _disabled(settings: Settings, history: History) -> dict[TargetKey, DisabledT
 
 
 def _target_rows(
-    policy: WebhookPolicy, history: History, gone: dict[TargetKey, DisabledTarget]
+    policy: WebhookPolicy, history: History, gone: dict[TargetKey, DisabledTarget], away: Away
 ) -> list[tuple[str, ...]]:
+    now = datetime.now(UTC)
     return [
         (
             policy.id,
@@ -80,6 +94,7 @@ def _target_rows(
             _yes(_is_verified(target)),
             str(history.waiting(key)),
             f"{gone[key].reason}, {when(gone[key].at)}" if key in gone else "-",
+            away_words(away[key], now=now) if key in away else "-",
         )
         for index, target in enumerate(policy.targets)
         for key in (TargetKey(policy_id=policy.id, index=index),)
@@ -110,16 +125,18 @@ def _yes(claim: bool) -> str:  # noqa: FBT001  # a value to be shown
 
 
 def _document(settings: Settings, history: History) -> dict[str, Any]:
-    gone = _disabled(settings, history)
+    gone, away = _disabled(settings, history), away_targets(settings, history)
     return {
         "enabled": settings.notification.enabled,
-        "policies": [_policy(policy, history, gone) for policy in settings.policies],
+        "policies": [_policy(policy, history, gone, away) for policy in settings.policies],
     }
 
 
-def _policy(policy: WebhookPolicy, history: History, gone: dict[TargetKey, DisabledTarget]) -> dict[str, Any]:
+def _policy(
+    policy: WebhookPolicy, history: History, gone: dict[TargetKey, DisabledTarget], away: Away
+) -> dict[str, Any]:
     last = history.last_triggered(policy.id)
-    targets = [_target(policy, index, history, gone) for index in range(len(policy.targets))]
+    targets = [_target(policy, index, history, gone, away) for index in range(len(policy.targets))]
     return {
         "id": policy.id,
         "project": policy.project,
@@ -140,7 +157,7 @@ def _policy(policy: WebhookPolicy, history: History, gone: dict[TargetKey, Disab
 
 
 def _target(
-    policy: WebhookPolicy, index: int, history: History, gone: dict[TargetKey, DisabledTarget]
+    policy: WebhookPolicy, index: int, history: History, gone: dict[TargetKey, DisabledTarget], away: Away
 ) -> dict[str, Any]:
     target, key = policy.targets[index], TargetKey(policy_id=policy.id, index=index)
     disabled = gone.get(key)
@@ -154,4 +171,5 @@ def _target(
         "cert_verified": _is_verified(target),
         "waiting": history.waiting(key),
         "disabled": {"at": rfc3339(disabled.at), "reason": disabled.reason} if disabled else None,
+        "away": away_document(away.get(key)),
     }

@@ -14,6 +14,7 @@ from sidecar.delivery import TargetKey, Unreachable
 from sidecar.dispatcher.prepared import PreparedTarget, TlsContexts, prepare
 from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.policy import Target, WebhookPolicy, find_target
+from sidecar.store.away import AwayTarget
 from sidecar.store.disabled import DisabledTarget, hash_of
 
 Targets = Mapping[TargetKey, tuple[WebhookPolicy, Target]]
@@ -87,7 +88,7 @@ class AddressBook:
         return moved
 
     def _forget_changed(self) -> None:
-        changed = [gone for gone in self._gone.values() if not self._is_still(gone)]
+        changed = [gone for gone in self._gone.values() if not self.is_still(gone)]
         for gone in changed:
             del self._gone[gone.target]
         self._forgotten |= {gone.target for gone in changed}
@@ -105,8 +106,13 @@ class AddressBook:
         place = next(places, None)
         return replace(gone, target=place) if place else None
 
-    def _is_still(self, gone: DisabledTarget) -> bool:
-        return gone.target in self._current and gone.is_about(self._current[gone.target][1].address)
+    def is_still(self, said: DisabledTarget | AwayTarget) -> bool:
+        """Whether what was said of a target is about the one that stands there now."""
+        return said.target in self._current and said.is_about(self._current[said.target][1].address)
+
+    def address_hash_of(self, key: TargetKey) -> str:
+        """By which the store knows an address; "" for a target that was removed."""
+        return hash_of(self._current[key][1].address) if key in self._current else ""
 
     def hold_reason(self, key: TargetKey) -> str:
         """Why nothing is sent to a target at all; empty when it may be."""

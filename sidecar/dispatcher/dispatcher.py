@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from sidecar.delivery import TargetKey
+from sidecar.dispatcher.absences import Absences
 from sidecar.dispatcher.addresses import EgressRules
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.book import AddressBook, Targets
@@ -82,15 +83,17 @@ class Dispatcher:
         self._poll_now = asyncio.Event()
         self._ended = asyncio.Event()
         self._is_running = self._is_stopping = False
+        book = AddressBook(
+            targets=targets,
+            is_enabled=is_enabled,
+            tls=make_tls_contexts(),
+            environment=dict(os.environ) if settings.trust_env else {},
+        )
         self._means = Means(
             outbox=outbox,
             client=TargetClient(timeout_s=settings.timeout_s, rules=settings.egress, now=now),
-            book=AddressBook(
-                targets=targets,
-                is_enabled=is_enabled,
-                tls=make_tls_contexts(),
-                environment=dict(os.environ) if settings.trust_env else {},
-            ),
+            book=book,
+            absences=Absences(outbox.away, book, now),
             schedule=settings.schedule,
             concurrency=settings.concurrency,
             shared=SharedSlots(settings.shared_slots),
@@ -106,6 +109,7 @@ class Dispatcher:
         self._is_running = True
         self._means.book.refresh()
         await self._try(self._follow_disabled)
+        await self._try(self._means.absences.follow)
         self._outbox.on_stored(self._wake)
         try:
             async with self._means.client, asyncio.TaskGroup() as self._group:
@@ -137,6 +141,7 @@ class Dispatcher:
     def policies_changed(self) -> None:
         """Policies, targets or the global switch have changed: take them as they are now."""
         self._means.book.refresh()
+        self._means.absences.void()
         for loop in self._loops.values():
             loop.configuration_changed()
         self._poll_now.set()
@@ -150,6 +155,7 @@ class Dispatcher:
     async def _poll(self) -> None:
         self._poll_now.clear()
         await self._try(self._follow_disabled)
+        await self._try(self._means.absences.follow)
         await self._try(self._follow_waiting)
 
     async def _try(self, look: Callable[[], Awaitable[None]]) -> None:

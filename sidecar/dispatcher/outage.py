@@ -37,6 +37,9 @@ class Outage:
 
     failing_since_s: float | None = None  #: this and all seconds: of a clock that is never set
     well_at: datetime = _EVER  #: when it last accepted something
+    failing_since: datetime | None = (
+        None  #: the same by the wall clock, for people; None when nobody remembers
+    )
     in_a_row: int = 0  #: attempts that failed since, one begun after the other had failed
     _failed_s: float = -math.inf
 
@@ -59,6 +62,7 @@ class Outage:
         if _is_away(result):
             if self.failing_since_s is None:
                 self.failing_since_s = ended_s
+            self.failing_since = self.failing_since or at
             if began_s >= self._failed_s:
                 self.in_a_row, self._failed_s = self.in_a_row + 1, ended_s
         return None
@@ -69,7 +73,7 @@ class Outage:
 
     def _is_well(self, ended_s: float, at: datetime) -> Recovery | None:
         failing_since_s, away_since = self.failing_since_s, self.well_at
-        self.failing_since_s, self.well_at = None, at
+        self.failing_since_s, self.failing_since, self.well_at = None, None, at
         self.in_a_row, self._failed_s = 0, -math.inf
         if failing_since_s is None or ended_s - failing_since_s < SHORTEST_S:
             return None

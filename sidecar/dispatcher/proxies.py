@@ -1,7 +1,8 @@
 """Which proxy the environment names for an address.
 
 The rules are Go's, because Harbor's are (http.ProxyFromEnvironment): HTTP_PROXY, HTTPS_PROXY and
-NO_PROXY in either case, networks allowed in NO_PROXY, loopback never proxied. aiohttp's own reading of
+NO_PROXY in either case, networks allowed in NO_PROXY, loopback never proxied; but for SOCKS, which is refused
+in words. aiohttp's own reading of
 the environment is not used: it costs a thread per request and would send credentials of ~/.netrc.
 
 Source: golang.org/x/net/http/httpproxy, Config.
@@ -21,7 +22,9 @@ def proxy_for(url: URL, environment: Mapping[str, str]) -> URL | None:
         return None
     proxy = URL(text if "://" in text else f"http://{text}")
     if proxy.scheme not in {"http", "https"} or not proxy.host:
-        raise ValueError(f"{url.scheme.upper()}_PROXY names no http or https proxy")
+        raise ValueError(
+            f"{url.scheme.upper()}_PROXY names no http or https proxy; others (socks5) are not offered"
+        )
     return proxy
 
 

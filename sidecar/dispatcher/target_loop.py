@@ -24,6 +24,7 @@ from sidecar.delivery import (
     TargetKey,
     Unreachable,
 )
+from sidecar.dispatcher.absences import Absences
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.book import REMOVED, AddressBook
 from sidecar.dispatcher.lanes import Lanes
@@ -51,6 +52,7 @@ class Means:
     outbox: Outbox
     client: TargetClient
     book: AddressBook
+    absences: Absences
     schedule: RetrySchedule
     concurrency: int
     shared: SharedSlots
@@ -304,6 +306,11 @@ class TargetLoop:
             del self._sending[delivery.id]
             self._free(delivery.repository)
         await self._record(delivery, attempt)
+        await self._write(
+            self._means.absences.take_notice(
+                self._key, self._outage, attempt.result, pause_s=self._pause_left_s()
+            )
+        )
         return True
 
     def _next(self) -> Delivery | None:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sidecar.delivery import DeliveryState, TargetKey
 from sidecar.event import Event, EventType
+from sidecar.store.away import AwayTarget, away_targets
 from sidecar.store.disabled import DisabledTarget, disabled_targets
 from sidecar.store.records import event_from_json, moment, seconds
 
@@ -209,6 +210,10 @@ class History:
     def disabled_targets(self) -> list[DisabledTarget]:
         """Targets that answered 410 Gone."""
         return disabled_targets(self._sql)
+
+    def away_targets(self) -> list[AwayTarget]:
+        """Targets that are left alone for a while."""
+        return away_targets(self._sql)
 
     # Events
 

@@ -24,6 +24,7 @@ from sidecar.delivery import (
     Unreachable,
 )
 from sidecar.event import EventType
+from sidecar.store.away import AwayTargets
 from sidecar.store.disabled import DisabledTargets
 from sidecar.store.gathering import Gathering
 from sidecar.store.records import moment, seconds
@@ -104,6 +105,7 @@ class Outbox:
         self._claims = Gathering(database, _claim_all)
         self._finishes = Gathering(database, _finish_all, weight=_weight)
         self.disabled: Final = DisabledTargets(database)
+        self.away: Final = AwayTargets(database)
         self._callbacks: list[StoredCallback] = []
 
     def on_stored(self, callback: StoredCallback) -> None:

@@ -135,6 +135,18 @@ CREATE TABLE disabled_targets (
 ) WITHOUT ROWID
 """
 
+_AWAY_TARGETS: Final = """
+CREATE TABLE away_targets (
+    policy_id TEXT NOT NULL,
+    target_index INTEGER NOT NULL,
+    address_hash TEXT NOT NULL, -- SHA-256: an address may hold a token
+    since REAL NOT NULL,
+    until REAL NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (policy_id, target_index)
+) WITHOUT ROWID
+"""
+
 #: What the target asked for; no schedule of ours goes before it.
 _RETRY_AFTER: Final = "ALTER TABLE attempts ADD COLUMN retry_after_s REAL"
 
@@ -151,4 +163,4 @@ ALTER TABLE traces ADD COLUMN untaken INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE traces ADD COLUMN connection TEXT NOT NULL DEFAULT ''
 """
 
-MIGRATIONS: Final = (_FIRST, _DISABLED_TARGETS, _RETRY_AFTER, _TARGET_MARK, _PULLS_APART)
+MIGRATIONS: Final = (_FIRST, _DISABLED_TARGETS, _RETRY_AFTER, _TARGET_MARK, _PULLS_APART, _AWAY_TARGETS)

@@ -59,17 +59,23 @@ class Stage:
     def read(self, *arguments: str, status: int = 0) -> Any:
         return json.loads(self.run(*arguments, "--json", status=status))
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, stderr: int | None = None) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", "sidecar", *arguments],
             env=environment(PYTHONPATH=str(ROOT), SIDECAR_CONFIG=str(self.sidecar.configuration)),
             stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
 
     def deliveries(self, *arguments: str) -> list[Json]:
         found: list[Json] = self.read("deliveries", *arguments)["deliveries"]
         return found
+
+    def away(self) -> Json | None:
+        (found,) = self.read("policies")["policies"]
+        away: Json | None = found["targets"][0]["away"]
+        return away
 
     def until(self, claim: Callable[[], bool], within_s: float = 15) -> None:
         deadline = time.monotonic() + within_s
@@ -148,6 +154,42 @@ def test_what_is_redelivered_arrives_with_the_same_ids(stage: Stage) -> None:
     shown = stage.read("deliveries", "show", delivery["id"])
     assert [attempt["status"] for attempt in shown["attempts"]] == [500, 200, 200]
     assert stage.run("redeliver", "--failed", "--since", "1h", status=1) == "0 deliveries are sent again.\n"
+
+
+def test_a_target_that_is_left_alone_is_shown_with_its_times(tmp_path: Path) -> None:
+    settings = {"notification": {"retry_waits_s": [3600]}}
+    with Receiver(_registry) as registry, Receiver(lambda _: Answer(status=503)) as receiver:
+        projects = [{"name": "prj", "webhook_policies": [policy(f"{receiver.url}/hook?token=t0p")]}]
+        with Sidecar(tmp_path / "sidecar", registry=registry.url, projects=projects, settings=settings) as it:
+            stage = Stage(sidecar=it, receiver=receiver, folder=tmp_path)
+            for number in range(5):
+                stage.push("v1", f"prj/{number}")
+                stage.until(lambda: len(receiver.requests) == number + 1)  # noqa: B023  # asked at once
+            stage.until(lambda: stage.away() is not None)
+            stage.push("v1", "prj/late")
+            stage.until(lambda: bool(stage.deliveries("--limit", "1")))
+            (late, first) = stage.deliveries("--limit", "1")[0], stage.deliveries()[-1]
+            away = stage.away()
+            assert away
+            assert away["reason"] == "answered 503"
+            assert away["since"] < away["until"]
+            assert late["repository"] == "prj/late"
+            assert late["target_away"] == first["target_away"] == away
+            assert (late["attempt_count"], late["next_attempt_at"]) == (0, away["until"])
+            assert first["next_attempt_at"] > first["created_at"]
+            words = f"away since {away['since'][:19].replace('T', ' ')} (answered 503), asked again at "
+            assert f"target is {words}" in stage.run("deliveries")
+            assert words in stage.run("policies")
+            shown = stage.run("deliveries", "show", late["id"])
+            assert words in shown
+            until = away["until"][:19].replace("T", " ")
+            assert f"next attempt   {until} UTC at the earliest" in shown
+
+            receiver.respond = lambda _: Answer()
+            it.harbor_yml["notification"]["retry_waits_s"] = [1]
+            it.reload()
+            stage.until(lambda: stage.away() is None)
+            stage.until(lambda: bool(stage.deliveries("--state", "delivered")))
 
 
 def test_policies_say_what_is_on_and_what_was_last_heard(stage: Stage) -> None:
@@ -235,3 +277,20 @@ def test_without_a_database_there_is_one_line(stage: Stage) -> None:
         text = stage.run(*arguments, status=1)
         assert text.startswith("Error: there is no database at ")
         assert len(text.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("policies", "--help"), ("deliveries",), ("policies", "--json")]
+)
+def test_a_command_that_nobody_reads_ends_in_silence(stage: Stage, arguments: tuple[str, ...]) -> None:
+    with stage.start(*arguments, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.stderr
+        assert process.stderr.read() == ""
+    assert process.returncode == -signal.SIGPIPE
+
+
+def test_a_list_of_nothing_is_an_answer(stage: Stage) -> None:
+    assert stage.run("deliveries", "--state", "failed") == "No deliveries.\n"
+    assert stage.run("redeliver", "--failed", "--since", "1h", status=1) == "0 deliveries are sent again.\n"

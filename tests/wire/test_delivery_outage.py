@@ -11,6 +11,7 @@ import pytest
 from sidecar.delivery import TargetKey
 from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.policy import Target
+from sidecar.store.away import AwayTarget
 from tests.support.receiver import Answer, Receiver
 from tests.wire.delivery_bench import SHORT, Bench, a_bench, a_delivery, running
 from tests.wire.delivery_raw_targets import Gauged, a_raw_target
@@ -192,3 +193,46 @@ async def test_a_corrected_target_is_asked_at_once(tmp_path: Path) -> None:
             assert len(wrong.requests) < 15
             bench.set_target(key, Target(address=right.url))
             await bench.until_counted(delivered=30, within_s=3)
+
+
+async def test_a_target_is_known_to_be_away_until_it_accepts_also_after_a_restart(tmp_path: Path) -> None:
+    clock = Clock()
+    settings = replace(HOURLY, schedule=RetrySchedule(max_failures=90, waits_s=(0.05,)), longest_pause_s=0.2)
+    with Receiver(lambda _: Answer(status=503)) as receiver:
+        async with a_bench(tmp_path) as bench:
+            key = bench.add_target(receiver.url)
+            async with running(bench, settings, now=clock):
+                await store(bench, key, clock, range(3))
+                first = await until_away(bench)
+            clock.ahead += HOUR
+            async with running(bench, settings, now=clock):
+                while (again := await until_away(bench)).until == first.until:
+                    await asyncio.sleep(0.02)
+                receiver.respond = lambda _: Answer()
+                await bench.until_counted(delivered=3)
+                while await bench.outbox.away.all():
+                    await asyncio.sleep(0.02)
+    assert (first.target, first.reason) == (key, "answered 503")
+    assert first.is_about(receiver.url)
+    assert again.since == first.since, "it has not been back in between"
+    assert first.since <= first.until < first.since + HOUR / 2 < again.until
+
+
+async def test_a_changed_configuration_holds_nothing_against_a_target(tmp_path: Path) -> None:
+    settings = replace(SHORT, schedule=RetrySchedule(max_failures=90, waits_s=(30,)), longest_pause_s=60)
+    with Receiver(lambda _: Answer(status=503)) as wrong, Receiver() as right:
+        async with a_bench(tmp_path) as bench, running(bench, settings):
+            key = bench.add_target(wrong.url)
+            await store(bench, key, Clock(), range(6))
+            assert (await until_away(bench)).is_about(wrong.url)
+            bench.set_target(key, Target(address=right.url))
+            async with asyncio.timeout(10):
+                while await bench.outbox.away.all():
+                    await asyncio.sleep(0.02)
+
+
+async def until_away(bench: Bench) -> AwayTarget:
+    async with asyncio.timeout(20):
+        while not (found := await bench.outbox.away.all()):
+            await asyncio.sleep(0.02)
+    return found[0]

@@ -1,0 +1,66 @@
+"""Which targets are left alone, and until when: told to the store, for people who ask why deliveries wait."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sidecar.delivery import Accepted, AttemptResult, Rejected, TargetKey, Unreachable
+from sidecar.dispatcher.book import AddressBook
+from sidecar.dispatcher.outage import Outage
+from sidecar.store.away import AwayTarget, AwayTargets
+
+
+class Absences:
+    """A copy of what the store keeps; each change of it goes to the store. Raises StoreUnavailable."""
+
+    def __init__(self, kept: AwayTargets, book: AddressBook, now: Callable[[], datetime]) -> None:
+        self._kept = kept
+        self._book = book
+        self._now = now
+        self._known: dict[TargetKey, datetime] = {}  # since when
+        self._is_loaded = self._is_void = False
+
+    def void(self) -> None:
+        """The configuration has changed: nothing is held against any target."""
+        self._is_void = True
+
+    async def follow(self) -> None:
+        """Read what an earlier process has left, and forget what is true no longer."""
+        if not self._is_loaded:
+            left = await self._kept.all()
+            self._known |= {away.target: away.since for away in left}
+            await self._forget({away.target for away in left if not self._book.is_still(away)})
+            self._is_loaded = True
+        if self._is_void:
+            self._is_void = False
+            await self._forget(set(self._known))
+
+    async def take_notice(
+        self, key: TargetKey, outage: Outage, result: AttemptResult, *, pause_s: float
+    ) -> None:
+        """An attempt has ended, and the target is left alone for so long, or not at all."""
+        if pause_s > 0 and not isinstance(result, Accepted):
+            await self._note(key, outage, result, pause_s=pause_s)
+        elif isinstance(result, Accepted) and key in self._known:
+            await self._forget({key})
+
+    async def _note(
+        self, key: TargetKey, outage: Outage, result: Rejected | Unreachable, *, pause_s: float
+    ) -> None:
+        address_hash, now = self._book.address_hash_of(key), self._now()
+        if not address_hash:  # removed meanwhile
+            return
+        since = self._known.setdefault(key, outage.failing_since or now)
+        await self._kept.note(
+            AwayTarget(
+                target=key,
+                address_hash=address_hash,
+                since=since,
+                until=now + timedelta(seconds=pause_s),
+                reason=result.reason if isinstance(result, Unreachable) else f"answered {result.status}",
+            )
+        )
+
+    async def _forget(self, keys: set[TargetKey]) -> None:
+        if keys:
+            await self._kept.forget(keys)
+            self._known = {key: since for key, since in self._known.items() if key not in keys}

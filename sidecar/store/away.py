@@ -1,0 +1,83 @@
+"""Targets that are left alone for a while because they fail and fail.
+
+Kept for whoever asks why deliveries wait: the command line is another process. Nothing is decided by it.
+An address may hold a token, so only its hash is kept: enough to see that it has changed.
+"""
+
+import sqlite3
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sidecar.delivery import TargetKey
+from sidecar.store.disabled import hash_of
+from sidecar.store.records import moment, seconds
+from sidecar.store.sqlite import SqliteDatabase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwayTarget:
+    """A target that is not asked before a certain time; times are UTC."""
+
+    target: TargetKey
+    address_hash: str
+    since: datetime  #: when the first of the failures in a row ended
+    until: datetime  #: when it is asked again
+    reason: str  #: how it failed last
+
+    def is_about(self, address: str) -> bool:
+        return self.address_hash == hash_of(address)
+
+
+class AwayTargets:
+    """The dispatcher's side."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def all(self) -> list[AwayTarget]:
+        return await self._database.read(away_targets)
+
+    async def note(self, away: AwayTarget) -> None:
+        await self._database.write(lambda sql: _note(sql, away))
+
+    async def forget(self, targets: Collection[TargetKey]) -> None:
+        keys = [(target.policy_id, target.index) for target in targets]
+        await self._database.write(
+            lambda sql: sql.executemany(
+                "DELETE FROM away_targets WHERE policy_id = ? AND target_index = ?", keys
+            )
+        )
+
+
+def away_targets(sql: sqlite3.Connection) -> list[AwayTarget]:
+    """All of them, by policy."""
+    rows = sql.execute(
+        "SELECT policy_id, target_index, address_hash, since, until, reason FROM away_targets "
+        "ORDER BY policy_id, target_index"
+    )
+    return [
+        AwayTarget(
+            target=TargetKey(policy_id=policy_id, index=index),
+            address_hash=address_hash,
+            since=moment(since),
+            until=moment(until),
+            reason=reason,
+        )
+        for policy_id, index, address_hash, since, until, reason in rows.fetchall()
+    ]
+
+
+def _note(sql: sqlite3.Connection, away: AwayTarget) -> None:
+    sql.execute(
+        "INSERT OR REPLACE INTO away_targets (policy_id, target_index, address_hash, since, until, reason) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            away.target.policy_id,
+            away.target.index,
+            away.address_hash,
+            seconds(away.since),
+            seconds(away.until),
+            away.reason,
+        ),
+    )
