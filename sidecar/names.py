@@ -13,8 +13,11 @@ from sidecar.errors import NameInvalid
 Digest = NewType("Digest", str)  #: algorithm:encoded
 Tag = NewType("Tag", str)
 
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_COMPONENT = r"[a-z0-9]++(?:(?:\.|_|__|-++)[a-z0-9]++)*+"
+# Registries read the first part of a longer name as a host, which may have capitals (distribution
+# reference/regexp.go, NameRegexp). With a port it is a name that no storage driver takes.
+_LABEL = r"[a-zA-Z0-9]++(?:-++[a-zA-Z0-9]++)*+"
+_REPOSITORY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*+/)?{_COMPONENT}(?:/{_COMPONENT})*+")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _REGISTERED = {"sha256": re.compile(r"[a-f0-9]{64}"), "sha512": re.compile(r"[a-f0-9]{128}")}
@@ -22,8 +25,8 @@ _FALLBACK_TAG = re.compile(
     r"(?P<algorithm>sha(?:256|384|512))-(?P<encoded>[a-f0-9]{64})(?:\.(?:sig|att|sbom))?"
 )
 
-# Longer names are refused by every client (host and name share 255 characters).
-_LONGEST_REPOSITORY = 255
+# distribution v3 bounds what follows the first part, at 255 characters, and not the first part itself.
+_LONGEST_REPOSITORY = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,12 @@ def parse_repository(full_name: str, *, default_project: str) -> Repository:
     return repository_of(full_name, default_project=default_project)
 
 
+def is_tag(text: str) -> bool:
+    return _TAG.fullmatch(text) is not None
+
+
 def parse_tag(text: str) -> Tag:
-    if not _TAG.fullmatch(text):
+    if not is_tag(text):
         raise NameInvalid(f"tag {text[:140]!r} is not valid")
     return Tag(text)
 

@@ -119,7 +119,16 @@ class Routes:
 
 
 def is_registry_path(raw_path: str) -> bool:
-    return raw_path.startswith(REGISTRY_PREFIX) or raw_path == "/v2"
+    """Whether a path, as on the wire, with its query or without, is the registry's.
+
+    As Go's mux, in registries and ChartMuseum, reads it: decoded first. Where it has empty or dot segments the
+    mux redirects to the path without them, and whose path that is decides: what is the registry's with
+    or without the sidecar never reaches the chart repository.
+    """
+    path = unquote(raw_path.partition("?")[0], errors="surrogateescape")
+    if "//" in path or "/." in path:
+        path = normpath("/" + path.lstrip("/"))
+    return path.startswith(REGISTRY_PREFIX) or path == "/v2"
 
 
 def parse_operation(method: str, raw_path: str, routes: Routes) -> Operation:
@@ -128,6 +137,8 @@ def parse_operation(method: str, raw_path: str, routes: Routes) -> Operation:
         if not is_registry_path(raw_path):
             return _chart_operation(method, unquote(raw_path), routes)
         path = unquote(raw_path, errors="strict")
+        if not path.startswith(REGISTRY_PREFIX):  # answered with a redirect
+            return Other()
         return _registry_operation(method, path.removeprefix(REGISTRY_PREFIX), routes)
     except (NameInvalid, UnicodeDecodeError):
         return Other()

@@ -19,7 +19,7 @@ from aiohttp import ClientResponse, web
 from sidecar.errors import ManifestInvalid, NameInvalid
 from sidecar.exchange import Client, Exchange, Outcome
 from sidecar.manifest import LARGEST_MANIFEST_BYTES, Manifest, parse_manifest
-from sidecar.names import Digest, parse_digest
+from sidecar.names import Digest, is_tag, parse_digest
 from sidecar.operation import Operation
 from sidecar.proxy.budget import Share
 from sidecar.proxy.facts import LookUps
@@ -32,6 +32,7 @@ from sidecar.proxy.upstream import Upstream
 log = structlog.get_logger()
 
 _LONGEST_REQUEST_ID: Final = 128
+_MOST_OCI_TAGS: Final = 64  #: distribution-spec asks servers for ten at least
 
 
 @dataclass(slots=True, kw_only=True)
@@ -157,7 +158,13 @@ def _named_digest(answer: ClientResponse) -> Digest | None:
 
 def _oci_tags(answer: ClientResponse) -> tuple[str, ...]:
     joined = b",".join(values_of(answer.raw_headers, b"oci-tag")).decode("latin-1")
-    return tuple(tag.strip() for tag in joined.split(",") if tag.strip())
+    return tags_of(joined)
+
+
+def tags_of(text: str) -> tuple[str, ...]:
+    """The tags in a list that an upstream wrote, as many as are believed; what is no tag is left out."""
+    named = (tag.strip() for tag in text.split(",", 4 * _MOST_OCI_TAGS)[: 4 * _MOST_OCI_TAGS])
+    return tuple(dict.fromkeys(tag for tag in named if is_tag(tag)))[:_MOST_OCI_TAGS]
 
 
 def decoded(content: bytes | None, encoding: str) -> bytes | None:

@@ -21,6 +21,7 @@ from sidecar.operation import (
     WriteBlob,
     chart_download_path,
     chart_repository_of,
+    is_registry_path,
     parse_operation,
 )
 
@@ -60,6 +61,51 @@ def test_percent_encoding_means_the_same(path: str) -> None:
     assert parse("GET", path) == parse("GET", f"/v2/prj/app/manifests/{DIGEST}")
 
 
+@pytest.mark.parametrize("path", ["/%762/prj/app/manifests/v1", "/v2%2Fprj/app%2fmanifests/%76%31"])
+def test_the_prefix_may_be_encoded_as_well(path: str) -> None:
+    assert parse("PUT", path) == parse("PUT", "/v2/prj/app/manifests/v1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2",
+        "/v2/",
+        "/%762/",
+        "/v2%2F",
+        "//v2/",
+        "/%2fv2/x",
+        "/./v2/x",
+        "/x/../v2/x",
+        "/x%2F..%2Fv2/x",
+        "/v2/.",
+        "/v2/prj/..%2f",
+        "/v2/?x=/../..",
+    ],
+)
+def test_what_gos_mux_would_take_or_redirect_to_the_registry_is_the_registrys(path: str) -> None:
+    assert is_registry_path(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "*",
+        "/",
+        "/v2x",
+        "/V2/",
+        "/%2576v2/",
+        "/v2/../charts/x.tgz",
+        "/api//charts",
+        "/charts?/v2/",
+        "/v%ff/",
+    ],
+)
+def test_every_other_path_is_not(path: str) -> None:
+    assert not is_registry_path(path)
+
+
 def test_blob_download() -> None:
     assert parse("GET", f"/v2/prj/app/blobs/{DIGEST}") == GetBlob(repository("prj/app"), parse_digest(DIGEST))  # type: ignore[arg-type]
 
@@ -95,7 +141,13 @@ def test_blob_uploads(method: str, path: str) -> None:
         ("GET", "/v2//app/manifests/v1"),
         ("GET", "/v2/prj//app/manifests/v1"),
         ("GET", "/v2/../app/manifests/v1"),
-        ("GET", "/v2/Prj/app/manifests/v1"),
+        ("GET", "/v2/prj/App/manifests/v1"),
+        ("GET", "/V2/prj/app/manifests/v1"),
+        ("GET", "//v2/prj/app/manifests/v1"),
+        ("GET", "/./v2/prj/app/manifests/v1"),
+        ("GET", "/%2e/v2/prj/app/manifests/v1"),
+        ("GET", "/v2/prj%2F%2Fapp/manifests/v1"),
+        ("GET", "/v2/prj/app/manifests/v1%2F"),
         ("GET", "/v2/prj/app/manifests/"),
         ("GET", "/v2/prj/app/manifests/v1/"),
         ("GET", "/v2/prj/app/manifests/-v1"),

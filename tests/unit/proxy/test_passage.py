@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sidecar.manifest import LARGEST_MANIFEST_BYTES
-from sidecar.proxy.passage import decoded, parsed, sha256_of, unharmed, unharmed_work
+from sidecar.proxy.passage import decoded, parsed, sha256_of, tags_of, unharmed, unharmed_work
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,18 @@ async def test_faults_of_hooks_are_logged_and_end_here() -> None:
         assert unharmed(fail, 1) is None
         await unharmed_work(fail_later())
     assert [entry["event"] for entry in logs] == ["hook.failed", "hook.failed"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("", ()),
+        ("v1", ("v1",)),
+        (" v1 ,v2,,v1", ("v1", "v2")),
+        ("../../etc, <b>x</b>, v1:x, -a, \xe9, " + "a" * 129, ()),
+        (",".join(f"v{n}" for n in range(1000)), tuple(f"v{n}" for n in range(64))),
+        ("?," * 1_000_000 + "v1", ()),
+    ],
+)
+def test_of_tags_that_an_upstream_names_only_tags_are_believed(text: str, tags: tuple[str, ...]) -> None:
+    assert tags_of(text) == tags
