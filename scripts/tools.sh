@@ -170,7 +170,10 @@ unpack_package() (
 
 # unpack COMMAND:PACKAGE : the command of a Debian package that needs nothing else, without installing it
 unpack() {
-    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { why="$1: no apt-get here"; return 1; }
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+        why="no apt-get here for ${1##*:} of Debian"
+        return 1
+    fi
     try "${1##*:} of Debian" unpack_package "${1##*:}" &&
         ln -sf "../debian/${1##*:}/usr/bin/${1%%:*}" "$tools/bin/${1%%:*}"
 }
