@@ -7,7 +7,7 @@ exchange is recorded; it never changes it.
 
 import hashlib
 import zlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, TypeVar
@@ -101,12 +101,13 @@ class Observer:
             outcome=outcome,
             content_digest=_named_digest(answer),
             oci_tags=_oci_tags(answer),
-            request_id=self.request_id,
+            request_id=self.request_id or _request_id(answer.raw_headers),
         )
 
     @property
     def request_id(self) -> str:
-        return text_of(self.passage.headers, b"x-request-id")[:_LONGEST_REQUEST_ID]
+        """What the client calls this request; "" when it does not say, and the answer may."""
+        return _request_id(self.passage.headers)
 
     async def record(self, exchange: Exchange) -> None:
         """Hand an exchange over; goes on when the request is cancelled."""
@@ -147,6 +148,10 @@ async def unharmed_work(work: Awaitable[None]) -> None:
         await work
     except Exception:
         log.exception("hook.failed")
+
+
+def _request_id(headers: Sequence[RawHeader]) -> str:
+    return text_of(headers, b"x-request-id")[:_LONGEST_REQUEST_ID]
 
 
 def _named_digest(answer: ClientResponse) -> Digest | None:

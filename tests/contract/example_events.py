@@ -13,7 +13,7 @@ CONTEXT = FormatContext(
     hostname="registry.example.com",
     external_url="https://registry.example.com",
     repository_created_at=1767225600,
-    source="/projects/prj/webhook/policies/prj%2Fci",
+    source="/projects/963636254/webhook/policies/1276968090",
 )
 
 _PUSH = Event(

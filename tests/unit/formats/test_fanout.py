@@ -3,11 +3,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidecar.delivery import Delivery, DeliveryState, TargetKey, delivery_id
 from sidecar.event import Event, EventType
 from sidecar.formats import FormatContext
-from sidecar.formats.fanout import deliveries_for
+from sidecar.formats.fanout import deliveries_for, number_of
 from sidecar.policy import EventNames, PayloadFormat, Target, TargetType, WebhookPolicy, matches
 from tests.unit.formats.samples import CONTEXT, an_event
 
@@ -98,8 +100,14 @@ def test_cloudevents_name_their_policy_as_source() -> None:
     by_name, by_number = deliver(
         an_event(), a_policy(target), WebhookPolicy(id="3", project="*", name="all", targets=(target,))
     )
-    assert json.loads(by_name.body)["source"] == "/projects/prj/webhook/policies/prj%2Fci"
-    assert json.loads(by_number.body)["source"] == "/projects/prj/webhook/policies/3"
+    # The first 31 bits of what `sha256sum` prints for prj and for prj/ci.
+    assert json.loads(by_name.body)["source"] == "/projects/963636254/webhook/policies/1276968090"
+    assert json.loads(by_number.body)["source"] == "/projects/963636254/webhook/policies/3"
+
+
+@given(st.text())
+def test_a_number_is_one_that_every_receiver_can_hold(name: str) -> None:
+    assert 0 < number_of(name) < 1 << 31
 
 
 def test_a_format_that_raises_is_given_up_for_its_targets_and_the_others_get_theirs(
