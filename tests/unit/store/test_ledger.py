@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from sidecar.delivery import Delivery, TargetKey
 from sidecar.event import Event, EventType
 from sidecar.exchange import Intent
-from sidecar.memory import KnownManifest
+from sidecar.memory import HeldPull, KnownManifest
 from sidecar.names import Digest, parse_reference, repository_of
 from sidecar.operation import PutManifest
 from sidecar.store.ledger import Ledger
+from sidecar.store.records import client_key, event_to_json
+from sidecar.store.schema import MIGRATIONS
 from sidecar.store.sqlite import migrate
 from tests.support.builders import DOCKER, START, a_digest
 
@@ -118,3 +121,64 @@ def test_last_triggered_never_goes_back(ledger: Ledger, sql: sqlite3.Connection)
         ledger.store_event(event, [delivery], next_attempt_at=START)
     at = sql.execute("SELECT at FROM last_triggered WHERE policy_id = 'prj/ci'").fetchall()
     assert at == [((START + timedelta(seconds=5)).timestamp(),)]
+
+
+def test_pulls_held_by_an_older_version_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    monkeypatch.setattr("sidecar.store.sqlite.MIGRATIONS", MIGRATIONS[:4])
+    migrate(connection)
+    event = Event(
+        id=uuid4(), type=EventType.IMAGE_PULL, occurred_at=START, operator="", repository=APP, digest=DIGEST
+    )
+    connection.execute(
+        "INSERT INTO held (event_id, kind, repository, digest, client, due_at, event) VALUES (?, 'pull', ?, ?, ?, ?, ?)",
+        (
+            str(event.id),
+            APP.full_name,
+            DIGEST,
+            client_key(DOCKER),
+            START.timestamp(),
+            event_to_json(event),
+        ),
+    )
+    connection.execute(
+        "INSERT INTO traces (kind, client, repository, digest, tag, seen_at) VALUES ('child', ?, ?, ?, '', ?)",
+        (client_key(DOCKER), APP.full_name, DIGEST, START.timestamp()),
+    )
+    monkeypatch.undo()
+    migrate(connection)
+    ledger = Ledger(connection)
+    (held,) = ledger.due_pulls(START)
+    assert (held.event, held.client, held.client.connection) == (event, DOCKER, "")
+    assert (held.layers, held.layer_fetched, held.asked) == ("", False, 1)
+    ledger.note_blob_fetched(replace(DOCKER, connection="40123"), APP, DIGEST)
+    assert ledger.due_pulls(START)[0].layer_fetched
+    assert ledger.take_pulled_child(DOCKER, APP, DIGEST, at=START, since=START)
+    connection.close()
+
+
+def test_a_blob_is_of_the_pull_on_its_connection_or_else_of_any(ledger: Ledger) -> None:
+    clients = [replace(DOCKER, connection=port) for port in ("1", "2")]
+    for client in clients:
+        event = Event(
+            id=uuid4(),
+            type=EventType.IMAGE_PULL,
+            occurred_at=START,
+            operator="",
+            repository=APP,
+            digest=DIGEST,
+        )
+        ledger.hold_pull(HeldPull(event=event, client=client, due_at=START, needs_blob=False))
+    config = Digest(a_digest("config"))
+    ledger.learn_config(APP, config, at=START)
+
+    def fetched() -> dict[str, tuple[bool, bool]]:
+        held = ledger.held_pulls(DOCKER, APP, DIGEST)
+        return {pull.client.connection: (pull.blob_fetched, pull.layer_fetched) for pull in held}
+
+    ledger.note_blob_fetched(clients[0], APP, config)
+    assert fetched() == {"1": (True, False), "2": (False, False)}
+    ledger.note_blob_fetched(clients[1], APP, OTHER)
+    assert fetched() == {"1": (True, False), "2": (True, True)}
+    ledger.note_blob_fetched(replace(DOCKER, connection="3"), APP, OTHER)
+    assert fetched() == {"1": (True, True), "2": (True, True)}
