@@ -234,7 +234,12 @@ class Pipeline:
             now, pulls_until=now + holds.pull, pushes_until=now + holds.push
         ):
             return
-        self._tell(await self._store.transact(lambda ledger: self._keep(ledger, ripe(ledger, holds, now))))
+        several = self._settings.several_workers
+        self._tell(
+            await self._store.transact(
+                lambda ledger: self._keep(ledger, ripe(ledger, holds, now, several_workers=several))
+            )
+        )
 
     # Inside the transaction
 

@@ -8,7 +8,6 @@ delete never wait; a push by digest and a pull may. Sequences of real clients: d
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import uuid5
 
 from sidecar.detectors.artifacts import (
@@ -19,6 +18,7 @@ from sidecar.detectors.artifacts import (
     read_manifest,
     size_of,
 )
+from sidecar.detectors.asking import ASKED_AGAIN, RESOLUTION_KEPT, asked_before, times_asked
 from sidecar.detectors.preparing import drop_preparing_pulls, layers_mark, subjects_of
 from sidecar.event import Event, EventType
 from sidecar.exchange import Client, Exchange
@@ -27,18 +27,10 @@ from sidecar.memory import HeldPull, HeldPush, KnownManifest, Memory
 from sidecar.names import Digest, Reference, Repository, fallback_subject
 from sidecar.operation import DeleteManifest, GetManifest, HeadManifest, PutManifest
 
-#: docker and containerd fetch right after resolving; a slow client gets a minute.
-RESOLUTION_KEPT = timedelta(seconds=60)
 #: Between two children of one pull there may be minutes of layers.
 CHILDREN_KEPT = timedelta(minutes=5)
 #: helm, oras and BuildKit read back what they pushed at once.
 READ_BACK = timedelta(seconds=5)
-#: A client that asks several times does it within this time, children included.
-ASKED_AGAIN = timedelta(seconds=10)
-#: Clients that ask several times and keep no connection, with how often: `docker manifest` asks for a tag
-#: anew for each form that it tries (measured); CRI-O looks at an image before it copies it (its
-#: server/image_pull.go, PrepareImage).
-_ASKS: Final = (("Docker-Client/", 4), ("cri-o/", 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +74,14 @@ def _grouped(
             return ()
 
 
-def ripe(memory: Memory, holds: Holds, now: datetime) -> tuple[Event, ...]:
-    """Held events whose time has come; what turned out to be none is dropped."""
+def ripe(memory: Memory, holds: Holds, now: datetime, *, several_workers: bool = False) -> tuple[Event, ...]:
+    """Held events whose time has come; what turned out to be none is dropped.
+
+    several_workers   exchanges were recorded by several processes: one may have come before an earlier one
+    """
     # None is held longer than from now on, unless the clock was set back meanwhile.
     memory.hold_no_longer(pulls_until=now + holds.pull, pushes_until=now + holds.push)
-    return (*_ripe_pushes(memory, holds, now), *_ripe_pulls(memory, now))
+    return (*_ripe_pushes(memory, holds, now), *_ripe_pulls(memory, now, several_workers=several_workers))
 
 
 # Pushes
@@ -152,7 +147,7 @@ def _group_pull(exchange: Exchange, get: GetManifest, event: Event, memory: Memo
     manifest = manifest_of(exchange)
     digest = Digest(event.digest)
     since = at - CHILDREN_KEPT
-    again_since = at - ASKED_AGAIN if _times_asked(client) > 1 else None
+    again_since = at - ASKED_AGAIN if times_asked(client) > 1 else None
     is_child = bool(get.reference.digest) and memory.take_pulled_child(
         client, repository, digest, at=at, since=since, again_since=again_since
     )
@@ -163,7 +158,7 @@ def _group_pull(exchange: Exchange, get: GetManifest, event: Event, memory: Memo
         memory.learn_config(repository, manifest.config.digest, at=at)
     if is_child or _is_attached(manifest, get.reference):
         return
-    if held := _asked_before(client, repository, event, memory):
+    if held := asked_before(client, repository, event, memory):
         memory.note_asked_again(held.event.id)
         return
     read_back = bool(get.reference.digest) and _reads_back(client, repository, digest, memory, at)
@@ -189,49 +184,24 @@ def _reads_back(client: Client, repository: Repository, digest: Digest, memory: 
     )
 
 
-def _asked_before(client: Client, repository: Repository, event: Event, memory: Memory) -> HeldPull | None:
-    """The held pull that this is once more, None for a pull of its own.
-
-    Address, user and user agent are those of many processes. One that asks twice does it on one connection;
-    on others only clients that are known for it do. Any other process asks once: so many requests, so many
-    pulls.
-    """
-    for held in memory.held_pulls(client, repository, Digest(event.digest)):
-        asks_again = held.client.shares_connection(client) or held.asked < _times_asked(client)
-        if event.tag in {"", held.event.tag} and (
-            (asks_again and not held.layer_fetched) or _walks_again(client, event, held, memory)
-        ):
-            return held
-    return None
-
-
-def _walks_again(client: Client, event: Event, held: HeldPull, memory: Memory) -> bool:
-    """Whether this may be the second request of a process that walked over what is attached meanwhile.
-
-    `oras cp -r` resolves and fetches on one connection, asks what is attached on several, and fetches again
-    to copy. Others that resolve do it on a connection of its own.
-    """
-
-    def resolved_by(asking: Client) -> bool:
-        since = event.occurred_at - RESOLUTION_KEPT
-        return memory.resolved_on_connection(asking, event.repository, event.digest, since)
-
-    is_second = held.asked == 1 and not event.tag and not held.event.tag
-    return is_second and resolved_by(held.client) and not resolved_by(client)
-
-
-def _times_asked(client: Client) -> int:
-    """How often a client asks for a manifest, at most, each time on a new connection, for one pull."""
-    return next((times for agent, times in _ASKS if client.user_agent.startswith(agent)), 1)
-
-
-def _ripe_pulls(memory: Memory, now: datetime) -> tuple[Event, ...]:
+def _ripe_pulls(memory: Memory, now: datetime, *, several_workers: bool) -> tuple[Event, ...]:
     events = []
     for held in memory.due_pulls(now):
         memory.release(held.event.id)
-        if held.blob_fetched or not held.needs_blob:
-            events.append(_with_tag_meant(held.event, held.client, memory))
+        if held.needs_blob and not held.blob_fetched:
+            continue
+        event = _with_tag_meant(held.event, held.client, memory)
+        if not (several_workers and not event.tag and _is_late_child(held, memory)):
+            events.append(event)
     return tuple(events)
+
+
+def _is_late_child(held: HeldPull, memory: Memory) -> bool:
+    """Whether another worker recorded the index only after its child was held here."""
+    event, at = held.event, held.event.occurred_at
+    return memory.take_pulled_child(
+        held.client, event.repository, Digest(event.digest), at=at, since=at - CHILDREN_KEPT
+    )
 
 
 def _with_tag_meant(event: Event, client: Client, memory: Memory) -> Event:

@@ -3,9 +3,11 @@
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from sidecar.detectors.grouping import Holds, ripe
 from sidecar.event import EventType
 from sidecar.exchange import Client
 from sidecar.store.ledger import Ledger
@@ -164,6 +166,16 @@ def test_nodes_that_pull_an_index_at_once_have_each_their_child(wire: Wire) -> N
         wire.get("prj/app", digest_of(AMD64), AMD64)
         wire.after(seconds=60)  # a node's layers before the next one's child
     assert outcome(wire) == [(PULL, "v1")] * 3
+
+
+@pytest.mark.parametrize("several_workers", [True, False])
+def test_a_child_recorded_before_its_index_by_another_worker_is_no_pull(
+    wire: Wire, *, several_workers: bool
+) -> None:
+    wire.get("prj/app", digest_of(AMD64), AMD64)
+    wire.get("prj/app", "v1", INDEX)
+    held = ripe(wire.ledger, Holds(), wire.now + timedelta(seconds=4), several_workers=several_workers)
+    assert [event.tag for event in held] == (["v1"] if several_workers else ["", "v1"])
 
 
 def test_a_child_that_one_more_process_fetches_by_digest_is_a_pull(wire: Wire) -> None:

@@ -1,0 +1,57 @@
+"""Whether a request is one more of a process whose pull is held, or a pull of its own.
+
+Measured with docker, containerd, podman, buildah, skopeo, crane, oras, helm and regctl: docs/events.md.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from sidecar.event import Event
+from sidecar.exchange import Client
+from sidecar.memory import HeldPull, Memory
+from sidecar.names import Digest, Repository
+
+#: docker and containerd fetch right after resolving; a slow client gets a minute.
+RESOLUTION_KEPT: Final = timedelta(seconds=60)
+#: A client that asks several times does it within this time, children included.
+ASKED_AGAIN: Final = timedelta(seconds=10)
+#: Clients that ask several times and keep no connection, with how often: `docker manifest` asks for a tag
+#: anew for each form that it tries (measured); CRI-O looks at an image before it copies it (its
+#: server/image_pull.go, PrepareImage).
+_ASKS: Final = (("Docker-Client/", 4), ("cri-o/", 2))
+
+
+def asked_before(client: Client, repository: Repository, event: Event, memory: Memory) -> HeldPull | None:
+    """The held pull that this is once more, None for a pull of its own.
+
+    Address, user and user agent are those of many processes. One that asks twice does it on one connection;
+    on others only clients that are known for it do. Any other process asks once: so many requests, so many
+    pulls.
+    """
+    for held in memory.held_pulls(client, repository, Digest(event.digest)):
+        asks_again = held.client.shares_connection(client) or held.asked < times_asked(client)
+        if event.tag in {"", held.event.tag} and (
+            (asks_again and not held.layer_fetched) or _walks_again(client, event, held, memory)
+        ):
+            return held
+    return None
+
+
+def _walks_again(client: Client, event: Event, held: HeldPull, memory: Memory) -> bool:
+    """Whether this may be the second request of a process that walked over what is attached meanwhile.
+
+    `oras cp -r` resolves and fetches on one connection, asks what is attached on several, and fetches again
+    to copy. Others that resolve do it on a connection of its own.
+    """
+
+    def resolved_by(asking: Client) -> bool:
+        since = event.occurred_at - RESOLUTION_KEPT
+        return memory.resolved_on_connection(asking, event.repository, event.digest, since)
+
+    is_second = held.asked == 1 and not event.tag and not held.event.tag
+    return is_second and resolved_by(held.client) and not resolved_by(client)
+
+
+def times_asked(client: Client) -> int:
+    """How often a client asks for a manifest, at most, each time on a new connection, for one pull."""
+    return next((times for agent, times in _ASKS if client.user_agent.startswith(agent)), 1)
