@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from bench import accept, deliver, isolation, latency, relay, requests, startup
+from bench import accept, deliver, hostile, isolation, latency, relay, requests, startup
 from bench.figures import Figure, table
 from bench.scale import FULL, QUICK, Scale
 
@@ -19,6 +19,7 @@ MEASURES: Final[dict[str, tuple[str, Callable[[Scale], Iterator[Figure]]]]] = {
     "requests": (requests.TITLE, requests.measure),
     "relay": (relay.TITLE, relay.measure),
     "isolation": (isolation.TITLE, isolation.measure),
+    "hostile": (hostile.TITLE, hostile.measure),
 }
 
 

@@ -66,6 +66,7 @@ def _limits(settings: Settings) -> Limits:
         head_timeout_s=limits.head_timeout_s,
         body_timeout_s=limits.body_timeout_s,
         idle_timeout_s=limits.idle_timeout_s,
+        stall_timeout_s=limits.stall_timeout_s,
     )
 
 

@@ -116,6 +116,7 @@ def _limits(section: model.LimitsSection) -> Limits:
         head_timeout_s=section.head_timeout_s,
         body_timeout_s=section.body_timeout_s,
         idle_timeout_s=section.idle_timeout_s,
+        stall_timeout_s=section.stall_timeout_s,
     )
 
 

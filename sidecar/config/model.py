@@ -73,6 +73,7 @@ class LimitsSection(Section):
     head_timeout_s: Seconds = 30.0
     body_timeout_s: Seconds = 60.0
     idle_timeout_s: Seconds = 3600.0
+    stall_timeout_s: Seconds = 600.0
 
 
 class NotificationSection(Section):

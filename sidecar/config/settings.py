@@ -74,6 +74,7 @@ class Limits:
     head_timeout_s: float  #: for the whole head of a request
     body_timeout_s: float  #: for the whole of a body that is kept before it is forwarded
     idle_timeout_s: float  #: between two requests of a connection
+    stall_timeout_s: float  #: without a byte of a body that is under way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

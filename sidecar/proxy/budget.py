@@ -11,6 +11,12 @@ from typing import Final, Self
 
 MIB: Final = 1024 * 1024
 DEFAULT_LIMIT_BYTES: Final = 256 * MIB
+#: Less is not worth the milliseconds that it takes.
+WORTH_GIVING_BACK_BYTES: Final = 16 * MIB
+#: What a body on its way may hold: the first have the most, for speed.
+MOST_FOR_A_BODY_BYTES: Final = 2 * MIB
+LEAST_FOR_A_BODY_BYTES: Final = 256 * 1024
+_BODIES_AT_THE_MOST: Final = 64
 
 
 class Budget:
@@ -22,6 +28,19 @@ class Budget:
         self.held_bytes = 0
         #: Asked to give back so much, where that is missing: of what nobody would miss.
         self.reclaim: Callable[[int], None] = lambda _: None
+
+        #: Called when most of what was held has been given back.
+        self.fallen: Callable[[], None] = lambda: None
+        self._most_bytes = 0  # since it was called last
+
+    def add(self, size_bytes: int) -> None:
+        """Hold so much more, or less."""
+        self.held_bytes += size_bytes
+        if self.held_bytes > self._most_bytes:
+            self._most_bytes = self.held_bytes
+        elif self._most_bytes - self.held_bytes > max(WORTH_GIVING_BACK_BYTES, 3 * self.held_bytes):
+            self._most_bytes = self.held_bytes
+            self.fallen()
 
     def has(self, size_bytes: int) -> bool:
         """Whether so much can be taken, after what can be reclaimed was."""
@@ -55,14 +74,28 @@ class Share:
         if not self._budget.has(size_bytes):
             return False
         self.held_bytes += size_bytes
-        self._budget.held_bytes += size_bytes
+        self._budget.add(size_bytes)
         return True
+
+    def take_for_body(self, length: int | None) -> int:
+        """Take what a body may hold on its way, for whom its reader waits; 0 where there is no room.
+
+        length  of the body, None when it is not known
+        Half of the limit is given out generously, less and less; of the rest each body gets the least.
+        """
+        spare_bytes = self._budget.free_bytes - self._budget.limit_bytes // 2
+        size_bytes = min(
+            max(spare_bytes // _BODIES_AT_THE_MOST, LEAST_FOR_A_BODY_BYTES), MOST_FOR_A_BODY_BYTES
+        )
+        if length is not None:
+            size_bytes = min(size_bytes, max(2 * length, 1))
+        return size_bytes if self.take(size_bytes) else 0
 
     def release(self, size_bytes: int) -> None:
         """Give so much back, before the request ends; never more than it holds."""
         released = min(max(size_bytes, 0), self.held_bytes)
         self.held_bytes -= released
-        self._budget.held_bytes -= released
+        self._budget.add(-released)
 
     def hold(self) -> Callable[[], None]:
         """Keep it beyond the request, until the answer is called: once, by work that goes on afterwards."""

@@ -24,14 +24,24 @@ from sidecar.errors import UpstreamUnavailable
 from sidecar.exchange import Client, Outcome
 from sidecar.operation import Operation, Other, is_registry_path, parse_operation
 from sidecar.proxy import headers as headers_of
-from sidecar.proxy.budget import Budget, Share
+from sidecar.proxy.budget import LEAST_FOR_A_BODY_BYTES, Budget, Share
 from sidecar.proxy.headers import RawHeader, text_of
+from sidecar.proxy.heap import Heap
 from sidecar.proxy.identity import client_of, connection_of, is_trusted
 from sidecar.proxy.interface import Hooks, ProxySettings, TlsChoice
 from sidecar.proxy.observers import observer_of
 from sidecar.proxy.passage import Observer, Passage, unharmed, unharmed_work
-from sidecar.proxy.refusals import Refused, refuse
-from sidecar.proxy.relay import ClientGone, RelayedResponse, Upload, break_off, relay_body, taken, write_raw
+from sidecar.proxy.refusals import Refused, no_memory_left, refuse
+from sidecar.proxy.relay import (
+    ClientGone,
+    RelayedResponse,
+    Upload,
+    bound,
+    break_off,
+    relay_body,
+    taken,
+    write_raw,
+)
 from sidecar.proxy.server import ClientRequest, Server
 from sidecar.proxy.tasks import Tasks
 from sidecar.proxy.upstream import (
@@ -65,6 +75,7 @@ class Proxy:
         self._settings = settings
         #: What all clients together make this process hold.
         self.budget = Budget(settings.limits.client_memory_bytes)
+        self._heap = Heap(self.budget)
 
     async def start(self) -> None:
         self._connections = Connections()
@@ -251,6 +262,7 @@ class Proxy:
     async def _answer(
         self, passage: Passage, observer: Observer, answer: ClientResponse
     ) -> web.StreamResponse:
+        self._bound_answer(passage, answer)
         opening = await observer.saw_head(answer)
         if answer.status < 400:
             self._lend_credentials(passage)
@@ -270,6 +282,15 @@ class Proxy:
             break_off(passage.request)
         await observer.saw_end(outcome)
         return response
+
+    @staticmethod
+    def _bound_answer(passage: Passage, answer: ClientResponse) -> None:
+        """Give the answer's body its part of what clients may hold; a client may read slowly, or not at all."""
+        size_bytes = passage.share.take_for_body(answer.content_length)
+        if not size_bytes and passage.request.method in {"GET", "HEAD"}:
+            raise no_memory_left()  # nothing was changed by it
+        transport = answer.connection.transport if answer.connection else None
+        bound(answer.content, transport, size_bytes or LEAST_FOR_A_BODY_BYTES)
 
     def _lend_credentials(self, passage: Passage) -> None:
         """An open intent can only be settled by asking the upstream as somebody it knows."""

@@ -99,6 +99,7 @@ class Limits:
     head_timeout_s: float = 30.0  #: for the whole head of a request
     body_timeout_s: float = 60.0  #: for the whole of a body that is kept before it is forwarded
     idle_timeout_s: float = 3600.0  #: between two requests of a connection
+    stall_timeout_s: float = 600.0  #: without a byte of a body that is under way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

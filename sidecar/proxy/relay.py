@@ -9,6 +9,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from aiohttp import StreamReader, payload, web
@@ -23,6 +24,8 @@ from sidecar.proxy.headers import RawHeader, values_of
 
 #: How long a client that waits for "100 Continue" is kept waiting for an upstream that never says so.
 _CONTINUE_WAIT_S: Final = 3.0
+READ_BYTES: Final = 256 * 1024  #: of one read of a transport, as asyncio has it
+_LEAST_READ_BYTES: Final = 32 * 1024
 
 
 class ClientGone(SidecarError):
@@ -169,6 +172,19 @@ class Upload(payload.Payload):
         except TimeoutError:
             pass  # an upstream that does not know Expect waits for the body
         self._say_continue()
+
+
+def bound(body: StreamReader, transport: asyncio.BaseTransport | None, size_bytes: int) -> None:
+    """Let a body hold so much in memory on its way, at all places together.
+
+    What waits in the reader, what was read of it, and its copy in the socket's buffer; each may be too
+    large by one read of the transport.
+    """
+    high_bytes = max(size_bytes // 4, _LEAST_READ_BYTES)
+    body._high_water = high_bytes  # noqa: SLF001  # there is no public way to make it smaller
+    body._low_water = high_bytes // 2  # noqa: SLF001
+    with suppress(AttributeError):  # uvloop's reads are of one size
+        transport.max_size = min(high_bytes, READ_BYTES)  # type: ignore[union-attr]
 
 
 async def read_whole(content: StreamReader, limit_bytes: int) -> tuple[list[bytes], bool]:

@@ -36,9 +36,10 @@ from sidecar.proxy.heads import (
 )
 from sidecar.proxy.interface import Limits
 from sidecar.proxy.refusals import Refused, no_memory_left, refusal_body
+from sidecar.proxy.relay import bound
 
 #: What a connection takes of the budget, with all that is made for it.
-CONNECTION_BYTES: Final = 16 * 1024
+CONNECTION_BYTES: Final = 8 * 1024
 #: What a request takes, for each byte of its head and for each of its headers: measured.
 _REQUEST_BYTES: Final = 16 * 1024
 _FOR_EACH_BYTE: Final = 4
@@ -104,10 +105,13 @@ class ClientConnection(RequestHandler):
     """One connection of a client."""
 
     __slots__ = (
+        "_answer_clock",
         "_body",
+        "_body_clock",
         "_body_of",
         "_budget",
         "_deadline",
+        "_has_moved",
         "_is_over",
         "_is_reading",
         "_left",
@@ -137,6 +141,9 @@ class ClientConnection(RequestHandler):
         self._is_over = False  # what still comes is thrown away
         self._is_reading = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._has_moved = False  # the body, since it was looked at
+        self._body_clock: asyncio.TimerHandle | None = None
+        self._answer_clock: asyncio.TimerHandle | None = None
         self._left = asyncio.Event()
 
     @property
@@ -155,6 +162,9 @@ class ClientConnection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_clock()
+        for clock in (self._body_clock, self._answer_clock):
+            if clock:
+                clock.cancel()
         self._left.set()
         self._received = bytearray()
         self._share.release(self._share.held_bytes)
@@ -186,6 +196,7 @@ class ClientConnection(RequestHandler):
         if self._force_close or self._close or self._is_over:
             return
         if self._body is not None:
+            self._has_moved = True
             data = self._feed_body(data)
         if data or self._received:
             self._is_reading = True
@@ -269,11 +280,17 @@ class ClientConnection(RequestHandler):
             share.release(share.held_bytes)
             self._refuse(_refused(refused), raw)
             return
-        self._arrived(_arrival(head, share), head)
+        has_body = head.is_chunked or bool(head.length)
+        body_bytes = share.take_for_body(head.length) if has_body else 0
+        if has_body and not body_bytes:
+            share.release(share.held_bytes)
+            self._refuse(no_memory_left(), raw)
+            return
+        self._arrived(_arrival(head, share), head, body_bytes)
 
-    def _arrived(self, arrival: _Arrival, head: Head) -> None:
+    def _arrived(self, arrival: _Arrival, head: Head, body_bytes: int) -> None:
         payload = EMPTY_PAYLOAD
-        if head.is_chunked or head.length:
+        if body_bytes:
             framing = (
                 b"Transfer-Encoding: chunked"
                 if head.is_chunked
@@ -282,6 +299,8 @@ class ClientConnection(RequestHandler):
             messages, _, _ = self._parser.feed_data(_FRAMING + framing + b"\r\n\r\n")  # type: ignore[union-attr]
             payload = messages[0][1]
             self._body, self._body_of = payload, arrival
+            bound(payload, self.transport, body_bytes)
+            self._watch_body()
         self._queue(arrival, payload)
 
     def _queue(self, arrival: _Arrival, payload: StreamReader) -> None:
@@ -309,22 +328,54 @@ class ClientConnection(RequestHandler):
         try:
             _, is_through, rest = self._parser.feed_data(data)
         except HttpProcessingError:
-            self._body_is_malformed(self._body)
+            self._give_body_up(self._body, "the body is malformed")
             return b""
         if not is_through:
             return b""
         self._parser.set_upgraded(False)
         self._body = self._body_of = None
+        if self._body_clock:
+            self._body_clock.cancel()
+            self._body_clock = None
         return bytes(rest)
 
-    def _body_is_malformed(self, body: StreamReader) -> None:
+    def _give_body_up(self, body: StreamReader, why: str) -> None:
         self._is_over = True
+        self._body = None
         if self._body_of:
             self._body_of.should_close = True
-        body.set_exception(RequestPayloadError("the body is malformed"))
+        body.set_exception(RequestPayloadError(why))
         body.feed_eof()
 
     # Time
+
+    def _watch_body(self) -> None:
+        self._has_moved = False
+        self._body_clock = self._loop.call_later(self._limits.stall_timeout_s, self._look_at_body)
+
+    def _look_at_body(self) -> None:
+        """A body of which nothing has come since the last look has stalled, unless nothing more was read."""
+        self._body_clock = None
+        if self._body is None:
+            return
+        if self._has_moved or self._reading_paused:
+            self._watch_body()
+        else:
+            self._give_body_up(self._body, "the body did not go on")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._answer_clock = self._loop.call_later(self._limits.stall_timeout_s, self._answer_stalled)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._answer_clock:
+            self._answer_clock.cancel()
+            self._answer_clock = None
+
+    def _answer_stalled(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
 
     def _start_clock(self) -> None:
         self._deadline = self._loop.call_later(self._limits.head_timeout_s, self._head_is_late)

@@ -89,4 +89,77 @@ async def test_manifest_of_unknown_length_holds_what_it_is_as_soon_as_that_is_kn
         noted.on_intent = look
         await proxy.ask(PUT + b"Transfer-Encoding: chunked\r\n\r\n3\r\n{ }\r\n0\r\n\r\n")
         assert len(holding) == 1
-        assert holding[0] < 100 * 1024
+        assert holding[0] < 400 * 1024
+
+
+async def endless(connection: RawConnection) -> None:
+    await connection.read_head()
+    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+    while True:
+        await connection.send(bytes(MIB))
+
+
+BLOB = b"GET /v2/prj/app/blobs/sha256:" + b"a" * 64 + b" HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+async def test_downloads_that_nobody_reads_are_refused_past_the_limit(start_proxy: StartProxy) -> None:
+    async with RawUpstream(endless) as upstream:
+        proxy = await start_proxy(upstream.url, limits=Limits(client_memory_bytes=4 * MIB))
+        statuses = []
+        for _ in range(20):
+            client = await proxy.connect()
+            await client.send(BLOB)
+            statuses.append((await client.read_head()).split(b" ")[1])
+        begun = statuses.count(b"200")
+        assert statuses == [b"200"] * begun + [b"503"] * (20 - begun)
+        assert 4 < begun < 20
+        for client in proxy.clients:
+            client.reset()
+        await nothing_held(proxy)
+
+
+async def test_download_that_is_not_read_any_more_is_closed(start_proxy: StartProxy) -> None:
+    async with RawUpstream(endless) as upstream:
+        proxy = await start_proxy(upstream.url, limits=Limits(stall_timeout_s=0.2))
+        client = await proxy.connect()
+        await client.send(BLOB)
+        await client.read_head()
+        await nothing_held(proxy)
+
+
+async def test_upload_that_does_not_go_on_is_closed_and_the_upstream_does_not_see_its_end(
+    start_proxy: StartProxy,
+) -> None:
+    async def taking(connection: RawConnection) -> None:
+        await connection.read_head()
+        while await connection.read_some():
+            pass
+
+    async with RawUpstream(taking) as upstream:
+        proxy = await start_proxy(upstream.url, limits=Limits(stall_timeout_s=0.2))
+        client = await proxy.connect()
+        await client.send(
+            b"PATCH /v2/a/b/blobs/uploads/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        await client.send(b"5\r\nhello\r\n")
+        assert (await client.read_head()).startswith(b"HTTP/1.1 400 ")
+        client.close()
+        await nothing_held(proxy)
+        assert upstream.received.endswith(b"hello\r\n")
+
+
+async def test_upload_whose_upstream_is_slow_has_not_stalled(start_proxy: StartProxy) -> None:
+    size = 2 * MIB
+
+    async def slow(connection: RawConnection) -> None:
+        await connection.read_head()
+        await asyncio.sleep(0.8)
+        await connection.read(size)
+        await connection.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+
+    async with RawUpstream(slow) as upstream:
+        proxy = await start_proxy(upstream.url, limits=Limits(stall_timeout_s=0.5))
+        client = await proxy.connect()
+        head = b"PATCH /v2/a/b/blobs/uploads/x HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size
+        await client.send(head + bytes(size))
+        assert (await client.read_head()).startswith(b"HTTP/1.1 202 ")

@@ -245,7 +245,7 @@ async def test_large_heads_together_are_bounded_and_given_back(start_proxy: Star
 
 async def test_connections_that_wait_for_nothing_make_room_for_others(start_proxy: StartProxy) -> None:
     async with RawUpstream(answering()) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(client_memory_bytes=200 * 1024))
+        proxy = await start_proxy(upstream.url, limits=Limits(client_memory_bytes=100 * 1024))
         idle = [await proxy.connect() for _ in range(20)]
         assert parts_of(await proxy.ask(CLOSING + b"\r\n"))[0] == 200
         for client in idle:
@@ -254,11 +254,11 @@ async def test_connections_that_wait_for_nothing_make_room_for_others(start_prox
 
 async def test_connection_without_room_is_told_so(start_proxy: StartProxy) -> None:
     async with RawUpstream(answering()) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(client_memory_bytes=200 * 1024))
+        proxy = await start_proxy(upstream.url, limits=Limits(client_memory_bytes=100 * 1024))
         under_way = [await proxy.connect() for _ in range(20)]
         for client in under_way:
             await client.send(b"GET /")
-        while await bytes_held(proxy, wait=False) < 180 * 1024:
+        while await bytes_held(proxy, wait=False) < 90 * 1024:
             await asyncio.sleep(0.01)
         status, head, body = parts_of(await closed(await proxy.connect()))
         assert (status, b"\r\nRetry-After: " in head) == (503, True)
