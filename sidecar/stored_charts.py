@@ -22,7 +22,9 @@ _LARGEST_CHART_BYTES: Final = 64 << 20
 #: What may lie between a request that was noted and a file that is dated, both in whole seconds.
 _TOLERANCE_S: Final = 10.0
 
-Parse = Callable[[str, bytes | Iterable[bytes], Mapping[str, Any]], Awaitable[dict[str, Any] | None]]
+Parse = Callable[
+    [str, bytes | bytearray | Iterable[bytes], Mapping[str, Any]], Awaitable[dict[str, Any] | None]
+]
 
 
 @dataclass(frozen=True, slots=True)

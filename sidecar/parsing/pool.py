@@ -107,7 +107,12 @@ class ParserPool:
         self._is_closed = False
 
     async def run(
-        self, kind: str, payload: bytes | Iterable[bytes], options: Mapping[str, Any], *, asked_by: str = ""
+        self,
+        kind: str,
+        payload: bytes | bytearray | Iterable[bytes],
+        options: Mapping[str, Any],
+        *,
+        asked_by: str = "",
     ) -> dict[str, Any] | None:
         """What a kind's function makes of the payload, given whole or in pieces; None when nothing.
 
@@ -168,7 +173,7 @@ class ParserPool:
     # Processes
 
     async def _read(
-        self, kind: str, payload: bytes | Iterable[bytes], options: Mapping[str, Any]
+        self, kind: str, payload: bytes | bytearray | Iterable[bytes], options: Mapping[str, Any]
     ) -> tuple[Reading, dict[str, Any] | None]:
         process = await self._process()
         if process is None:
@@ -214,12 +219,12 @@ async def _start(limits: Limits) -> asyncio.subprocess.Process:
 async def _ask(
     process: asyncio.subprocess.Process,
     kind: str,
-    payload: bytes | Iterable[bytes],
+    payload: bytes | bytearray | Iterable[bytes],
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
     assert process.stdin
     assert process.stdout
-    pieces = [payload] if isinstance(payload, bytes) else list(payload)
+    pieces: list[bytes | bytearray] = [payload] if isinstance(payload, bytes | bytearray) else list(payload)
     head = _frame(kind.encode()) + _frame(json.dumps(options).encode())
     process.stdin.write(head + LENGTH.pack(sum(map(len, pieces))))
     for piece in pieces:

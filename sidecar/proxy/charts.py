@@ -7,8 +7,9 @@ with what the path and the headers say.
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from aiohttp import ClientResponse
@@ -27,6 +28,9 @@ from sidecar.proxy.writes import IntendedWrite
 
 log = structlog.get_logger()
 
+#: Several threads that search would keep the event loop from its turn.
+_ONE_AT_A_TIME: Final = ThreadPoolExecutor(1, thread_name_prefix="chart-hashes")
+
 
 class ChartPost(IntendedWrite):
     """What it may hold is noted, as hashes, before its last bytes let the upstream keep it."""
@@ -43,7 +47,8 @@ class ChartPost(IntendedWrite):
         self._copy.feed(piece)
 
     async def before_last(self) -> None:
-        sizes = await asyncio.to_thread(self._copy.sizes_by_digest)
+        loop = asyncio.get_running_loop()
+        sizes = await loop.run_in_executor(_ONE_AT_A_TIME, self._copy.sizes_by_digest)
         self.intent = replace(self.intent, chart_sizes=sizes)
         await self.open_intent()
 
@@ -86,7 +91,7 @@ class ChartPost(IntendedWrite):
         name, version = chart_name_version(part["file_name"])
         return Chart(name=name if version else "", version=version, type="", size_bytes=part["size_bytes"])
 
-    async def _parsed(self, kind: str, content: bytes | None) -> dict[str, Any] | None:
+    async def _parsed(self, kind: str, content: bytearray | None) -> dict[str, Any] | None:
         if content is None:
             return None
         options = {
@@ -133,7 +138,7 @@ class ChartDownloaded(Read):
         """What was downloaded; None where only its file name is known."""
         operation = self.passage.operation
         assert isinstance(operation, DownloadChart)
-        content = self._copy.content if self._copy else None
+        content = self._copy.kept if self._copy else None
         read = None
         if content:
             read = await self.hooks.parse("chart", content, {}, asked_by=self.passage.client.address)

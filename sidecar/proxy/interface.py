@@ -44,7 +44,7 @@ class Parse(Protocol):
     async def __call__(
         self,
         kind: str,
-        payload: bytes | Iterable[bytes],
+        payload: bytes | bytearray | Iterable[bytes],
         options: Mapping[str, Any],
         /,
         *,
@@ -55,7 +55,7 @@ class Parse(Protocol):
 
 async def _reads_nothing(
     _: str,
-    __: bytes | Iterable[bytes],
+    __: bytes | bytearray | Iterable[bytes],
     ___: Mapping[str, Any],
     /,
     *,

@@ -50,6 +50,11 @@ class BodyCopy:
         self._copy = None
 
     @property
+    def kept(self) -> bytearray | None:
+        """As `content`, without copying it once more; not to be changed."""
+        return self._copy
+
+    @property
     def content(self) -> bytes | None:
         """The whole body, None when it was larger than the limit, or than what memory was left."""
         return None if self._copy is None else bytes(self._copy)

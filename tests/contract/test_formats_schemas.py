@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from sidecar.event import Event, EventType
+from sidecar.event import Chart, Event, EventType
 from sidecar.formats import FormatContext, Payload, cloudevents, default, documented, slack, teams
 from sidecar.formats.fanout import deliveries_for
 from sidecar.formats.samples import samples_of
+from sidecar.names import Repository
 from sidecar.policy import ALL_PROJECTS, EventNames, PayloadFormat, Target, TargetType, WebhookPolicy
 from tests.contract.example_events import CONTEXT, EXAMPLES
 from tests.unit.formats.samples import an_event, contexts, events
@@ -113,6 +114,15 @@ def test_samples_fit_too(kind: EventType) -> None:
     for event in samples_of(kind):
         for name, payload in payloads(event, context).items():
             VALIDATORS[schema_of(name)].validate(json.loads(payload.body))
+
+
+@pytest.mark.parametrize("repository", [Repository("prj", "", "prj"), Repository("library", "", "")])
+def test_upload_of_a_chart_that_nobody_could_read_fits_too(repository: Repository) -> None:
+    unnamed = Chart(name="", version="", type="", size_bytes=None)
+    usual = samples_of(EventType.CHART_PUSH)[0]
+    event = replace(usual, repository=repository, tag="", tags=(), chart=unnamed)
+    for name, payload in payloads(event, CONTEXT).items():
+        VALIDATORS[schema_of(name)].validate(json.loads(payload.body))
 
 
 @pytest.mark.parametrize("kind", list(EXAMPLES))

@@ -59,7 +59,7 @@ class Noted:
     async def _parse(
         self,
         kind: str,
-        payload: bytes | Iterable[bytes],
+        payload: bytes | bytearray | Iterable[bytes],
         options: Mapping[str, Any],
         /,
         *,

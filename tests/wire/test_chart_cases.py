@@ -1,7 +1,10 @@
 """Charts that were once misnamed or missed, one by one, with the real ChartMuseum behind the proxy."""
 
+import asyncio
 import binascii
 import gzip
+import tarfile
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -13,7 +16,7 @@ from sidecar.operation import DYNAMIC, DeleteChart, DownloadChart, Routes, Uploa
 from sidecar.parsing.pool import Limits, ParserPool
 from tests.support.process import NotInstalledError
 from tests.support.servers import ChartMuseum
-from tests.unit.test_archive import a_tar
+from tests.unit.test_archive import a_header, a_tar, an_extension
 from tests.unit.test_chartfile import FORM, a_chart, a_form
 from tests.wire.conftest import Noted, Running, StartProxy
 
@@ -265,3 +268,42 @@ async def _status(proxy: Running, noted: Noted, method: str, path: str, body: by
     recorded: list[Exchange] = [found for found in exchanges if found.succeeded]
     assert bool(recorded) is succeeded, (method, path, answer[:200])
     return succeeded
+
+
+HOSTILE = {
+    "directives": gzip.compress(
+        a_tar(
+            {
+                "app/Chart.yaml": "".join(f"%TAG !a{n}! tag:x,2000:\n" for n in range(20_000)).encode()
+                + f"---\n{PLAIN}".encode()
+            }
+        )
+    ),
+    "PAX headers": gzip.compress(
+        an_extension(tarfile.XHDTYPE, b"8 a=bcd\n" * 1_000) * 1_900
+        + a_tar({"app/Chart.yaml": PLAIN.encode()})
+    ),
+    "entries": gzip.compress(
+        a_header(tarfile.REGTYPE, 0, "app/x") * 60_000 + a_tar({"app/Chart.yaml": PLAIN.encode()})
+    ),
+}
+
+
+@pytest.mark.parametrize("archive", HOSTILE.values(), ids=HOSTILE)
+async def test_hostile_archives_are_named_by_the_index_and_keep_nobody_waiting(
+    start_proxy: StartProxy, noted: Noted, museum: ChartMuseum, archive: bytes
+) -> None:
+    noted.parsers = ParserPool(Limits(cpu_s=0.1))
+    proxy = await start_proxy(museum.url, chart_repository_url=museum.url, routes=Routes(chart_depth=DYNAMIC))
+    upload = asyncio.create_task(sent(proxy, f"hostile/{len(archive)}", archive, timeout_s=60))
+    began, answered_s = time.monotonic(), list[float]()
+    async with httpx.AsyncClient(base_url=proxy.url, trust_env=False, timeout=60) as client:
+        while not upload.done():
+            asked = time.monotonic()
+            assert (await client.get("/health")).status_code == 200
+            answered_s.append(time.monotonic() - asked)
+    assert await upload == 201
+    assert ("chart-upload", None) in noted.readings
+    (exchange,) = (found for found in noted.exchanges if isinstance(found.operation, UploadChart))
+    assert exchange.chart == Chart(name="app", version="1.2.3", type="application", size_bytes=len(archive))
+    assert max(answered_s) < (time.monotonic() - began) / 2, "the event loop stood still"
