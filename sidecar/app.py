@@ -204,9 +204,10 @@ class App:
         await runner.setup()
         host, port = address
         try:
-            if share and not self._is_worker:
-                await starting.prove_free(host, port)
-            await web.TCPSite(runner, host, port, reuse_port=share or None, backlog=1024).start()
+            for each in starting.hosts_of(host):
+                if share and not self._is_worker:
+                    await starting.prove_free(each, port)
+                await web.TCPSite(runner, each, port, reuse_port=share or None, backlog=1024).start()
         except (OSError, ValueError, OverflowError) as exc:
             await runner.cleanup()
             raise starting.cannot_listen(self._config_path.name, key, _text(address), exc) from exc
@@ -375,4 +376,5 @@ def _age_s(since: datetime | None) -> float:
 
 
 def _text(address: tuple[str, int]) -> str:
-    return f"{address[0]}:{address[1]}"
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

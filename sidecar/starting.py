@@ -17,7 +17,24 @@ CANNOT_START: Final = 2
 
 _PROVING_S: Final = 5.0
 _AGAIN_S: Final = 0.1
+_NOT_HAD: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 _IMPOSSIBLE_PATH: Final = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
+
+
+def hosts_of(host: str) -> tuple[str, ...]:
+    """What to bind for a host: `::` is every address of either family that this machine has, as in Go."""
+    if host != "::":
+        return (host,)
+    either = ((socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0"))  # noqa: S104 - what it means
+    return tuple(each for family, each in either if _is_had(family, each)) or (host,)
+
+
+def _is_had(family: socket.AddressFamily, address: str) -> bool:
+    try:
+        _bind_once(family, socket.SOCK_STREAM, 0, (address, 0))
+    except OSError as exc:
+        return exc.errno not in _NOT_HAD
+    return True
 
 
 async def prove_free(host: str, port: int) -> None:

@@ -60,9 +60,9 @@ def listen_address(text: str) -> str:
 
 
 def split_address(text: str) -> tuple[str, int]:
-    """Host and port of a checked listen address; no host means every interface."""
+    """Host and port of a checked listen address; no host is "::", every interface of either family."""
     host, _, port = text.rpartition(":")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - what an empty host means
+    return host.strip("[]") or "::", int(port)
 
 
 def _is_port(text: str) -> bool:

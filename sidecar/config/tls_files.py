@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from sidecar.config.mistakes import Location, Mistakes, sections
 from sidecar.config.model import TargetSection
+from sidecar.place import tls_context
 from sidecar.policy import TlsFiles
 
 _KEYS: Final = ("ca_file", "client_cert_file", "client_key_file")
@@ -40,7 +41,7 @@ def check_tls_files(
 
 def _check_certificates(path: Path, location: Location, mistakes: Mistakes) -> None:
     try:
-        ssl.create_default_context(cafile=path)
+        tls_context(path)
     except ssl.SSLError:
         mistakes.add(location, f"{path} holds no certificates in PEM form")
     except OSError as exc:

@@ -19,6 +19,7 @@ from sidecar.dispatcher.connections import ProxyRoute, Route
 from sidecar.dispatcher.excerpt import secret_spellings
 from sidecar.dispatcher.proxies import proxy_for
 from sidecar.dispatcher.signing import signing_keys
+from sidecar.place import tls_context
 from sidecar.policy import BodySignature, Target, TargetType, TlsFiles
 
 LONGEST_CONNECT_S: Final = 5.0
@@ -89,7 +90,7 @@ def _unverified(context: ssl.SSLContext) -> ssl.SSLContext:
 
 def _special_context(files: TlsFiles, *, is_verified: bool) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=files.ca_file or None)
+        context = tls_context(files.ca_file or None)
         if files.client_cert_file:
             # Without a password OpenSSL would ask for one on the terminal.
             context.load_cert_chain(files.client_cert_file, files.client_key_file, password="")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import StartFailed
-from sidecar.starting import cannot_listen, check_folder, prove_free
+from sidecar.starting import cannot_listen, check_folder, hosts_of, prove_free
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,12 @@ def test_a_folder_that_may_still_come_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     check_folder(tmp_path / "file" / "data", file_name="harbor.yml")
     check_folder(tmp_path / "data", file_name="harbor.yml")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "::1", "registry.example.com"])
+def test_an_address_is_bound_alone(host: str) -> None:
+    assert hosts_of(host) == (host,)
+
+
+def test_every_interface_is_those_of_either_family() -> None:
+    assert "0.0.0.0" in hosts_of("::")

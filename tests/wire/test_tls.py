@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.support.certificates import Certificate, write_certificate
+from sidecar.place import Place, probe, tls_context
+from tests.support.certificates import Certificate, Chain, write_certificate, write_chain
 from tests.wire.conftest import StartProxy
 
 ASK = b"GET /v2/ HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -60,3 +61,53 @@ async def test_verification_can_be_switched_off(start_proxy: StartProxy, certifi
     async with listening_with(certificate) as url:
         proxy = await start_proxy(url, registry_tls=False)
         assert (await proxy.ask(ASK)).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    return write_chain(tmp_path_factory.mktemp("chain"))
+
+
+@pytest.mark.parametrize("held", ["root", "intermediate", "own"])
+async def test_whatever_a_bundle_holds_of_a_chain_is_trusted(
+    start_proxy: StartProxy, chain: Chain, tmp_path: Path, held: str
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(getattr(chain, held))
+    async with listening_with(chain.served) as url:
+        proxy = await start_proxy(url, registry_tls=tls_context(bundle))
+        assert (await proxy.ask(ASK)).startswith(b"HTTP/1.1 200 ")
+        assert await probe(Place(url=url, ca_file=bundle)) == ""
+
+
+@pytest.mark.parametrize("held", ["root", "intermediate", "own"])
+async def test_a_trusted_certificate_of_another_host_is_a_bad_gateway(
+    start_proxy: StartProxy, tmp_path: Path, held: str
+) -> None:
+    other = write_chain(tmp_path / "other", host="registry.example.com")
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(getattr(other, held))
+    async with listening_with(other.served) as url:
+        proxy = await start_proxy(url, registry_tls=tls_context(bundle))
+        assert (await proxy.ask(ASK)).startswith(b"HTTP/1.1 502 ")
+
+
+async def test_a_bundle_of_another_authority_is_a_bad_gateway(
+    start_proxy: StartProxy, chain: Chain, certificate: Certificate
+) -> None:
+    async with listening_with(chain.served) as url:
+        proxy = await start_proxy(url, registry_tls=tls_context(certificate.path))
+        assert (await proxy.ask(ASK)).startswith(b"HTTP/1.1 502 ")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_certificates_without_a_newline_between_them_are_read(
+    start_proxy: StartProxy, chain: Chain, certificate: Certificate, tmp_path: Path, order: tuple[int, int]
+) -> None:
+    pems = (chain.root.strip(), certificate.path.read_bytes().strip())
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes("# fran\xe7ais\n".encode() + b"".join(pems[at] for at in order))
+    for server in (chain.served, certificate):
+        async with listening_with(server) as url:
+            proxy = await start_proxy(url, registry_tls=tls_context(bundle))
+            assert (await proxy.ask(ASK)).startswith(b"HTTP/1.1 200 ")

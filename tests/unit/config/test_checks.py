@@ -109,7 +109,13 @@ def test_slashes_at_the_end_of_urls_go() -> None:
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("0.0.0.0:1", ("0.0.0.0", 1)), (":1", ("0.0.0.0", 1)), ("[::1]:8080", ("::1", 8080)), ("a:1", ("a", 1))],
+    [
+        ("0.0.0.0:1", ("0.0.0.0", 1)),
+        (":1", ("::", 1)),
+        ("[::]:1", ("::", 1)),
+        ("[::1]:8080", ("::1", 8080)),
+        ("a:1", ("a", 1)),
+    ],
 )
 def test_split_address(text: str, address: tuple[str, int]) -> None:
     assert checks.split_address(text) == address

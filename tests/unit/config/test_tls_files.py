@@ -21,6 +21,12 @@ def test_authorities_are_looked_at(mistakes_of: Mistakes, tmp_path: Path) -> Non
     assert wrong == f"harbor.yml: registry.ca_file: {tmp_path / 'ca.pem'} holds no certificates in PEM form"
 
 
+def test_authorities_may_be_glued_together(load_text: Load, tmp_path: Path, certificate: Certificate) -> None:
+    (tmp_path / "ca.pem").write_bytes(certificate.path.read_bytes().strip() * 2)
+    loaded = load_text(one_target(ca_file="ca.pem"))
+    assert loaded.policies[0].targets[0].tls.ca_file == str(tmp_path / "ca.pem")
+
+
 def test_files_of_a_target_are_below_the_folder_and_watched(
     load_text: Load, tmp_path: Path, certificate: Certificate
 ) -> None:
