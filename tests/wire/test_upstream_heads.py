@@ -133,3 +133,17 @@ async def test_a_body_that_looks_like_a_head_stays_a_body(start_proxy: StartProx
         for _ in range(3):
             assert await proxy.ask(ASK) == head + b"Connection: close\r\n\r\n" + body
         assert len(upstream.connections) == 1
+
+
+async def test_an_answer_to_head_with_a_body_is_an_answer(start_proxy: StartProxy) -> None:
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        await connection.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n400 Bad")
+        await connection.send(b" Request")
+
+    async with RawUpstream(script) as upstream:
+        proxy = await start_proxy(upstream.url)
+        for _ in range(5):
+            answer = await proxy.ask(ASK.replace(b"GET", b"HEAD"))
+            assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+            assert answer.endswith(b"\r\n\r\n")

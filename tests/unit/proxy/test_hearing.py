@@ -53,3 +53,13 @@ async def test_a_head_that_is_cut_off_is_told_from_no_answer_at_all() -> None:
             await connection.read()
         said.append(isinstance(caught.value.message, str))
     assert said == [True, False]
+
+
+async def test_what_follows_an_answer_to_head_is_no_part_of_it() -> None:
+    connection = Hearing(asyncio.get_running_loop())
+    connection.set_response_params(skip_payload=True)
+    connection.data_received(OK)
+    connection.data_received(b"HTTP/1.1 200 OK\r\n\r\n")
+    message, _ = await connection.read()
+    assert message.code == 200
+    assert len(connection) == 0
