@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,8 @@ from bench.stack import PROJECT, REPOSITORY, a_folder, a_registry, a_sidecar, an
 from bench.watch import watched
 from sidecar.exchange import Body, Client, Exchange, Intent
 from sidecar.exchange import Outcome as HowItEnded
-from sidecar.names import parse_reference, parse_repository
+from sidecar.manifest import parse_manifest
+from sidecar.names import Digest, parse_reference, parse_repository
 from sidecar.operation import PutManifest
 from sidecar.pipeline import Pipeline, PipelineSettings
 from sidecar.policy import Project, Target, WebhookPolicy
@@ -147,8 +149,14 @@ class _Pushes:
         )
         manifest = self.image.manifest.replace(NUMBER, b"%08d" % number)
         body = Body(manifest, self.image.media_type)
+        digest = Digest(f"sha256:{sha256(manifest).hexdigest()}")
         intent = Intent(
-            id=uuid4(), operation=operation, client=_CLIENT, opened_at=datetime.now(UTC), request_body=body
+            id=uuid4(),
+            operation=operation,
+            client=_CLIENT,
+            opened_at=datetime.now(UTC),
+            request_body=body,
+            content_digest=digest,
         )
         await pipeline.open_intent(intent)
         exchange = Exchange(
@@ -158,7 +166,8 @@ class _Pushes:
             answered_at=datetime.now(UTC),
             status=201,
             outcome=HowItEnded.COMPLETED,
-            request_body=body,
+            content_digest=digest,
+            manifest=parse_manifest(manifest, self.image.media_type),
         )
         await pipeline.record(exchange)
 

@@ -30,6 +30,7 @@ from sidecar.pipeline import Pipeline
 from sidecar.place import probe
 from sidecar.proxy.handler import Proxy
 from sidecar.proxy.interface import Hooks
+from sidecar.proxy.manifests import read_manifest
 from sidecar.reconciler import Reconciler
 from sidecar.reload import Watcher
 from sidecar.store.clock import StoredTimes
@@ -231,6 +232,7 @@ class App:
             reconcile_as=self._reconciler.reconcile_as,
             finished=self._metrics.request_finished,
             parse=self._parsers.run,
+            recall=self._pipeline.recall,
         )
 
     def _make_dispatcher(self) -> Dispatcher:
@@ -263,6 +265,7 @@ class App:
             routes=lambda: wiring.routes_of(self._settings),
             live_runs=self._workers.live_runs,
             parse=self._parsers.run,
+            read_manifest=lambda body: read_manifest(body, self._parsers.run),
         )
 
     def _readiness(self) -> Readiness:

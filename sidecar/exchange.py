@@ -8,11 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from sidecar.event import Chart
+from sidecar.manifest import Manifest
 from sidecar.names import Digest
 from sidecar.operation import Operation, WriteOperation
+
+#: A larger manifest is not kept in its intent: after a crash the registry has it, or never got it.
+LARGEST_NOTED_BYTES: Final = 64 * 1024
 
 
 class Outcome(StrEnum):
@@ -53,7 +58,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What only the upstream knew before the request was forwarded.
+    """What only the upstream knows: of what is deleted, before the request is forwarded.
 
     Looked up with the client's own credentials and within a bounded time; everything here may be
     missing without the exchange being wrong.
@@ -61,11 +66,20 @@ class Facts:
 
     existed: bool | None = None  #: whether what is to be deleted was there; None when not known
     digest: Digest | None = None  #: of the tag or manifest that is to be deleted
-    tags: tuple[str, ...] = ()  #: all tags that named that digest
-    manifest: Body | None = None  #: the manifest that is to be deleted
-    children: Mapping[Digest, Body] = field(default_factory=dict)  #: manifests that an index names
+    tags: tuple[str, ...] = ()  #: that named that digest, as the upstream said
+    other_tags: frozenset[str] = frozenset()  #: that named something else or nothing, as the upstream said
+    manifest: Manifest | None = None  #: the manifest that is to be deleted
+    children: Mapping[Digest, Manifest] = field(default_factory=dict)  #: manifests that an index names
     platforms: Mapping[Digest, str] = field(default_factory=dict)  #: of children whose descriptor has none
     chart: Chart | None = None  #: of a chart that is to be deleted, or of an OCI chart
+
+
+class Remembered(StrEnum):
+    """What was there before, as far as is remembered, of what a write is about."""
+
+    NOTHING = "nothing"
+    MANIFEST = "manifest"  #: the manifest that is PUT was there; what its tag named was another, or not known
+    REFERENCE = "reference"  #: the reference named what is PUT; what is to be deleted was there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +94,13 @@ class Intent:
     operation: WriteOperation
     client: Client
     opened_at: datetime  #: UTC
-    request_body: Body | None = None  #: the manifest that is PUT
+    request_body: Body | None = None  #: the manifest that is PUT, unless it is large
+    content_digest: Digest | None = None  #: sha256 of the manifest that is PUT, once all of it has come
     facts: Facts = field(default_factory=Facts)
     #: Sizes of what may be the uploaded .tgz, by its sha256; noted before the last bytes are forwarded.
     chart_sizes: Mapping[Digest, int] = field(default_factory=dict)
     request_id: str = ""
+    remembered: Remembered = Remembered.NOTHING  #: noted by the store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +115,10 @@ class Exchange:
     outcome: Outcome
     content_digest: Digest | None = None  #: Docker-Content-Digest of the response
     oci_tags: tuple[str, ...] = ()  #: tags that a PUT by digest created (OCI-Tag of the response)
-    request_body: Body | None = None  #: a manifest that was PUT
-    response_body: Body | None = None  #: a manifest that was fetched
+    manifest: Manifest | None = None  #: that was PUT, fetched or deleted; None when not known or understood
+    #: The answer may be another where the client accepts other types: it does not say what a tag names.
+    depends_on_accept: bool = False
+    response_body: Body | None = None  #: the beginning of a refusal
     chart: Chart | None = None  #: what was uploaded or downloaded; its name is "" when it could not be learnt
     facts: Facts = field(default_factory=Facts)
     request_id: str = ""

@@ -5,12 +5,12 @@ strangers. Nothing here decides what is an event.
 Source: OCI image-spec manifest.md and image-index.md; Docker "Image Manifest V2, Schema 2".
 """
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from sidecar import gojson
 from sidecar.errors import ManifestInvalid, NameInvalid
 from sidecar.names import Digest, parse_digest
 
@@ -20,6 +20,7 @@ DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 #: What a look-up must accept: a registry hides OCI manifests from clients that do not name them.
 MANIFEST_TYPES: Final = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
+INDEX_TYPES: Final = frozenset({OCI_INDEX, DOCKER_LIST})
 HELM_CONFIG: Final = "application/vnd.cncf.helm.config.v1+json"
 
 #: Registries refuse more (distribution: 4 MiB); the specification asks for at least that.
@@ -28,8 +29,28 @@ LARGEST_MANIFEST_BYTES: Final = 4 * 1024 * 1024
 _MOST_DESCRIPTORS: Final = 10_000
 _LARGEST_SIZE: Final = 2**63 - 1  # int64, in registries and receivers
 _SURROGATES = re.compile("[\ud800-\udfff]")
+#: What is read of manifests and image configs, by the key as Go compares it.
+_NAMES: Final = {
+    gojson.folded(name): name
+    for name in (
+        "mediaType",
+        "config",
+        "layers",
+        "manifests",
+        "subject",
+        "artifactType",
+        "digest",
+        "size",
+        "platform",
+        "annotations",
+        "os",
+        "architecture",
+        "variant",
+    )
+}
 #: BuildKit marks attestation manifests in an index so (docs/attestations/attestation-storage.md).
 _ATTESTATION_ANNOTATION: Final = "vnd.docker.reference.type"
+_KEPT: Final = _NAMES | {_ATTESTATION_ANNOTATION: _ATTESTATION_ANNOTATION}  # annotations are a map to Go
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +75,11 @@ class Manifest:
     children: tuple[Descriptor, ...]  #: of an index, in its order
     subject: Digest | None  #: set when the manifest is attached to another (a referrer)
     artifact_type: str  #: artifactType, else the config's media type
+    left_out_bytes: int = 0  #: of layers that are not among `layers`, because there are very many
 
     @property
     def is_index(self) -> bool:
-        return self.media_type in {OCI_INDEX, DOCKER_LIST}
+        return self.media_type in INDEX_TYPES
 
     @property
     def is_chart(self) -> bool:
@@ -70,7 +92,8 @@ class Manifest:
         Source: Harbor src/controller/artifact/manifest (size = manifest + config + layers).
         """
         config_bytes = self.config.size_bytes if self.config else 0
-        return self.size_bytes + config_bytes + sum(layer.size_bytes for layer in self.layers)
+        layers_bytes = sum(layer.size_bytes for layer in self.layers) + self.left_out_bytes
+        return self.size_bytes + config_bytes + layers_bytes
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -87,12 +110,13 @@ def media_type_of(content_type: str) -> str:
 def parse_manifest(body: bytes, content_type: str = "") -> Manifest:
     """Read a manifest; the Content-Type wins over the body's mediaType, as in registries.
 
-    Raises ManifestInvalid for anything that is not a JSON object of the known shapes.
+    Read as registries read it (`gojson`). Raises ManifestInvalid for anything that is not a JSON object of the
+    known shapes. Takes up to 4 ms for 64 KiB of anything, and 0.3 s for 4 MiB: not for the event loop.
     """
     if len(body) > LARGEST_MANIFEST_BYTES:
         raise ManifestInvalid(f"manifest of {len(body)} bytes is larger than {LARGEST_MANIFEST_BYTES}")
     try:
-        document = json.loads(body)
+        document = gojson.loads(body, _KEPT)
     except (ValueError, RecursionError) as exc:
         raise ManifestInvalid("manifest is not JSON") from exc
     if not isinstance(document, dict):
@@ -111,6 +135,34 @@ def parse_manifest(body: bytes, content_type: str = "") -> Manifest:
         children=_descriptors(document.get("manifests")),
         subject=_descriptor(subject).digest if isinstance(subject, dict) else None,
         artifact_type=_text(document, "artifactType") or (parsed_config.media_type if parsed_config else ""),
+    )
+
+
+def parse_platform(config: bytes) -> str:
+    """os/architecture[/variant] of an image's config, "" when it names none."""
+    try:
+        document = gojson.loads(config, _NAMES)
+    except (ValueError, RecursionError):
+        return ""
+    return platform_name(document) if isinstance(document, dict) else ""
+
+
+def manifest_to_document(manifest: Manifest) -> dict[str, Any]:
+    """A manifest as JSON values; `manifest_from_document` reads it again."""
+    return asdict(manifest)
+
+
+def manifest_from_document(document: Mapping[str, Any]) -> Manifest:
+    config, subject = document["config"], document["subject"]
+    return Manifest(
+        media_type=document["media_type"],
+        size_bytes=document["size_bytes"],
+        config=Descriptor(**config) if config else None,
+        layers=tuple(Descriptor(**layer) for layer in document["layers"]),
+        children=tuple(Descriptor(**child) for child in document["children"]),
+        subject=Digest(subject) if subject else None,
+        artifact_type=document["artifact_type"],
+        left_out_bytes=document["left_out_bytes"],
     )
 
 

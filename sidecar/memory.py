@@ -27,6 +27,14 @@ class KnownManifest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """What is remembered of a manifest that is to be deleted."""
+
+    tags: tuple[str, ...] = ()  #: that named it, the one last created or moved first
+    is_whole: bool = False  #: whether its size is known, children included
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPush:
     """A push by digest that waits for the index or tag that it may belong to."""
 
@@ -51,7 +59,10 @@ class HeldPull:
 class Memory(Protocol):
     """One transaction's view of what is remembered; implemented by the store."""
 
-    def learn_tag(self, repository: Repository, tag: str, digest: Digest, *, at: datetime) -> None: ...
+    def learn_tag(
+        self, repository: Repository, tag: str, digest: Digest, *, at: datetime, pushed: bool = False
+    ) -> None:
+        """Note what a tag names; `pushed` tells whether it was made to name it right now."""
 
     def forget_tag(self, repository: Repository, tag: str) -> None: ...
 
@@ -59,7 +70,10 @@ class Memory(Protocol):
         """Drop the manifest and every tag that names it."""
 
     def tags_of(self, repository: Repository, digest: str) -> tuple[str, ...]:
-        """Tags last seen to name the digest, the newest first."""
+        """Tags last seen to name the digest, the one last created or moved first."""
+
+    def named_by(self, repository: Repository, tag: str) -> Digest | None:
+        """What a tag was last seen to name."""
 
     def learn_manifest(
         self, repository: Repository, digest: Digest, known: KnownManifest, *, at: datetime

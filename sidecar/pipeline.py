@@ -20,12 +20,14 @@ import structlog
 
 from sidecar.delivery import Delivery, DeliveryState, TargetKey
 from sidecar.detectors import detect
+from sidecar.detectors.enriching import is_size_known
 from sidecar.detectors.grouping import Holds, ripe, with_chart_events
 from sidecar.errors import StoreUnavailable
 from sidecar.event import Event, EventType
 from sidecar.exchange import Client, Exchange, Intent, Outcome
 from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for
+from sidecar.memory import Recalled
 from sidecar.names import Digest, Repository
 from sidecar.operation import (
     DeleteChart,
@@ -52,11 +54,13 @@ log = structlog.get_logger()
 
 #: A store that takes longer than this does not hold a client any longer.
 _PATIENCE_S: Final = 5.0
+_RECALL_S: Final = 0.5
 _UPLOAD_NOTED_EVERY_S: Final = 5.0
 _BLOB_NOTED_EVERY_S: Final = 1.0
 _MOST_NOTED: Final = 10_000
 _MOST_BLOBS: Final = 1_000
 _RIPE_LATE_S: Final = 2.0
+_DESCRIPTOR_BYTES: Final = 500
 #: Harbor's replication and jobs, whose pulls Harbor itself does not report (src/server/registry/manifest.go).
 _HARBOR: Final = "harbor-registry-client"
 
@@ -177,6 +181,22 @@ class Pipeline:
             log.warning("intent.not_noted", request_id=intent.request_id, error=str(exc) or "timed out")
             if self._settings.strict:
                 raise StoreUnavailable("events cannot be kept right now; try again later") from exc
+
+    async def recall(self, repository: Repository, digest: Digest) -> Recalled:
+        """What is remembered of a manifest; nothing where the store does not say so at once."""
+        try:
+            async with asyncio.timeout(_RECALL_S):
+                return await self._store.consult(
+                    lambda ledger: Recalled(
+                        tags=ledger.tags_of(repository, digest),
+                        is_whole=is_size_known(repository, digest, ledger),
+                    )
+                )
+        except (StoreUnavailable, TimeoutError):
+            return Recalled()
+        except Exception:
+            log.exception("recall.failed")
+            return Recalled()
 
     async def record(self, exchange: Exchange) -> None:
         """Turn one finished exchange into stored deliveries; never raises."""
@@ -370,6 +390,7 @@ def _wanted(settings: PipelineSettings, project: str) -> frozenset[EventType]:
 
 
 def _weight(exchange: Exchange) -> int:
-    bodies = (exchange.request_body, exchange.response_body, exchange.facts.manifest)
-    children = sum(len(body.content) for body in exchange.facts.children.values())
-    return 500 + children + sum(len(body.content) for body in bodies if body)
+    manifests = (exchange.manifest, exchange.facts.manifest, *exchange.facts.children.values())
+    descriptors = sum(len(found.layers) + len(found.children) + 2 for found in manifests if found)
+    refusal = exchange.response_body
+    return 500 + _DESCRIPTOR_BYTES * descriptors + (len(refusal.content) if refusal else 0)

@@ -2,18 +2,18 @@
 
 After a crash, or when the upstream vanished before it answered, an intent is left open. The upstream's
 state tells whether it accepted the operation: a tag that names the manifest's digest, a digest that is
-gone, a chart whose bytes have the uploaded hash in the chart repository's own index. What was accepted is recorded under the intent's id,
-so it does not matter how often this is done. The client's credentials are never kept: the upstream is
+gone, a chart whose bytes have the uploaded hash in the chart repository's own index. What was so before, as far
+as is remembered, shows nothing. What was accepted is recorded under the intent's id, so it does not matter
+how often this is done. The client's credentials are never kept: the upstream is
 asked with those of the configuration or with none, and where that does not do, as the next client whose
 request for the same repository is accepted.
 """
 
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Awaitable, Callable, Collection, Generator
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
@@ -22,8 +22,8 @@ import structlog
 
 from sidecar.errors import StoreUnavailable
 from sidecar.event import Chart
-from sidecar.exchange import Exchange, Intent, Outcome
-from sidecar.manifest import MANIFEST_TYPES
+from sidecar.exchange import Body, Exchange, Intent, Outcome, Remembered
+from sidecar.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_TYPES, Manifest
 from sidecar.names import Repository
 from sidecar.operation import (
     DeleteChart,
@@ -47,6 +47,8 @@ log = structlog.get_logger()
 _SETTLED_S: Final = 10.0
 #: So often an intent is tried that fails by a bug of ours.
 _MOST_FAILURES: Final = 5
+#: Under this name a manifest that is fetched is no pull to Harbor.
+_HARBORS_OWN: Final = "harbor-registry-client"
 
 
 class Verdict(StrEnum):
@@ -68,8 +70,10 @@ class Reconciler:
         routes: Callable[[], Routes],
         live_runs: Callable[[], Collection[str]],
         parse: Parse,
+        read_manifest: Callable[[Body], Awaitable[Manifest | None]],
         steady_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._read_manifest = read_manifest
         self._store = store
         self._pipeline = pipeline
         self._registry = registry
@@ -118,8 +122,11 @@ class Reconciler:
             await self._settle(intent, _Borrowed(authorization))
 
     async def _settle(self, intent: Intent, auth: httpx.Auth) -> bool:
+        manifest = None
         try:
             verdict = await self._ask(intent, auth)
+            if verdict is Verdict.ACCEPTED:
+                manifest = await self._manifest(intent, auth)
         except httpx.HTTPError as exc:
             verdict = Verdict.UNKNOWN
             self._complain(intent, repr(exc))
@@ -129,7 +136,7 @@ class Reconciler:
             log.exception("intent.not_settled", operation=_name(intent), request_id=intent.request_id)
             return await self._has_failed_often(intent)
         if verdict is Verdict.ACCEPTED:
-            if not await self._pipeline.conclude(self._concluded(intent)):
+            if not await self._pipeline.conclude(self._concluded(intent, manifest)):
                 return await self._has_failed_often(intent)
         elif verdict is Verdict.REFUSED and self._has_settled(intent):
             await self._store.transact(lambda ledger: ledger.close_intent(intent.id))
@@ -154,9 +161,9 @@ class Reconciler:
         )
         return True
 
-    def _concluded(self, intent: Intent) -> Exchange:
+    def _concluded(self, intent: Intent, manifest: Manifest | None) -> Exchange:
         chart = self._charts_found.pop(str(intent.id), None)
-        return replace(_concluded(intent, datetime.now(UTC)), chart=chart)
+        return replace(_concluded(intent, datetime.now(UTC)), manifest=manifest, chart=chart)
 
     def _has_settled(self, intent: Intent) -> bool:
         # By a clock that is never set: an intent that is closed too early is an event lost.
@@ -183,32 +190,50 @@ class Reconciler:
                 return await self._ask_delete_chart(intent, delete, auth)
 
     async def _ask_put(self, intent: Intent, put: PutManifest, auth: httpx.Auth) -> Verdict:
-        body = intent.request_body
-        expected = put.reference.digest or (f"sha256:{sha256(body.content).hexdigest()}" if body else "")
+        expected = put.reference.digest or intent.content_digest
+        if expected is None:
+            return Verdict.REFUSED  # its last bytes were never forwarded
         found = await self._manifest_digest(intent, put.repository, str(put.reference), auth)
-        if found and expected and found != expected:
+        if found and found != expected:
             return await self._ask_overtaken(intent, put, auth, expected=expected, found=found)
-        return _verdict(found, accepted=bool(found))
+        # What was named so before does not show that it was named so again.
+        return _verdict(found, accepted=bool(found) and intent.remembered is not Remembered.REFERENCE)
 
     async def _ask_overtaken(
         self, intent: Intent, put: PutManifest, auth: httpx.Auth, *, expected: str, found: str
     ) -> Verdict:
         """The tag names something else: another push may have come after this one.
 
-        Accepted when the manifest is there and a later push is what moved the tag; else the upstream
-        never saw it.
+        Accepted when the manifest is there, was not before, and a later push is what moved the tag; else the
+        upstream never saw it.
         """
         later = await self._store.transact(
             lambda ledger: ledger.tag_seen_since(put.repository, str(put.reference), found, intent.opened_at)
         )
-        if not later:
+        if not later or intent.remembered is not Remembered.NOTHING:
             return Verdict.REFUSED
         kept = await self._manifest_digest(intent, put.repository, expected, auth)
         return _verdict(kept, accepted=bool(kept))
 
     async def _ask_delete(self, intent: Intent, delete: DeleteManifest, auth: httpx.Auth) -> Verdict:
         found = await self._manifest_digest(intent, delete.repository, str(delete.reference), auth)
-        return _verdict(found, accepted=found == "" and intent.facts.existed is not False)
+        was_there = intent.facts.existed or intent.remembered is Remembered.REFERENCE
+        return _verdict(found, accepted=found == "" and was_there)
+
+    async def _manifest(self, intent: Intent, auth: httpx.Auth) -> Manifest | None:
+        """The manifest that was PUT, as it was noted or, if it was large, as the registry has it."""
+        if not isinstance(intent.operation, PutManifest):
+            return intent.facts.manifest
+        if intent.request_body:
+            return await self._read_manifest(intent.request_body)
+        digest = intent.operation.reference.digest or intent.content_digest
+        place = self._registry()
+        url = f"{place.url}/v2/{intent.operation.repository.full_name}/manifests/{digest}"
+        headers = {"Accept": ", ".join(MANIFEST_TYPES), "User-Agent": _HARBORS_OWN}
+        async with place.client() as http, http.stream("GET", url, headers=headers, auth=auth) as response:
+            content = await _content_of(response) if response.status_code == 200 else None
+            content_type = response.headers.get("Content-Type", "")
+        return await self._read_manifest(Body(content, content_type)) if content else None
 
     async def _manifest_digest(
         self, intent: Intent, repository: Repository, reference: str, auth: httpx.Auth
@@ -275,6 +300,15 @@ _ADVICE: Final = (
 )
 
 
+async def _content_of(response: httpx.Response) -> bytes | None:
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > LARGEST_MANIFEST_BYTES:
+            return None
+    return bytes(content)
+
+
 def _verdict(found: str | None, *, accepted: bool) -> Verdict:
     if found is None:
         return Verdict.UNKNOWN
@@ -290,7 +324,7 @@ def _concluded(intent: Intent, at: datetime) -> Exchange:
         answered_at=min(intent.opened_at, at),
         status=201 if isinstance(intent.operation, PutManifest | UploadChart) else 200,
         outcome=Outcome.CLIENT_GONE,
-        request_body=intent.request_body,
+        content_digest=intent.content_digest,
         facts=intent.facts,
         request_id=intent.request_id,
     )

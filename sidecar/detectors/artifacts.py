@@ -6,15 +6,12 @@ src/controller/event/handler/webhook/artifact/artifact.go.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
-from hashlib import sha256
 from uuid import uuid5
 
-from sidecar.errors import ManifestInvalid
 from sidecar.event import Event, EventType
-from sidecar.exchange import Body, Exchange, Facts, Outcome
-from sidecar.manifest import Manifest, parse_manifest
-from sidecar.names import Digest, Reference, Repository
+from sidecar.exchange import Exchange, Facts, Outcome
+from sidecar.manifest import Manifest
+from sidecar.names import Digest, Reference, Repository, fallback_subject
 from sidecar.operation import DeleteManifest, GetManifest, PutManifest
 
 
@@ -32,34 +29,24 @@ def artifact_events(exchange: Exchange) -> tuple[Event, ...]:
 
 
 def manifest_of(exchange: Exchange) -> Manifest | None:
-    """The manifest that an exchange is about, None when it is not known or unreadable."""
-    return read_manifest(exchange.request_body or exchange.response_body or exchange.facts.manifest)
+    """The manifest that an exchange is about, None when it is not known or was not understood."""
+    return exchange.manifest or exchange.facts.manifest
 
 
-def read_manifest(body: Body | None) -> Manifest | None:
-    """A manifest read from a kept body; None for nothing and for what cannot be read."""
-    return _parsed(body) if body else None
-
-
-# Several questions are asked about one manifest in a row. Two and no more: each may be of 4 MiB.
-@lru_cache(maxsize=2)
-def _parsed(body: Body) -> Manifest | None:
-    try:
-        return parse_manifest(body.content, body.content_type)
-    except ManifestInvalid:
-        return None
+def is_attached(manifest: Manifest | None, reference: Reference) -> bool:
+    """Whether a manifest is a signature, an attestation or another referrer, not an image."""
+    if manifest and manifest.subject:
+        return True
+    return bool(reference.tag and fallback_subject(reference.tag))
 
 
 def digest_of(exchange: Exchange, reference: Reference) -> Digest | None:
     """The digest that an exchange is about.
 
-    A digest in the URL is what the client meant. Else the registry's own word; else the bytes, hashed
-    as they were sent.
+    A digest in the URL is what the client meant. Else the registry's own word, or what the bytes were hashed
+    to.
     """
-    if reference.digest or exchange.content_digest or exchange.facts.digest:
-        return reference.digest or exchange.content_digest or exchange.facts.digest
-    body = exchange.request_body or exchange.response_body
-    return Digest(f"sha256:{sha256(body.content).hexdigest()}") if body else None
+    return reference.digest or exchange.content_digest or exchange.facts.digest
 
 
 def platforms_of(manifest: Manifest, facts: Facts) -> tuple[str, ...]:
@@ -71,7 +58,7 @@ def platforms_of(manifest: Manifest, facts: Facts) -> tuple[str, ...]:
         if child.platform:
             found[child.platform] = None
             continue
-        nested = read_manifest(facts.children.get(child.digest))
+        nested = facts.children.get(child.digest)
         if nested is not None and nested.is_index:
             found |= dict.fromkeys(platforms_of(nested, _without(facts, child.digest)))
         elif platform := facts.platforms.get(child.digest):
@@ -79,21 +66,21 @@ def platforms_of(manifest: Manifest, facts: Facts) -> tuple[str, ...]:
     return tuple(found)
 
 
-def size_of(manifest: Manifest, children: Mapping[Digest, Body]) -> int:
+def size_of(manifest: Manifest, children: Mapping[Digest, Manifest]) -> int:
     """Image size in bytes as Harbor adds it up: an index is its own bytes and its children's.
 
     Layers that children share count for each. Source: Harbor src/controller/artifact/manifest/index.go.
     """
     total = manifest.content_bytes
     for descriptor in manifest.children:
-        child = read_manifest(children.get(descriptor.digest))
+        child = children.get(descriptor.digest)
         total += size_of(child, {}) if child else 0
     return total
 
 
 def _without(facts: Facts, digest: Digest) -> Facts:
     # An index cannot contain itself, digests see to that; hostile look-up answers can pretend so.
-    children = {known: body for known, body in facts.children.items() if known != digest}
+    children = {known: child for known, child in facts.children.items() if known != digest}
     return Facts(children=children, platforms=facts.platforms)
 
 

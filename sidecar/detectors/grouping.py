@@ -10,15 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid5
 
-from sidecar.detectors.artifacts import (
-    artifact_events,
-    digest_of,
-    manifest_of,
-    platforms_of,
-    read_manifest,
-    size_of,
-)
+from sidecar.detectors.artifacts import digest_of, is_attached, manifest_of, platforms_of
 from sidecar.detectors.asking import ASKED_AGAIN, RESOLUTION_KEPT, asked_before, times_asked
+from sidecar.detectors.enriching import enriched_events, with_tags
 from sidecar.detectors.preparing import drop_preparing_pulls, layers_mark, subjects_of
 from sidecar.event import Event, EventType
 from sidecar.exchange import Client, Exchange
@@ -43,14 +37,14 @@ class Holds:
 
 def exact(exchange: Exchange, memory: Memory) -> tuple[Event, ...]:
     """What Harbor itself would raise, one event for one manifest request."""
-    events = tuple(_enriched(event, exchange, memory) for event in artifact_events(exchange))
+    events = enriched_events(exchange, memory)
     _learn(exchange, memory)
     return events
 
 
 def group(exchange: Exchange, memory: Memory, holds: Holds) -> tuple[Event, ...]:
     """The events to raise now; what has to wait is left in memory."""
-    events = tuple(_enriched(event, exchange, memory) for event in artifact_events(exchange))
+    events = enriched_events(exchange, memory)
     raised = _grouped(exchange, events, memory, holds)
     _learn(exchange, memory)
     return raised
@@ -97,7 +91,7 @@ def _group_push(
         memory.drop_held_pushes(put.repository, (digest, *children))
         named = (digest, *children, *subjects_of(manifest, put.reference))
         drop_preparing_pulls(exchange.client, put.repository, manifest, named, memory)
-    if _is_attached(manifest, put.reference):
+    if is_attached(manifest, put.reference):
         return ()
     if put.reference.tag or exchange.oci_tags:
         return events
@@ -116,13 +110,6 @@ def _descendants(
         level = [child for manifest_known in known if manifest_known for child in manifest_known.children]
         found += level
     return tuple(dict.fromkeys(found))
-
-
-def _is_attached(manifest: Manifest | None, reference: Reference) -> bool:
-    """Whether a manifest is a signature, an attestation or another referrer, not an image."""
-    if manifest and manifest.subject:
-        return True
-    return bool(reference.tag and fallback_subject(reference.tag))
 
 
 def _ripe_pushes(memory: Memory, holds: Holds, now: datetime) -> tuple[Event, ...]:
@@ -156,7 +143,7 @@ def _group_pull(exchange: Exchange, get: GetManifest, event: Event, memory: Memo
         memory.learn_pulled_children(client, repository, children, at=at, since=since)
     if manifest and manifest.config:
         memory.learn_config(repository, manifest.config.digest, at=at)
-    if is_child or _is_attached(manifest, get.reference):
+    if is_child or is_attached(manifest, get.reference):
         return
     if held := asked_before(client, repository, event, memory):
         memory.note_asked_again(held.event.id)
@@ -210,7 +197,7 @@ def _with_tag_meant(event: Event, client: Client, memory: Memory) -> Event:
     at = event.occurred_at
     since = at - RESOLUTION_KEPT
     tag = memory.take_resolved_tag(client, event.repository, event.digest, since=since, until=at)
-    return _with_tags(event, tag=tag, tags=event.tags)
+    return with_tags(event, tag=tag, tags=event.tags)
 
 
 # Deletes
@@ -221,16 +208,25 @@ def _group_delete(
 ) -> tuple[Event, ...]:
     digest = digest_of(exchange, delete.reference)
     meant = _dropped_preparation(exchange, delete, digest, memory) if digest else ""
-    known = memory.manifest(delete.repository, digest) if digest else None
-    attached = _is_attached(manifest_of(exchange), delete.reference) or bool(known and known.is_attached)
-    if not exchange.succeeded or attached:
-        return ()
     if delete.reference.tag:
-        return events  # the tag that is deleted is the one that was meant
+        # The tag that is deleted is the one that was meant.
+        return () if is_attached(manifest_of(exchange), delete.reference) else events
     return tuple(
-        _with_tags(event, tag=meant if meant in event.tags or not event.tags else event.tag, tags=event.tags)
+        with_tags(event, tag=meant if meant in event.tags else event.tag, tags=event.tags)
         for event in events
+        if not _was_attached(exchange, event, memory)
     )
+
+
+def _was_attached(exchange: Exchange, event: Event, memory: Memory) -> bool:
+    """Whether what went was no image: by its own word, else by the tags that it had, else by memory."""
+    manifest = manifest_of(exchange)
+    if manifest and manifest.subject:
+        return True
+    if event.tags:
+        return all(fallback_subject(tag) for tag in event.tags)
+    known = memory.manifest(event.repository, Digest(event.digest))
+    return bool(known and known.is_attached)
 
 
 def _dropped_preparation(exchange: Exchange, delete: DeleteManifest, digest: Digest, memory: Memory) -> str:
@@ -245,57 +241,6 @@ def _dropped_preparation(exchange: Exchange, delete: DeleteManifest, digest: Dig
 
 
 # What every mode remembers
-
-
-def _enriched(event: Event, exchange: Exchange, memory: Memory) -> Event:
-    """An event with every tag known to name its digest, and the size as far as memory completes it."""
-    event = replace(
-        event,
-        size_bytes=_size(event, exchange, memory),
-        platforms=_platforms(event, exchange, memory),
-    )
-    if isinstance(exchange.operation, DeleteManifest):
-        if exchange.operation.reference.tag:
-            return event  # only this tag went
-        tags = exchange.facts.tags or memory.tags_of(event.repository, event.digest)
-        return _with_tags(event, tag=tags[0] if tags else "", tags=tags)
-    return _with_tags(event, tag=event.tag, tags=memory.tags_of(event.repository, event.digest))
-
-
-def _with_tags(event: Event, *, tag: str, tags: tuple[str, ...]) -> Event:
-    first = (tag,) if tag else ()
-    return replace(event, tag=tag, tags=tuple(dict.fromkeys((*first, *tags))))
-
-
-def _platforms(event: Event, exchange: Exchange, memory: Memory) -> tuple[str, ...]:
-    """Platforms of an index; those of a nested index may have been learnt when it was pushed."""
-    manifest = manifest_of(exchange)
-    nested = (c.digest for c in manifest.children if not c.platform) if manifest else ()
-    known = (memory.manifest(event.repository, digest) for digest in nested)
-    more = (platform for child in known if child for platform in child.platforms)
-    return tuple(dict.fromkeys((*event.platforms, *more)))
-
-
-def _size(event: Event, exchange: Exchange, memory: Memory) -> int | None:
-    manifest = manifest_of(exchange)
-    if manifest is None:
-        return _known_size(event.repository, Digest(event.digest), memory, levels=3)
-    if not manifest.children:
-        return event.size_bytes
-    total = manifest.content_bytes
-    for child in manifest.children:
-        body = read_manifest(exchange.facts.children.get(child.digest))
-        known = size_of(body, exchange.facts.children) if body else None
-        total += known or _known_size(event.repository, child.digest, memory, levels=2) or 0
-    return total
-
-
-def _known_size(repository: Repository, digest: Digest, memory: Memory, *, levels: int) -> int | None:
-    known = memory.manifest(repository, digest)
-    if known is None or levels == 0:
-        return None
-    children = (_known_size(repository, child, memory, levels=levels - 1) for child in known.children)
-    return known.content_bytes + sum(size or 0 for size in children)
 
 
 def _learn(exchange: Exchange, memory: Memory) -> None:
@@ -321,18 +266,29 @@ def _learn_manifest(exchange: Exchange, repository: Repository, reference: Refer
     digest, at = digest_of(exchange, reference), exchange.answered_at
     if digest is None:
         return
-    for tag in (reference.tag, *exchange.oci_tags):
-        if tag:
-            memory.learn_tag(repository, tag, digest, at=at)
+    if not exchange.depends_on_accept:
+        pushed = isinstance(exchange.operation, PutManifest)
+        for tag in (reference.tag, *exchange.oci_tags):
+            if tag:
+                memory.learn_tag(repository, tag, digest, at=at, pushed=pushed)
     if manifest := manifest_of(exchange):
         known = KnownManifest(
             media_type=manifest.media_type,
             content_bytes=manifest.content_bytes,
             children=tuple(child.digest for child in manifest.children),
             platforms=platforms_of(manifest, exchange.facts),
-            is_attached=_is_attached(manifest, reference),
+            is_attached=_is_known_attached(manifest, reference, memory.manifest(repository, digest)),
         )
         memory.learn_manifest(repository, digest, known, at=at)
+
+
+def _is_known_attached(manifest: Manifest, reference: Reference, before: KnownManifest | None) -> bool:
+    """Whether all that is known of a manifest says that it is no image: an ordinary tag makes it one."""
+    if manifest.subject:
+        return True
+    if reference.digest:
+        return bool(before and before.is_attached)
+    return is_attached(manifest, reference) and (before is None or before.is_attached)
 
 
 def _remember_resolution(exchange: Exchange, head: HeadManifest, memory: Memory) -> None:

@@ -5,12 +5,13 @@ the event loop parses it. What it raises is an answer too: not understood.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from typing import Any, Final
 
 from sidecar.chartfile import find_upload, read_archive, read_upload
 from sidecar.chartindex import find_by_digest, find_by_file_name
+from sidecar.manifest import manifest_to_document, parse_manifest
 
 Read = Callable[[bytes, Mapping[str, Any]], dict[str, Any]]
 
@@ -41,9 +42,24 @@ def _chart_part(payload: bytes, options: Mapping[str, Any]) -> dict[str, Any]:
     return {"file_name": file_name, "size_bytes": len(content), "digest": sha256(content).hexdigest()}
 
 
+#: Of all descriptors together, so that the answer is small; no image has nearly as many.
+_MOST_DESCRIPTORS: Final = 500
+
+
+def _manifest(payload: bytes, options: Mapping[str, Any]) -> dict[str, Any]:
+    """{"manifest": ...}, with {"content_type": ...}; of very many layers or children only the first."""
+    manifest = parse_manifest(payload, options["content_type"])
+    children = manifest.children[:_MOST_DESCRIPTORS]
+    layers, left_out = manifest.layers[:_MOST_DESCRIPTORS], manifest.layers[_MOST_DESCRIPTORS:]
+    left_out_bytes = sum(layer.size_bytes for layer in left_out)
+    kept = replace(manifest, children=children, layers=layers, left_out_bytes=left_out_bytes)
+    return {"manifest": manifest_to_document(kept)}
+
+
 KINDS: Final[dict[str, Read]] = {
     "chart": _chart,
     "chart-upload": _chart_upload,
     "chart-part": _chart_part,
     "chart-index": _chart_index,
+    "manifest": _manifest,
 }

@@ -10,6 +10,7 @@ from ssl import SSLContext
 from typing import Any, Final, Protocol
 
 from sidecar.exchange import Client, Exchange, Intent
+from sidecar.memory import Recalled
 from sidecar.names import Digest, Repository
 from sidecar.operation import Operation, Routes
 from sidecar.proxy.budget import DEFAULT_LIMIT_BYTES
@@ -53,6 +54,10 @@ class Parse(Protocol):
         """What was read, None for anything else; never raises for what the payload holds."""
 
 
+async def _recalls_nothing(_: Repository, __: Digest) -> Recalled:
+    return Recalled()
+
+
 async def _reads_nothing(
     _: str,
     __: bytes | bytearray | Iterable[bytes],
@@ -89,6 +94,8 @@ class Hooks:
     finished: Callable[[Operation, int, float], None] = _counts_none
     #: What a kind of `parsing.kinds` reads in a payload.
     parse: Parse = _reads_nothing
+    #: What is remembered of a manifest; never raises.
+    recall: Callable[[Repository, Digest], Awaitable[Recalled]] = _recalls_nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,5 +122,5 @@ class ProxySettings:
     chart_repository_tls: TlsChoice = True
     connect_timeout_s: float = 5.0
     look_up_timeout_s: float = 2.0  #: all look-ups of one exchange together
-    most_tags_looked_up: int = 200
+    most_tags_looked_up: int = 1000
     limits: Limits = field(default_factory=Limits)

@@ -5,8 +5,6 @@ The handler asks in this order: `request_body`, then exactly one of `saw_head` a
 exchange is recorded; it never changes it.
 """
 
-import hashlib
-import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,9 +14,9 @@ from uuid import UUID, uuid4
 import structlog
 from aiohttp import ClientResponse, web
 
-from sidecar.errors import ManifestInvalid, NameInvalid
+from sidecar.errors import NameInvalid
 from sidecar.exchange import Client, Exchange, Outcome
-from sidecar.manifest import LARGEST_MANIFEST_BYTES, Manifest, parse_manifest
+from sidecar.manifest import INDEX_TYPES, MANIFEST_TYPES, media_type_of
 from sidecar.names import Digest, is_tag, parse_digest
 from sidecar.operation import Operation
 from sidecar.proxy.budget import Share
@@ -102,6 +100,7 @@ class Observer:
             content_digest=_named_digest(answer),
             oci_tags=_oci_tags(answer),
             request_id=self.request_id or _request_id(answer.raw_headers),
+            depends_on_accept=_depends_on_accept(self.passage, answer),
         )
 
     @property
@@ -161,6 +160,20 @@ def _named_digest(answer: ClientResponse) -> Digest | None:
         return None
 
 
+def _depends_on_accept(passage: Passage, answer: ClientResponse) -> bool:
+    """Whether a registry may have answered with another manifest than the tag names, as the client accepts no other.
+
+    It takes a list for its amd64 image then, and 2.8 an image for one of the first version. It reads types by name:
+    neither `*/*` nor no Accept at all is one. Source: distribution registry/handlers/manifests.go, GetManifest.
+    """
+    if passage.request.method not in {"GET", "HEAD"}:
+        return False
+    if media_type_of(answer.headers.get("Content-Type", "")) in INDEX_TYPES:
+        return False
+    accepted = b",".join(values_of(passage.headers, b"accept")).decode("latin-1").split(",")
+    return not set(MANIFEST_TYPES).issubset(map(media_type_of, accepted))
+
+
 def _oci_tags(answer: ClientResponse) -> tuple[str, ...]:
     joined = b",".join(values_of(answer.raw_headers, b"oci-tag")).decode("latin-1")
     return tags_of(joined)
@@ -170,31 +183,6 @@ def tags_of(text: str) -> tuple[str, ...]:
     """The tags in a list that an upstream wrote, as many as are believed; what is no tag is left out."""
     named = (tag.strip() for tag in text.split(",", 4 * _MOST_OCI_TAGS)[: 4 * _MOST_OCI_TAGS])
     return tuple(dict.fromkeys(tag for tag in named if is_tag(tag)))[:_MOST_OCI_TAGS]
-
-
-def decoded(content: bytes | None, encoding: str) -> bytes | None:
-    """A body without its content-encoding, None when it is unknown or grows too large."""
-    if content is None or encoding in {"", "identity"}:
-        return content
-    if encoding not in {"gzip", "x-gzip"}:
-        return None
-    inflater = zlib.decompressobj(31)
-    try:
-        plain = inflater.decompress(content, LARGEST_MANIFEST_BYTES)
-    except zlib.error:
-        return None
-    return plain if inflater.eof else None
-
-
-def sha256_of(content: bytes) -> Digest:
-    return Digest(f"sha256:{hashlib.sha256(content).hexdigest()}")
-
-
-def parsed(content: bytes, content_type: str) -> Manifest | None:
-    try:
-        return parse_manifest(content, content_type)
-    except ManifestInvalid:
-        return None
 
 
 def now() -> datetime:

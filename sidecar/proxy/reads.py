@@ -4,10 +4,12 @@ from dataclasses import replace
 
 from aiohttp import ClientResponse
 
-from sidecar.exchange import Body, Exchange, Facts, Outcome
+from sidecar.exchange import Body, Exchange, Outcome
 from sidecar.manifest import LARGEST_MANIFEST_BYTES
 from sidecar.operation import GetBlob, GetManifest
-from sidecar.proxy.passage import Observer, decoded, parsed, sha256_of, unharmed
+from sidecar.proxy.manifest_facts import ManifestLookUps
+from sidecar.proxy.manifests import decoded, sha256_of
+from sidecar.proxy.passage import Observer, unharmed
 from sidecar.proxy.relay import BodyCopy
 
 
@@ -49,24 +51,18 @@ class ManifestGet(Read):
         self.saw_piece = self._copy.feed
 
     async def finish(self, exchange: Exchange) -> None:
-        content = decoded(self._copy.content, self._encoding)
+        content = await decoded(self._copy.content, self._encoding)
         if content is not None and exchange.outcome is Outcome.COMPLETED:
-            exchange = replace(
-                exchange,
-                response_body=Body(content, self._content_type),
-                content_digest=exchange.content_digest or sha256_of(content),
-                facts=await self._facts(content),
-            )
+            exchange = await self._understood(exchange, Body(content, self._content_type))
         await self.hooks.record(exchange)
 
-    async def _facts(self, content: bytes) -> Facts:
+    async def _understood(self, exchange: Exchange, body: Body) -> Exchange:
         operation = self.passage.operation
         assert isinstance(operation, GetManifest)
-        manifest = parsed(content, self._content_type)
-        if not manifest or not manifest.is_chart or not self.hooks.wants_oci_chart(operation.repository):
-            return Facts()
-        look_ups = self.passage.look_ups()
-        return await look_ups.within_time(look_ups.oci_chart(operation.repository, manifest))
+        look_ups = ManifestLookUps.of(self.passage, self.hooks)
+        facts = await look_ups.within_time(look_ups.after_get(operation.repository, body))
+        digest = exchange.content_digest or operation.reference.digest or await sha256_of(body.content)
+        return replace(exchange, manifest=look_ups.manifest, content_digest=digest, facts=facts)
 
 
 class BlobGet(Observer):

@@ -73,7 +73,7 @@ class Upload(payload.Payload):
 
     opening       what was read of it already
     rest          where the rest comes from, None when there is none
-    tap           sees each piece; the last one is held back until it has acted
+    tap           sees each piece of the rest; the last of all is held back until it has acted
     say_continue  tells a client that waits with its body to send it; None for any other client
     """
 
@@ -136,7 +136,10 @@ class Upload(payload.Payload):
 
     async def _pump(self, writer: AbstractStreamWriter) -> None:
         await self._wait_for_go_ahead(writer)
-        for piece in self._opening:
+        opening, held = list(self._opening), b""
+        if self._tap is not None and opening:
+            *opening, held = opening  # it may be the last
+        for piece in opening:
             await writer.write(piece)
         if self._rest is None:
             return
@@ -146,11 +149,12 @@ class Upload(payload.Payload):
             while piece := await self._read():
                 await writer.write(piece)
         else:
-            await self._pump_through(self._tap, writer)
+            await self._pump_through(self._tap, writer, held)
 
-    async def _pump_through(self, tap: Tap, writer: AbstractStreamWriter) -> None:
-        held = await self._read()
-        tap.feed(held)
+    async def _pump_through(self, tap: Tap, writer: AbstractStreamWriter, held: bytes) -> None:
+        if not held:
+            held = await self._read()
+            tap.feed(held)
         while piece := await self._read():
             tap.feed(piece)
             await writer.write(held)

@@ -1,6 +1,7 @@
 """Writes: noted before they are forwarded, recorded before the client sees the end of its answer."""
 
 import asyncio
+import hashlib
 from dataclasses import replace
 from typing import Final
 
@@ -8,11 +9,14 @@ import structlog
 from aiohttp import ClientResponse
 
 from sidecar.errors import StoreUnavailable
-from sidecar.exchange import Body, Exchange, Facts, Intent, Outcome
+from sidecar.exchange import LARGEST_NOTED_BYTES, Body, Exchange, Facts, Intent, Outcome
 from sidecar.manifest import LARGEST_MANIFEST_BYTES
+from sidecar.names import Digest
 from sidecar.operation import DeleteManifest, PutManifest, WriteBlob, WriteOperation
 from sidecar.proxy.headers import text_of
-from sidecar.proxy.passage import Observer, decoded, now, parsed, sha256_of, unharmed
+from sidecar.proxy.manifest_facts import ManifestLookUps
+from sidecar.proxy.manifests import decoded, sha256_of
+from sidecar.proxy.passage import Observer, now, unharmed
 from sidecar.proxy.refusals import Refused, no_memory_left
 from sidecar.proxy.relay import ClientGone, Upload, read_whole
 from sidecar.proxy.upstream import FAULTS
@@ -31,7 +35,9 @@ class _Write(Observer):
             await self.saw_success(exchange)
             return b""
         opening, outcome = await _read_error(answer)
-        content = decoded(opening[:_LARGEST_ERROR_BYTES], answer.headers.get("Content-Encoding", "").lower())
+        content = await decoded(
+            opening[:_LARGEST_ERROR_BYTES], answer.headers.get("Content-Encoding", "").lower()
+        )
         body = Body(content or b"", answer.headers.get("Content-Type", ""))
         await self.record(replace(exchange, outcome=outcome, response_body=body))
         return opening
@@ -73,7 +79,13 @@ class IntendedWrite(_Write):
 
     intent: Intent
 
-    async def note(self, *, request_body: Body | None = None, facts: Facts | None = None) -> None:
+    async def note(
+        self,
+        *,
+        request_body: Body | None = None,
+        content_digest: Digest | None = None,
+        facts: Facts | None = None,
+    ) -> None:
         operation = self.passage.operation
         assert isinstance(operation, WriteOperation)
         self.intent = Intent(
@@ -82,6 +94,7 @@ class IntendedWrite(_Write):
             client=self.passage.client,
             opened_at=now(),
             request_body=request_body,
+            content_digest=content_digest,
             facts=facts or Facts(),
             request_id=self.request_id,
         )
@@ -97,7 +110,7 @@ class IntendedWrite(_Write):
 
     def described(self, exchange: Exchange) -> Exchange:
         intent = self.intent
-        return replace(exchange, facts=intent.facts, request_body=intent.request_body)
+        return replace(exchange, facts=intent.facts)
 
     async def saw_no_answer(self, outcome: Outcome, status: int) -> None:
         """Status 0 when the upstream may have done what it was asked for: the intent stays open then."""
@@ -114,13 +127,40 @@ class IntendedWrite(_Write):
 
 
 class ManifestPut(IntendedWrite):
+    """Not a byte of it is parsed before the upstream has accepted it."""
+
+    _body: Body | None = None  #: the manifest, unless it is larger than is kept
+
     async def request_body(self) -> Upload | None:
         pieces, is_whole = await self._read_request()
-        content_type = text_of(self.passage.headers, b"content-type")
-        body = Body(b"".join(pieces), content_type) if is_whole else None
-        await self.note(request_body=body, facts=await self._facts(body) if body else None)
-        rest = None if is_whole else self.passage.request.content
-        return Upload(opening=pieces, rest=rest) if pieces else self.passage.streamed_body()
+        if is_whole:
+            content = b"".join(pieces)
+            await self._note_content(content)
+            return Upload(opening=pieces) if pieces else self.passage.streamed_body()
+        # The upstream may take larger ones than we keep: what they are is known when all of it has come.
+        self._running = hashlib.sha256()
+        for piece in pieces:
+            self._running.update(piece)
+        await self.note()
+        return Upload(
+            opening=pieces,
+            rest=self.passage.request.content,
+            tap=self,
+            say_continue=self.passage.say_continue,
+        )
+
+    async def _note_content(self, content: bytes) -> None:
+        self._body = Body(content, text_of(self.passage.headers, b"content-type"))
+        kept = self._body if len(content) <= LARGEST_NOTED_BYTES else None
+        await self.note(request_body=kept, content_digest=await sha256_of(content))
+
+    def feed(self, piece: bytes) -> None:
+        self._running.update(piece)
+
+    async def before_last(self) -> None:
+        digest = Digest(f"sha256:{self._running.hexdigest()}")
+        self.intent = replace(self.intent, content_digest=digest)
+        await self.open_intent()
 
     async def _read_request(self) -> tuple[list[bytes], bool]:
         request = self.passage.request
@@ -146,37 +186,37 @@ class ManifestPut(IntendedWrite):
         self.passage.share.release(2 * (size_bytes - sum(map(len, pieces))))
         return pieces, is_whole
 
-    async def _facts(self, body: Body) -> Facts:
+    async def saw_success(self, exchange: Exchange) -> None:
+        await self.tasks.see_through(self.recorded(self._record_understood(exchange)), name="record")
+
+    async def _record_understood(self, exchange: Exchange) -> None:
         operation = self.passage.operation
         assert isinstance(operation, PutManifest)
-        manifest = parsed(body.content, body.content_type)
-        if not manifest:
-            return Facts()
-        look_ups = self.passage.look_ups()
-        wants_chart = self.hooks.wants_oci_chart(operation.repository)
-        return await look_ups.within_time(
-            look_ups.before_put(operation.repository, manifest, wants_chart=wants_chart)
-        )
+        if self._body:
+            look_ups = ManifestLookUps.of(self.passage, self.hooks)
+            facts = await look_ups.within_time(look_ups.after_put(operation.repository, self._body))
+            exchange = replace(exchange, facts=facts, manifest=look_ups.manifest)
+        await self.hooks.record(exchange)
 
     def described(self, exchange: Exchange) -> Exchange:
         exchange = super().described(exchange)
-        operation, body = self.passage.operation, exchange.request_body
+        operation = self.passage.operation
         assert isinstance(operation, PutManifest)
-        digest = exchange.content_digest or operation.reference.digest
-        if digest is None and body is not None:
-            digest = sha256_of(body.content)
-        return replace(exchange, content_digest=digest)
+        named = exchange.content_digest or operation.reference.digest or self.intent.content_digest
+        return replace(exchange, content_digest=named)
 
 
 class ManifestDelete(IntendedWrite):
     async def request_body(self) -> Upload | None:
         operation = self.passage.operation
         assert isinstance(operation, DeleteManifest)
-        look_ups = self.passage.look_ups()
-        wants_chart = self.hooks.wants_oci_chart(operation.repository)
-        facts = await look_ups.within_time(look_ups.before_delete(operation, wants_chart=wants_chart))
-        await self.note(facts=facts)
+        look_ups = ManifestLookUps.of(self.passage, self.hooks)
+        await self.note(facts=await look_ups.within_time(look_ups.before_delete(operation)))
         return self.passage.streamed_body()
+
+    def described(self, exchange: Exchange) -> Exchange:
+        exchange = super().described(exchange)
+        return replace(exchange, manifest=self.intent.facts.manifest)
 
 
 async def _read_error(answer: ClientResponse) -> tuple[bytes, Outcome]:

@@ -7,15 +7,17 @@ the detectors and keeps intents, events and deliveries. Nothing here decides any
 import math
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sidecar.delivery import Delivery
 from sidecar.event import Event
-from sidecar.exchange import Client, Intent
+from sidecar.exchange import Client, Intent, Remembered
 from sidecar.memory import HeldPull, HeldPush, KnownManifest
 from sidecar.names import Digest, Repository
+from sidecar.operation import DeleteManifest, PutManifest
 from sidecar.store.records import (
     client_from_key,
     client_key,
@@ -48,11 +50,26 @@ class Ledger(Traces):
     # Intents
 
     def open_intent(self, intent: Intent, *, run: str) -> None:
-        """Note a write operation; the same id again replaces what is noted."""
+        """Note a write operation and what was there before; the same id again replaces what is noted."""
+        intent = replace(intent, remembered=self._remembered(intent))
         self._sql.execute(
             "INSERT OR REPLACE INTO intents (id, run, opened_at, document) VALUES (?, ?, ?, ?)",
             (str(intent.id), run, seconds(intent.opened_at), intent_to_json(intent)),
         )
+
+    def _remembered(self, intent: Intent) -> Remembered:
+        operation = intent.operation
+        if not isinstance(operation, PutManifest | DeleteManifest):
+            return Remembered.NOTHING
+        repository, reference = operation.repository, operation.reference
+        digest = reference.digest or intent.content_digest
+        named = self.named_by(repository, reference.tag) if reference.tag else None
+        is_there = digest is not None and self.manifest(repository, digest) is not None
+        if isinstance(operation, DeleteManifest):
+            return Remembered.REFERENCE if named or is_there else Remembered.NOTHING
+        if (named is not None and named == digest) or (is_there and reference.digest):
+            return Remembered.REFERENCE
+        return Remembered.MANIFEST if is_there else Remembered.NOTHING
 
     def close_intent(self, intent_id: UUID) -> None:
         self._sql.execute("DELETE FROM intents WHERE id = ?", (str(intent_id),))
@@ -97,13 +114,23 @@ class Ledger(Traces):
 
     # Tags and manifests
 
-    def learn_tag(self, repository: Repository, tag: str, digest: Digest, *, at: datetime) -> None:
+    def learn_tag(
+        self, repository: Repository, tag: str, digest: Digest, *, at: datetime, pushed: bool = False
+    ) -> None:
+        # A read only shows that a tag was moved when it was known to name something else before.
         self._sql.execute(
-            "INSERT INTO tags (repository, tag, digest, seen_at) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (repository, tag) DO UPDATE SET digest = excluded.digest, seen_at = excluded.seen_at "
-            "WHERE excluded.seen_at >= seen_at OR seen_at > ?",
-            (repository.full_name, tag, digest, seconds(at), self._now_s),
+            "INSERT INTO tags (repository, tag, digest, seen_at, moved_at) VALUES (?1, ?2, ?3, ?4, ?5) "
+            "ON CONFLICT (repository, tag) DO UPDATE SET digest = excluded.digest, seen_at = excluded.seen_at, "
+            "moved_at = CASE WHEN digest = excluded.digest THEN moved_at ELSE excluded.seen_at END "
+            "WHERE excluded.seen_at >= seen_at OR seen_at > ?6",
+            (repository.full_name, tag, digest, seconds(at), seconds(at) if pushed else None, self._now_s),
         )
+
+    def named_by(self, repository: Repository, tag: str) -> Digest | None:
+        row = self._sql.execute(
+            "SELECT digest FROM tags WHERE repository = ? AND tag = ?", (repository.full_name, tag)
+        ).fetchone()
+        return Digest(row[0]) if row else None
 
     def tag_seen_since(self, repository: Repository, tag: str, digest: str, since: datetime) -> bool:
         """Whether the tag was seen to name the digest at or after that time."""
@@ -125,7 +152,7 @@ class Ledger(Traces):
 
     def tags_of(self, repository: Repository, digest: str) -> tuple[str, ...]:
         rows = self._sql.execute(
-            "SELECT tag FROM tags WHERE repository = ? AND digest = ? ORDER BY seen_at DESC, tag LIMIT ?",
+            "SELECT tag FROM tags WHERE repository = ? AND digest = ? ORDER BY moved_at DESC, tag LIMIT ?",
             (repository.full_name, digest, _MOST_TAGS),
         )
         return tuple(tag for (tag,) in rows)

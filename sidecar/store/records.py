@@ -12,7 +12,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from sidecar.event import Chart, Event, EventType
-from sidecar.exchange import Body, Client, Facts, Intent
+from sidecar.exchange import Body, Client, Facts, Intent, Remembered
+from sidecar.manifest import Manifest, manifest_from_document, manifest_to_document
 from sidecar.memory import KnownManifest
 from sidecar.names import Digest, Reference, Repository, Tag
 from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart, WriteOperation
@@ -104,13 +105,16 @@ def intent_to_json(intent: Intent) -> str:
             "existed": facts.existed,
             "digest": facts.digest,
             "tags": facts.tags,
-            "manifest": _body_out(facts.manifest),
-            "children": {digest: _body_out(body) for digest, body in facts.children.items()},
+            "other_tags": sorted(facts.other_tags),
+            "manifest": manifest_to_document(facts.manifest) if facts.manifest else None,
+            "children": {digest: manifest_to_document(child) for digest, child in facts.children.items()},
             "platforms": dict(facts.platforms),
             "chart": asdict(facts.chart) if facts.chart else None,
         },
         "chart_sizes": dict(intent.chart_sizes),
         "request_id": intent.request_id,
+        "content_digest": intent.content_digest,
+        "remembered": intent.remembered,
     }
     return json.dumps(document, separators=(",", ":"))
 
@@ -118,7 +122,7 @@ def intent_to_json(intent: Intent) -> str:
 def intent_from_json(identity: str, opened_at: float, text: str) -> Intent:
     document = json.loads(text)
     facts = document["facts"]
-    children = {Digest(digest): _body_in(body) for digest, body in facts["children"].items()}
+    children = {Digest(digest): _manifest_in(child) for digest, child in facts["children"].items()}
     return Intent(
         id=UUID(identity),
         operation=_operation(document["operation"]),
@@ -129,13 +133,16 @@ def intent_from_json(identity: str, opened_at: float, text: str) -> Intent:
             existed=facts["existed"],
             digest=facts["digest"],
             tags=tuple(facts["tags"]),
-            manifest=_body_in(facts["manifest"]),
-            children={digest: body for digest, body in children.items() if body},
+            other_tags=frozenset(facts.get("other_tags", ())),
+            manifest=_manifest_in(facts["manifest"]),
+            children={digest: child for digest, child in children.items() if child},
             platforms=facts["platforms"],
             chart=_chart(facts["chart"]),
         ),
         chart_sizes=_chart_sizes(document),
         request_id=document["request_id"],
+        content_digest=document.get("content_digest"),
+        remembered=Remembered(document.get("remembered", Remembered.NOTHING)),
     )
 
 
@@ -191,6 +198,11 @@ def _vulnerability(document: dict[str, Any]) -> Vulnerability:
     known = _known(Vulnerability, document)
     known |= {"severity": parse_severity(known["severity"]), "links": tuple(document.get("links", ()))}
     return Vulnerability(**known)
+
+
+def _manifest_in(document: Any) -> Manifest | None:
+    """None for one that an earlier version wrote as bytes, too: sizes of one delete are then unknown."""
+    return manifest_from_document(document) if isinstance(document, dict) else None
 
 
 def _body_out(body: Body | None) -> list[str] | None:

@@ -163,4 +163,18 @@ ALTER TABLE traces ADD COLUMN untaken INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE traces ADD COLUMN connection TEXT NOT NULL DEFAULT ''
 """
 
-MIGRATIONS: Final = (_FIRST, _DISABLED_TARGETS, _RETRY_AFTER, _TARGET_MARK, _PULLS_APART, _AWAY_TARGETS)
+#: When a tag was last created or moved; NULL where nobody saw it.
+_TAG_MOVED: Final = """
+ALTER TABLE tags ADD COLUMN moved_at REAL;
+UPDATE tags SET moved_at = seen_at
+"""
+
+MIGRATIONS: Final = (
+    _FIRST,
+    _DISABLED_TARGETS,
+    _RETRY_AFTER,
+    _TARGET_MARK,
+    _PULLS_APART,
+    _AWAY_TARGETS,
+    _TAG_MOVED,
+)

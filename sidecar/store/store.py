@@ -42,6 +42,10 @@ class Store:
             lambda sql: work(Ledger(sql, now_s=self._now())), keep=keep, weight=weight
         )
 
+    async def consult(self, question: Callable[[Ledger], T]) -> T:
+        """The answer to a question about what is committed; changes nothing and waits for no writer."""
+        return await self._database.read(lambda sql: question(Ledger(sql, now_s=self._now())))
+
     def post(self, work: Callable[[Ledger], object]) -> None:
         """Run work that nobody waits for and that may be lost."""
         self._database.post(lambda sql: work(Ledger(sql, now_s=self._now())))

@@ -18,7 +18,7 @@ from sidecar.detectors import detect
 from sidecar.detectors.grouping import Holds, ripe
 from sidecar.event import Event
 from sidecar.exchange import Body, Client, Exchange, Facts, Outcome
-from sidecar.manifest import OCI_INDEX, OCI_MANIFEST
+from sidecar.manifest import OCI_INDEX, OCI_MANIFEST, Manifest, parse_manifest
 from sidecar.names import Digest, parse_reference, parse_repository
 from sidecar.operation import DeleteManifest, GetManifest, HeadManifest, Operation, PutManifest, Routes
 from sidecar.store.ledger import Ledger
@@ -86,6 +86,15 @@ def a_body(manifest: bytes) -> Body:
     return Body(manifest, json.loads(manifest)["mediaType"])
 
 
+def parsed(manifest: bytes) -> Manifest:
+    return parse_manifest(manifest, json.loads(manifest)["mediaType"])
+
+
+def about(manifest: bytes) -> dict[str, Any]:
+    """What an exchange has learnt of a manifest that went by."""
+    return {"manifest": parsed(manifest), "content_digest": digest_of(manifest)}
+
+
 @dataclass
 class Wire:
     """Plays exchanges against the real detectors and the real store's memory."""
@@ -96,17 +105,16 @@ class Wire:
     now: datetime = START
     events: list[Event] = field(default_factory=list)
 
-    def put(self, repository: str, reference: str, manifest: bytes, **more: Any) -> None:
+    def put(self, repository: str, reference: str, manifest: bytes, /, **more: Any) -> None:
         status = more.pop("status", 201)
-        self._manifest(PutManifest, repository, reference, status, request_body=a_body(manifest), **more)
+        self._manifest(PutManifest, repository, reference, status, **(about(manifest) | more))
 
-    def get(self, repository: str, reference: str, manifest: bytes, **more: Any) -> None:
+    def get(self, repository: str, reference: str, manifest: bytes, /, **more: Any) -> None:
         status = more.pop("status", 200)
-        more |= {"response_body": a_body(manifest), "content_digest": digest_of(manifest)}
-        self._manifest(GetManifest, repository, reference, status, **more)
+        self._manifest(GetManifest, repository, reference, status, **(about(manifest) | more))
 
-    def head(self, repository: str, tag: str, manifest: bytes) -> None:
-        self._manifest(HeadManifest, repository, tag, 200, content_digest=digest_of(manifest))
+    def head(self, repository: str, tag: str, manifest: bytes, **more: Any) -> None:
+        self._manifest(HeadManifest, repository, tag, 200, content_digest=digest_of(manifest), **more)
 
     def delete(self, repository: str, reference: str, *, facts: Facts, status: int = 202) -> None:
         self._manifest(DeleteManifest, repository, reference, status, facts=facts)

@@ -36,7 +36,7 @@ from sidecar.store.history import Chosen, History
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
-from tests.support.builders import DOCKER, SKOPEO, START, a_body, a_digest, a_manifest, digest_of
+from tests.support.builders import DOCKER, SKOPEO, START, a_body, a_digest, a_manifest, about, digest_of
 
 APP = repository_of("prj/app", default_project="library")
 IMAGE = a_manifest("image")
@@ -103,7 +103,7 @@ def an_exchange(operation: Operation, status: int = 201, **more: Any) -> Exchang
 
 
 def a_push(**more: Any) -> Exchange:
-    return an_exchange(PutManifest(APP, parse_reference("v1")), request_body=a_body(IMAGE), **more)
+    return an_exchange(PutManifest(APP, parse_reference("v1")), **about(IMAGE), **more)
 
 
 def an_intent(exchange: Exchange) -> Intent:
@@ -113,6 +113,7 @@ def an_intent(exchange: Exchange) -> Intent:
         client=DOCKER,
         opened_at=START,
         request_body=a_body(IMAGE),
+        content_digest=digest_of(IMAGE),
     )
 
 
@@ -151,7 +152,7 @@ async def test_an_answer_that_never_came_leaves_the_intent_to_the_reconciler(lin
 
 async def test_a_pull_is_stored_when_its_hold_is_over(line: Line) -> None:
     get = GetManifest(APP, parse_reference("v1"))
-    await line.pipeline.record(an_exchange(get, 200, response_body=a_body(IMAGE)))
+    await line.pipeline.record(an_exchange(get, 200, **about(IMAGE)))
     await line.pipeline.ripen()
     assert await line.deliveries() == []
     line.clock.now += timedelta(seconds=4)
@@ -160,7 +161,7 @@ async def test_a_pull_is_stored_when_its_hold_is_over(line: Line) -> None:
 
 
 async def test_a_blob_makes_the_next_get_a_pull_of_its_own(line: Line) -> None:
-    get = an_exchange(GetManifest(APP, parse_reference("v1")), 200, response_body=a_body(IMAGE))
+    get = an_exchange(GetManifest(APP, parse_reference("v1")), 200, **about(IMAGE))
     await line.pipeline.record(get)
     line.pipeline.saw_blob(DOCKER, APP, Digest(a_digest("layer")))
     await line.pipeline.record(replace(get, id=uuid4()))
@@ -171,11 +172,9 @@ async def test_a_blob_makes_the_next_get_a_pull_of_its_own(line: Line) -> None:
 
 async def test_a_blob_that_is_asked_for_at_once_is_noted_after_its_manifest(line: Line) -> None:
     put = PutManifest(APP, parse_reference("v1"))
-    await line.pipeline.record(an_exchange(put, request_body=a_body(IMAGE)))
+    await line.pipeline.record(an_exchange(put, **about(IMAGE)))
     by_digest = GetManifest(APP, Reference(digest=digest_of(IMAGE)))
-    pull = asyncio.ensure_future(
-        line.pipeline.record(an_exchange(by_digest, 200, response_body=a_body(IMAGE)))
-    )
+    pull = asyncio.ensure_future(line.pipeline.record(an_exchange(by_digest, 200, **about(IMAGE))))
     await asyncio.sleep(0)  # the record is under way, and not stored yet
     line.pipeline.saw_blob(DOCKER, APP, Digest(a_digest("layer")))
     await pull
@@ -186,7 +185,7 @@ async def test_a_blob_that_is_asked_for_at_once_is_noted_after_its_manifest(line
 
 async def test_an_upload_keeps_a_push_by_digest_waiting(line: Line) -> None:
     put = PutManifest(APP, Reference(digest=digest_of(IMAGE)))
-    await line.pipeline.record(an_exchange(put, request_body=a_body(IMAGE)))
+    await line.pipeline.record(an_exchange(put, **about(IMAGE)))
     line.clock.now += timedelta(seconds=29)
     line.pipeline.saw_upload(DOCKER, APP)
     line.clock.now += timedelta(seconds=2)
@@ -208,7 +207,7 @@ async def test_an_upload_is_noted_every_few_seconds_though_the_clock_goes_back(l
 
 
 async def test_a_pull_is_stored_when_its_hold_is_over_though_the_clock_goes_back(line: Line) -> None:
-    get = an_exchange(GetManifest(APP, parse_reference("v1")), 200, response_body=a_body(IMAGE))
+    get = an_exchange(GetManifest(APP, parse_reference("v1")), 200, **about(IMAGE))
     await line.pipeline.record(get)
     line.clock.now -= timedelta(hours=1)
     await line.pipeline.record(replace(get, id=uuid4(), client=SKOPEO))  # answered before
@@ -232,7 +231,7 @@ async def test_what_was_answered_before_the_clock_went_back_was_answered_now(lin
 async def test_ignored_user_agents_pull_unnoticed_but_push_like_others(tmp_path: Path) -> None:
     line = Line(tmp_path, replace(SETTINGS, ignore_user_agents=("docker/*",)))
     get = GetManifest(APP, parse_reference("v1"))
-    await line.pipeline.record(an_exchange(get, 200, response_body=a_body(IMAGE)))
+    await line.pipeline.record(an_exchange(get, 200, **about(IMAGE)))
     await line.pipeline.record(a_push())
     line.clock.now += timedelta(seconds=10)
     await line.pipeline.ripen()
@@ -243,7 +242,7 @@ async def test_ignored_user_agents_pull_unnoticed_but_push_like_others(tmp_path:
 @pytest.mark.parametrize("grouped", [True, False])
 async def test_harbors_own_client_pulls_unnoticed_in_every_mode(tmp_path: Path, *, grouped: bool) -> None:
     line = Line(tmp_path, replace(SETTINGS, grouped=grouped))
-    get = an_exchange(GetManifest(APP, parse_reference("v1")), 200, response_body=a_body(IMAGE))
+    get = an_exchange(GetManifest(APP, parse_reference("v1")), 200, **about(IMAGE))
     for agent in ("harbor-registry-client", "harbor-registry-client/2"):
         client = replace(DOCKER, user_agent=agent)
         await line.pipeline.record(replace(get, id=uuid4(), client=client))
@@ -259,7 +258,7 @@ async def test_a_repository_older_than_the_sidecar_is_dated_from_its_first_pull(
     target = Target(address="http://127.0.0.1:9/hook", payload_format=PayloadFormat.DEFAULT)
     line = Line(tmp_path, replace(SETTINGS, policies=(replace(POLICY, targets=(target,)),)))
     get = GetManifest(APP, parse_reference("v1"))
-    await line.pipeline.record(an_exchange(get, 200, response_body=a_body(IMAGE)))
+    await line.pipeline.record(an_exchange(get, 200, **about(IMAGE)))
     line.clock.now += timedelta(hours=1)
     await line.pipeline.ripen()
     gone = DeleteManifest(APP, Reference(digest=digest_of(IMAGE)))
@@ -293,7 +292,7 @@ async def test_an_oci_chart_raises_both_where_the_project_asks(tmp_path: Path) -
     line = Line(tmp_path, replace(SETTINGS, projects=(project,)))
     chart = a_manifest("chart", config_type="application/vnd.cncf.helm.config.v1+json")
     facts = Facts(chart=Chart(name="app", version="1.0.0", type="application", size_bytes=9))
-    await line.pipeline.record(replace(a_push(facts=facts), request_body=a_body(chart)))
+    await line.pipeline.record(replace(a_push(facts=facts), **about(chart)))
     kinds = [delivery.event_type for delivery in await line.deliveries()]
     assert kinds == [EventType.IMAGE_PUSH, EventType.CHART_PUSH]
     line.database.close()

@@ -25,6 +25,7 @@ from sidecar.operation import DeleteChart, DeleteManifest, GetManifest, PutManif
 from sidecar.parsing.pool import ParserPool
 from sidecar.place import Place
 from sidecar.policy import Secret
+from sidecar.proxy.manifests import read_manifest
 from sidecar.reconciler import Reconciler
 from tests.support.builders import DOCKER, START
 from tests.support.images import Artifact, build_chart, build_image, upload
@@ -70,6 +71,7 @@ def a_reconciler(line: Line, registry: Registry, user: Credentials | None = ALIC
         routes=Routes,
         live_runs=lambda: ("alive",),
         parse=ParserPool().run,
+        read_manifest=lambda body: read_manifest(body, ParserPool().run),
     )
 
 
@@ -81,7 +83,9 @@ async def left_open(line: Line, operation: PutManifest | DeleteManifest, **more:
 
 def put(artifact: Artifact, tag: str) -> dict[str, Any]:
     body = Body(artifact.manifest, artifact.media_type)
-    return {"operation": PutManifest(APP, parse_reference(tag)), "request_body": body}
+    digest = Digest(artifact.digest)
+    operation = PutManifest(APP, parse_reference(tag))
+    return {"operation": operation, "request_body": body, "content_digest": digest}
 
 
 def has(registry: Registry, artifact: Artifact, tag: str) -> None:

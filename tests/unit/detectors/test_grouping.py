@@ -12,7 +12,7 @@ from sidecar.exchange import Client, Facts, Outcome
 from sidecar.names import Digest
 from sidecar.store.ledger import Ledger
 from sidecar.store.sqlite import migrate
-from tests.support.builders import DOCKER, SKOPEO, Wire, a_body, a_digest, a_manifest, an_index, digest_of
+from tests.support.builders import DOCKER, SKOPEO, Wire, a_digest, a_manifest, an_index, digest_of, parsed
 
 IMAGE = a_manifest("image")
 OTHER = a_manifest("other")
@@ -189,7 +189,8 @@ def test_untagging_is_about_that_tag_whatever_was_looked_at_before(wire: Wire) -
 
 def test_a_tag_looked_at_that_is_not_deleted_is_not_named(wire: Wire) -> None:
     wire.head("prj/app", "moved", IMAGE)
-    wire.delete("prj/app", digest_of(IMAGE), facts=Facts(existed=True, tags=("v1",)))
+    facts = Facts(existed=True, tags=("v1",), other_tags=frozenset({"moved"}))
+    wire.delete("prj/app", digest_of(IMAGE), facts=facts)
     assert (wire.events[0].tag, wire.events[0].tags) == ("v1", ("v1",))
 
 
@@ -260,7 +261,7 @@ def test_docker_pulling_what_it_pushed_and_still_has_is_a_pull(wire: Wire) -> No
 
 def test_skopeo_delete_is_one_delete_with_every_tag_and_the_size(wire: Wire) -> None:
     wire.get("prj/app", "v1", IMAGE)
-    facts = Facts(existed=True, tags=("latest", "v1"), manifest=a_body(IMAGE))
+    facts = Facts(existed=True, tags=("latest", "v1"), manifest=parsed(IMAGE))
     wire.delete("prj/app", digest_of(IMAGE), facts=facts)
     wire.after(seconds=60)
     (event,) = wire.events
@@ -286,7 +287,7 @@ def test_delete_without_look_up_uses_what_is_remembered(wire: Wire) -> None:
 def test_untagging_names_that_tag_only(wire: Wire) -> None:
     wire.put("prj/app", "v1", IMAGE)
     wire.put("prj/app", "v2", IMAGE)
-    wire.delete("prj/app", "v1", facts=Facts(existed=True, digest=digest_of(IMAGE), manifest=a_body(IMAGE)))
+    wire.delete("prj/app", "v1", facts=Facts(existed=True, digest=digest_of(IMAGE), manifest=parsed(IMAGE)))
     delete = wire.events[2]
     assert (delete.type, delete.tag, delete.tags) == (EventType.IMAGE_DELETE, "v1", ("v1",))
     assert delete.digest == digest_of(IMAGE)
@@ -321,8 +322,7 @@ def test_digest_comes_from_the_bytes_when_the_registry_names_none(wire: Wire) ->
 
 def test_unreadable_manifest_that_the_registry_took_is_still_a_push(wire: Wire) -> None:
     wire.put("prj/app", "v1", IMAGE)
-    broken = b'{"mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {"digest": "zz"}}'
-    wire.put("prj/app", "v2", broken)
+    wire.put("prj/app", "v2", a_manifest("odd"), manifest=None)
     assert wire.events[1].tag == "v2"
     assert wire.events[1].size_bytes is None
 

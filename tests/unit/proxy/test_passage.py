@@ -1,38 +1,7 @@
-import gzip
-import zlib
-
 import pytest
 from structlog.testing import capture_logs
 
-from sidecar.manifest import LARGEST_MANIFEST_BYTES
-from sidecar.proxy.passage import decoded, parsed, sha256_of, tags_of, unharmed, unharmed_work
-
-
-@pytest.mark.parametrize(
-    ("content", "encoding", "plain"),
-    [
-        (b"abc", "", b"abc"),
-        (b"abc", "identity", b"abc"),
-        (gzip.compress(b"abc"), "gzip", b"abc"),
-        (gzip.compress(b"abc"), "x-gzip", b"abc"),
-        (gzip.compress(b"abc")[:-3], "gzip", None),
-        (gzip.compress(bytes(LARGEST_MANIFEST_BYTES + 1)), "gzip", None),
-        (b"abc", "gzip", None),
-        (zlib.compress(b"abc"), "deflate", None),
-        (None, "gzip", None),
-    ],
-)
-def test_decoded(content: bytes | None, encoding: str, plain: bytes | None) -> None:
-    assert decoded(content, encoding) == plain
-
-
-def test_what_is_no_manifest_is_none() -> None:
-    assert parsed(b"{", "") is None
-    assert parsed(b"{}", "") is not None
-
-
-def test_sha256() -> None:
-    assert sha256_of(b"") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+from sidecar.proxy.passage import tags_of, unharmed, unharmed_work
 
 
 async def test_faults_of_hooks_are_logged_and_end_here() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.event import Chart, Event, EventType
-from sidecar.exchange import Body, Client, Facts, Intent
+from sidecar.exchange import Body, Client, Facts, Intent, Remembered
+from sidecar.manifest import Descriptor, Manifest
 from sidecar.names import Digest, Reference, Repository, Tag
 from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart
 from sidecar.scan import Severity
@@ -55,13 +56,33 @@ operations = st.one_of(
     st.builds(UploadChart, text),
     st.builds(DeleteChart, text, text, text),
 )
+descriptors = st.builds(
+    Descriptor,
+    digest=text.map(Digest),
+    media_type=text,
+    size_bytes=st.integers(0, 2**63 - 1),
+    platform=text,
+    is_attestation=st.booleans(),
+)
+manifests = st.builds(
+    Manifest,
+    media_type=text,
+    size_bytes=st.integers(0, 2**22),
+    config=st.none() | descriptors,
+    layers=st.lists(descriptors, max_size=2).map(tuple),
+    children=st.lists(descriptors, max_size=2).map(tuple),
+    subject=st.none() | st.just(Digest("sha256:a")),
+    artifact_type=text,
+    left_out_bytes=st.integers(0, 2**63 - 1),
+)
 facts = st.builds(
     Facts,
     existed=st.none() | st.booleans(),
     digest=st.none() | text.map(Digest),
     tags=st.lists(text, max_size=3).map(tuple),
-    manifest=bodies,
-    children=st.dictionaries(text.map(Digest), st.builds(Body, st.binary(max_size=9), text), max_size=2),
+    other_tags=st.frozensets(text, max_size=3),
+    manifest=st.none() | manifests,
+    children=st.dictionaries(text.map(Digest), manifests, max_size=2),
     platforms=st.dictionaries(text.map(Digest), text, max_size=2),
     chart=charts,
 )
@@ -72,6 +93,8 @@ intents = st.builds(
     client=st.builds(Client, address=text, operator=text, user_agent=text),
     opened_at=st.just(START),
     request_body=bodies,
+    content_digest=st.none() | text.map(Digest),
+    remembered=st.sampled_from(Remembered),
     facts=facts,
     chart_sizes=st.dictionaries(text.map(Digest), st.integers(0), max_size=2),
     request_id=text,

@@ -14,7 +14,9 @@ from sidecar.store.sqlite import SqliteDatabase, migrate
 
 def note(tag: str) -> Callable[[sqlite3.Connection], None]:
     def work(sql: sqlite3.Connection) -> None:
-        sql.execute("INSERT INTO tags VALUES ('prj/app', ?, 'sha256:x', 0)", (tag,))
+        sql.execute(
+            "INSERT INTO tags (repository, tag, digest, seen_at) VALUES ('prj/app', ?, 'sha256:x', 0)", (tag,)
+        )
 
     return work
 
@@ -31,7 +33,10 @@ def empty_again(sql: sqlite3.Connection) -> None:
 
 def big(tag: str) -> Callable[[sqlite3.Connection], None]:
     def work(sql: sqlite3.Connection) -> None:
-        sql.execute("INSERT INTO tags VALUES ('prj/app', ?, ?, 0)", (tag, "x" * 100_000))
+        sql.execute(
+            "INSERT INTO tags (repository, tag, digest, seen_at) VALUES ('prj/app', ?, ?, 0)",
+            (tag, "x" * 100_000),
+        )
 
     return work
 

@@ -1,0 +1,64 @@
+"""Manifests as the relay reads them: after the upstream has accepted them, and never for long on the event loop.
+
+A small one is read at once: 2 ms for the worst 32 KiB that anybody could write. A larger one is read by a
+parser process with hard limits; one that it does not read is still an event, with what path and headers say.
+"""
+
+import asyncio
+import hashlib
+import zlib
+from typing import Final
+
+from sidecar.errors import ManifestInvalid
+from sidecar.exchange import Body
+from sidecar.manifest import LARGEST_MANIFEST_BYTES, Manifest, manifest_from_document, parse_manifest
+from sidecar.names import Digest
+from sidecar.proxy.interface import Parse
+
+#: Larger ones are read elsewhere; images have a few KiB.
+SMALL_BYTES: Final = 32 * 1024
+
+
+async def read_manifest(body: Body, parse: Parse, *, asked_by: str = "") -> Manifest | None:
+    """The manifest, None for what is not understood or beyond a limit."""
+    if len(body.content) <= SMALL_BYTES:
+        return read_small(body)
+    answer = await parse("manifest", body.content, {"content_type": body.content_type}, asked_by=asked_by)
+    return manifest_from_document(answer["manifest"]) if answer else None
+
+
+def read_small(body: Body) -> Manifest | None:
+    if len(body.content) > SMALL_BYTES:
+        return None
+    try:
+        return parse_manifest(body.content, body.content_type)
+    except ManifestInvalid:
+        return None
+
+
+async def decoded(content: bytes | None, encoding: str) -> bytes | None:
+    """A body without its content-encoding, None when it is unknown or grows too large."""
+    if content is None or encoding in {"", "identity"}:
+        return content
+    if encoding not in {"gzip", "x-gzip"}:
+        return None
+    return await asyncio.to_thread(_inflated, content)  # zlib lets go of the interpreter
+
+
+def _inflated(content: bytes) -> bytes | None:
+    inflater = zlib.decompressobj(31)
+    try:
+        plain = inflater.decompress(content, LARGEST_MANIFEST_BYTES)
+    except zlib.error:
+        return None
+    return plain if inflater.eof else None
+
+
+async def sha256_of(content: bytes) -> Digest:
+    if len(content) > SMALL_BYTES:
+        return await asyncio.to_thread(_sha256_of, content)  # so does hashlib
+    return _sha256_of(content)
+
+
+def _sha256_of(content: bytes) -> Digest:
+    return Digest(f"sha256:{hashlib.sha256(content).hexdigest()}")
