@@ -48,6 +48,8 @@ _FOR_EACH_HEADER: Final = 512
 #: How long a refused client may go on sending before its connection is closed: else it might be reset
 #: before the answer was read. Source: Go's rstAvoidanceDelay.
 _LINGER_S: Final = 0.5
+#: The first byte of a client that speaks TLS; no method begins with it.
+_TLS_HANDSHAKE: Final = 0x16
 #: For what was cancelled to leave.
 _LAST_WAIT_S: Final = 0.2
 _MOST_LOOKED_AT: Final = 1024  #: connections, for one that may be closed in favour of a new one
@@ -251,6 +253,9 @@ class ClientConnection(RequestHandler):
             self._stop_clock()
             if not self._buffer_paused:
                 self._pause_reading_for_buffer()
+            return
+        if rest[0] == _TLS_HANDSHAKE:  # docker tries https first, and would wait for an answer
+            self._refuse(_refused(HeadRefused("TLS is not spoken here")), rest)
             return
         self._searched = max(len(rest) - 3, 0)
         if len(rest) > LARGEST_HEAD_BYTES:

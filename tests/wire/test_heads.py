@@ -271,3 +271,11 @@ async def bytes_held(proxy: Running, *, wait: bool = True) -> int:
         while wait and proxy.proxy.budget.held_bytes:
             await asyncio.sleep(0.01)
     return proxy.proxy.budget.held_bytes
+
+
+async def test_a_client_that_speaks_tls_is_answered_at_once(start_proxy: StartProxy) -> None:
+    """docker and podman try https first with a registry that may be insecure, and wait for its answer."""
+    async with RawUpstream(answering()) as upstream:
+        proxy = await start_proxy(upstream.url)
+        answer = await proxy.ask(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 200)
+    assert answer.startswith(b"HTTP/1.1 400 ")
