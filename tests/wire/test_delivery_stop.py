@@ -31,11 +31,10 @@ async def test_stopping_lets_attempts_under_way_finish(tmp_path: Path) -> None:
 async def test_what_is_not_answered_within_the_grace_waits_again(tmp_path: Path) -> None:
     with Receiver(lambda _: Answer(delay_s=20)) as receiver:
         async with a_bench(tmp_path) as bench:
-            began = time.monotonic()
             async with running(bench, PATIENT, grace_s=0.2):
                 await bench.store(*many(bench.add_target(receiver.url), 5))
                 await receiver.arrived(1)
-            assert time.monotonic() - began < 5
+            # It has not waited for the answer: that would have been recorded.
             assert await bench.states() == ["waiting"] * 5
             assert await bench.rows("attempts, failures") == [(0, 0)] * 5
 

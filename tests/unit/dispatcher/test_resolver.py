@@ -39,9 +39,8 @@ async def test_a_hundred_hanging_names_delay_no_other(monkeypatch: pytest.Monkey
     lookups = Lookups()
     hanging = [asyncio.ensure_future(lookups.addresses(f"hangs{number}", 80)) for number in range(100)]
     await asyncio.sleep(0)
-    began = time.monotonic()
     await lookups.addresses("quick", 80)
-    assert time.monotonic() - began < 2
+    assert not any(look_up.done() for look_up in hanging), "it came before them"
     hanging[0].cancel()
     release.set()
     await asyncio.gather(*hanging, return_exceptions=True)
