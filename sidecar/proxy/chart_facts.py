@@ -15,6 +15,7 @@ from sidecar.errors import UpstreamUnavailable
 from sidecar.event import Chart
 from sidecar.names import Digest
 from sidecar.operation import DeleteChart, chart_api_path, chart_download_path
+from sidecar.proxy.budget import Share
 from sidecar.proxy.chart_copy import LARGEST_CHART_BYTES
 from sidecar.proxy.facts import LookUps
 from sidecar.proxy.interface import Parse
@@ -40,6 +41,7 @@ class ChartLookUps(LookUps):
     """The look-ups of one exchange with the chart repository."""
 
     parse: Parse
+    share: Share
     asked_by = ""
 
     @classmethod
@@ -53,6 +55,7 @@ class ChartLookUps(LookUps):
             routes=asked.routes,
         )
         look_ups.parse = parse
+        look_ups.share = passage.share
         look_ups.asked_by = passage.client.address
         return look_ups
 
@@ -92,6 +95,14 @@ class ChartLookUps(LookUps):
             return None
 
     async def _listed(self, path: str, wanted: Mapping[str, Any], *, limit_bytes: int) -> Listed | None:
+        if not self.share.take(limit_bytes):
+            return None
+        try:
+            return await self._read_listed(path, wanted, limit_bytes=limit_bytes)
+        finally:
+            self.share.release(limit_bytes)
+
+    async def _read_listed(self, path: str, wanted: Mapping[str, Any], *, limit_bytes: int) -> Listed | None:
         answer = await self._ask(path, limit_bytes=limit_bytes)
         if not answer or answer.status != 200 or not answer.content:
             return None

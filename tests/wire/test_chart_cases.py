@@ -307,3 +307,13 @@ async def test_hostile_archives_are_named_by_the_index_and_keep_nobody_waiting(
     (exchange,) = (found for found in noted.exchanges if isinstance(found.operation, UploadChart))
     assert exchange.chart == Chart(name="app", version="1.2.3", type="application", size_bytes=len(archive))
     assert max(answered_s) < (time.monotonic() - began) / 2, "the event loop stood still"
+
+
+async def test_index_is_asked_for_only_where_there_is_room_for_it(proxy: Running, noted: Noted) -> None:
+    noted.parsers = ParserPool(Limits(cpu_s=0.1))
+    archive = HOSTILE["entries"]
+    proxy.proxy.budget.limit_bytes = 4 * MIB
+    chart = await uploaded(proxy, noted, "no-room", archive)
+    assert chart == Chart(name="", version="", type="", size_bytes=len(archive))
+    assert not [kind for kind, _ in noted.readings if kind == "chart-index"]
+    assert proxy.proxy.budget.held_bytes < MIB  # what is left is of the connection
