@@ -13,11 +13,13 @@ from sidecar.errors import NameInvalid
 Digest = NewType("Digest", str)  #: algorithm:encoded
 Tag = NewType("Tag", str)
 
-_COMPONENT = r"[a-z0-9]++(?:(?:\.|_|__|-++)[a-z0-9]++)*+"
+# No possessive quantifiers: Python before 3.11.5, as Debian 12 has it, gets groups with them wrong. Each character
+# has one way to be read, so there is little to try again.
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 # Registries read the first part of a longer name as a host, which may have capitals (distribution
 # reference/regexp.go, NameRegexp). With a port it is a name that no storage driver takes.
-_LABEL = r"[a-zA-Z0-9]++(?:-++[a-zA-Z0-9]++)*+"
-_REPOSITORY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*+/)?{_COMPONENT}(?:/{_COMPONENT})*+")
+_LABEL = r"[a-zA-Z0-9]+(?:-+[a-zA-Z0-9]+)*"
+_REPOSITORY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*/)?{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _REGISTERED = {"sha256": re.compile(r"[a-f0-9]{64}"), "sha512": re.compile(r"[a-f0-9]{128}")}
