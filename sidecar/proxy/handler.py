@@ -24,6 +24,7 @@ from sidecar.errors import UpstreamUnavailable
 from sidecar.exchange import Client, Outcome
 from sidecar.operation import Operation, Other, is_registry_path, parse_operation
 from sidecar.proxy import headers as headers_of
+from sidecar.proxy.arrival import ClientRequest
 from sidecar.proxy.budget import LEAST_FOR_A_BODY_BYTES, Budget, Share
 from sidecar.proxy.headers import RawHeader, text_of
 from sidecar.proxy.heap import Heap
@@ -42,7 +43,7 @@ from sidecar.proxy.relay import (
     taken,
     write_raw,
 )
-from sidecar.proxy.server import ClientRequest, Server
+from sidecar.proxy.server import Server
 from sidecar.proxy.tasks import Tasks
 from sidecar.proxy.upstream import (
     FAULTS,

@@ -9,21 +9,19 @@ every answer is made in one place.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import HttpVersion, HttpVersion11, RawRequestMessage
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestHandler, RequestPayloadError
-from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
 
-from sidecar.proxy.budget import Budget, Share
-from sidecar.proxy.headers import RawHeader
+from sidecar.proxy.arrival import Arrival, ClientRequest, arrival_of, refused_by
+from sidecar.proxy.budget import Budget
+from sidecar.proxy.descriptors import most_connections
 from sidecar.proxy.heads import (
     LARGEST_HEAD_BYTES,
     Head,
@@ -52,55 +50,12 @@ _LINGER_S: Final = 0.5
 _TLS_HANDSHAKE: Final = 0x16
 #: For what was cancelled to leave.
 _LAST_WAIT_S: Final = 0.2
+#: Where there are as many connections as may be.
+_CLOSED_AT_ONCE: Final = 16
 _MOST_LOOKED_AT: Final = 1024  #: connections, for one that may be closed in favour of a new one
 
 # The parser gives back what follows a body only where the protocol changes behind it.
 _FRAMING: Final = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
-_ROOT: Final = URL("/")
-_NO_HEADERS: Final[CIMultiDictProxy[str]] = CIMultiDictProxy(CIMultiDict())
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Arrival:
-    """A request as aiohttp wants to be told of it (its RawRequestMessage), and what it holds."""
-
-    method: str
-    path: str
-    share: Share
-    version: HttpVersion = HttpVersion11
-    headers: CIMultiDictProxy[str] = field(
-        default_factory=lambda: _NO_HEADERS
-    )  #: only what aiohttp itself looks at
-    raw_headers: tuple[RawHeader, ...] = ()
-    should_close: bool = True
-    fault: Refused | None = None
-    compression: None = field(default=None, init=False)
-    upgrade: bool = field(default=False, init=False)
-    chunked: bool = False
-    url: URL = _ROOT
-
-
-class ClientRequest(web.BaseRequest):
-    """A request of a client."""
-
-    @property
-    def share(self) -> Share:
-        """What it holds of the budget; whoever handles the request closes it."""
-        return self._arrival.share
-
-    @property
-    def fault(self) -> Refused | None:
-        """Why it is not served, where its head says that already."""
-        return self._arrival.fault
-
-    @property
-    def _arrival(self) -> _Arrival:
-        return cast("_Arrival", self._message)
-
-    async def linger(self) -> None:
-        """Let the client read what it was answered, while it may still be sending."""
-        if isinstance(self._protocol, ClientConnection):
-            await self._protocol.linger()
 
 
 class ClientConnection(RequestHandler):
@@ -114,12 +69,14 @@ class ClientConnection(RequestHandler):
         "_budget",
         "_deadline",
         "_has_moved",
+        "_is_counted",
         "_is_over",
         "_is_reading",
         "_left",
         "_limits",
         "_received",
         "_searched",
+        "_server",
         "_share",
     )
 
@@ -133,13 +90,15 @@ class ClientConnection(RequestHandler):
         **options: Any,
     ) -> None:
         super().__init__(manager, loop=loop, keepalive_timeout=limits.idle_timeout_s, **options)
+        self._server = manager
+        self._is_counted = False
         self._budget = budget
         self._limits = limits
         self._share = budget.share()  # the connection's own, and what came of a head
         self._received = bytearray()  # of a head that is not whole, or of requests that wait
         self._searched = 0  # where the end of the head is not
         self._body: StreamReader | None = None  # the one that is being received
-        self._body_of: _Arrival | None = None
+        self._body_of: Arrival | None = None
         self._is_over = False  # what still comes is thrown away
         self._is_reading = False
         self._deadline: asyncio.TimerHandle | None = None
@@ -155,11 +114,13 @@ class ClientConnection(RequestHandler):
         return is_waiting and not self._is_reading and self._share.held_bytes > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not self._share.take(CONNECTION_BYTES):
+        if not self._server.has_room() or not self._share.take(CONNECTION_BYTES):
             _turn_away(cast("asyncio.Transport", transport))
             self._manager = None  # connection_lost has nothing to end then
             return
         super().connection_made(transport)
+        self._is_counted = True
+        self._server.open_connections += 1
         self._start_clock()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -170,8 +131,9 @@ class ClientConnection(RequestHandler):
         self._left.set()
         self._received = bytearray()
         self._share.release(self._share.held_bytes)
+        self._uncount()
         for message, _ in self._messages:
-            with cast("_Arrival", message).share:
+            with cast("Arrival", message).share:
                 pass
         self._messages.clear()
         super().connection_lost(exc)
@@ -180,6 +142,12 @@ class ClientConnection(RequestHandler):
         """End a connection that waits, and give back what it holds now rather than when it is closed."""
         self.force_close()
         self._share.release(self._share.held_bytes)
+        self._uncount()
+
+    def _uncount(self) -> None:
+        if self._is_counted:
+            self._is_counted = False
+            self._server.open_connections -= 1
 
     def eof_received(self) -> None:
         self._left.set()
@@ -255,11 +223,11 @@ class ClientConnection(RequestHandler):
                 self._pause_reading_for_buffer()
             return
         if rest[0] == _TLS_HANDSHAKE:  # docker tries https first, and would wait for an answer
-            self._refuse(_refused(HeadRefused("TLS is not spoken here")), rest)
+            self._refuse(refused_by(HeadRefused("TLS is not spoken here")), rest)
             return
         self._searched = max(len(rest) - 3, 0)
         if len(rest) > LARGEST_HEAD_BYTES:
-            self._refuse(_refused(too_large(rest)), rest)
+            self._refuse(refused_by(too_large(rest)), rest)
         elif more_bytes > 0 and not self._share.take(more_bytes):
             self._refuse(no_memory_left(), rest)
         elif self._deadline is None:
@@ -283,7 +251,7 @@ class ClientConnection(RequestHandler):
             head = parse_head(raw)
         except HeadRefused as refused:
             share.release(share.held_bytes)
-            self._refuse(_refused(refused), raw)
+            self._refuse(refused_by(refused), raw)
             return
         has_body = head.is_chunked or bool(head.length)
         body_bytes = share.take_for_body(head.length) if has_body else 0
@@ -291,9 +259,9 @@ class ClientConnection(RequestHandler):
             share.release(share.held_bytes)
             self._refuse(no_memory_left(), raw)
             return
-        self._arrived(_arrival(head, share), head, body_bytes)
+        self._arrived(arrival_of(head, share), head, body_bytes)
 
-    def _arrived(self, arrival: _Arrival, head: Head, body_bytes: int) -> None:
+    def _arrived(self, arrival: Arrival, head: Head, body_bytes: int) -> None:
         payload = EMPTY_PAYLOAD
         if body_bytes:
             framing = (
@@ -308,7 +276,7 @@ class ClientConnection(RequestHandler):
             self._watch_body()
         self._queue(arrival, payload)
 
-    def _queue(self, arrival: _Arrival, payload: StreamReader) -> None:
+    def _queue(self, arrival: Arrival, payload: StreamReader) -> None:
         self._request_count += 1
         self._messages.append((cast("RawRequestMessage", arrival), payload))
         if self._waiter is not None and not self._waiter.done():
@@ -319,9 +287,7 @@ class ClientConnection(RequestHandler):
         self._is_over = True
         path = path_of(received)
         share = self._budget.share()
-        self._queue(
-            _Arrival(method=method_of(received), path=path, share=share, fault=refused), EMPTY_PAYLOAD
-        )
+        self._queue(Arrival(method=method_of(received), path=path, share=share, fault=refused), EMPTY_PAYLOAD)
         self._forget()
 
     # Bodies
@@ -416,11 +382,19 @@ class Server(web.Server):
         self._budget = budget
         self._limits = limits
         budget.reclaim = self._close_idle
+        self.most_connections = most_connections()
+        self.open_connections = 0
 
     def __call__(self) -> ClientConnection:
         return ClientConnection(
             self, loop=self._loop, budget=self._budget, limits=self._limits(), **self._kwargs
         )
+
+    def has_room(self) -> bool:
+        """Whether there may be one more connection, after idle ones were closed where there are too many."""
+        if self.open_connections >= self.most_connections:
+            self._close_idle(_CLOSED_AT_ONCE * CONNECTION_BYTES)
+        return self.open_connections < self.most_connections
 
     def _close_idle(self, size_bytes: int) -> None:
         """Where memory is short, connections that wait for nothing make room: the oldest first."""
@@ -448,26 +422,6 @@ class Server(web.Server):
         await self._drain(timeout or 0)
         super().pre_shutdown()
         await super().shutdown(_LAST_WAIT_S)
-
-
-def _arrival(head: Head, share: Share) -> _Arrival:
-    headers = _NO_HEADERS
-    if head.length is not None:
-        headers = CIMultiDictProxy(CIMultiDict({"Content-Length": str(head.length)}))
-    return _Arrival(
-        method=head.method,
-        path=head.target,
-        share=share,
-        version=head.version,
-        headers=headers,
-        raw_headers=head.headers,
-        should_close=not head.keep_alive,
-        chunked=head.is_chunked,
-    )
-
-
-def _refused(refused: HeadRefused) -> Refused:
-    return Refused(refused.message, status=refused.status, code="UNSUPPORTED")
 
 
 def _turn_away(transport: asyncio.Transport) -> None:

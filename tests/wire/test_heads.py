@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.proxy.heads import LARGEST_HEAD_BYTES, LONGEST_LINE_BYTES
 from sidecar.proxy.interface import Limits
+from sidecar.proxy.server import Server
 from tests.support.raw_upstream import OK, RawConnection, RawUpstream, answering
 from tests.wire.conftest import Running, StartProxy
 
@@ -279,3 +280,25 @@ async def test_a_client_that_speaks_tls_is_answered_at_once(start_proxy: StartPr
         proxy = await start_proxy(upstream.url)
         answer = await proxy.ask(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 200)
     assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_connections_are_not_more_than_the_system_allows(start_proxy: StartProxy) -> None:
+    async with RawUpstream(answering()) as upstream:
+        proxy = await start_proxy(upstream.url)
+        server = proxy.runner.server
+        assert isinstance(server, Server)
+        server.most_connections = 10
+        idle = [await proxy.connect() for _ in range(30)]
+        assert parts_of(await proxy.ask(CLOSING + b"\r\n"))[0] == 200
+        assert server.open_connections <= 10
+        for client in idle:
+            client.close()
+        begun = [await proxy.connect() for _ in range(10)]
+        for client in begun:
+            await client.send(b"GET /")
+        await asyncio.sleep(0.1)
+        assert parts_of(await closed(await proxy.connect()))[0] == 503
+        for client in begun:
+            client.close()
+        await bytes_held(proxy)
+        assert server.open_connections == 0

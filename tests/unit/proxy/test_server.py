@@ -5,9 +5,10 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.proxy.arrival import ClientRequest
 from sidecar.proxy.budget import Budget
 from sidecar.proxy.interface import Limits
-from sidecar.proxy.server import ClientConnection, ClientRequest, Server
+from sidecar.proxy.server import ClientConnection, Server
 
 HEAD = b"PUT /%d HTTP/1.1\r\nHost: h\r\n"
 STREAM = b"".join(
