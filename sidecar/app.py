@@ -34,6 +34,8 @@ from sidecar.proxy.manifests import read_manifest
 from sidecar.reconciler import Reconciler
 from sidecar.reload import Watcher
 from sidecar.store.clock import StoredTimes
+from sidecar.store.file import files_put_aside
+from sidecar.store.lock import FolderLock
 from sidecar.store.outbox import Outbox
 from sidecar.store.schema import DATABASE_FILE
 from sidecar.store.sqlite import SqliteDatabase
@@ -93,7 +95,13 @@ class App:
         self._parsers = ParserPool(on_read=self._metrics.was_read)
         self.supervisor = Supervisor(self._metrics.background_failed)
         self._workers = Workers(config_path, run, on_useless=self._stopping.set)
-        self._database = SqliteDatabase(settings.data_volume / DATABASE_FILE)
+        self._lock = FolderLock(settings.data_volume)
+        self._database = SqliteDatabase(
+            settings.data_volume / DATABASE_FILE,
+            is_owner=not self._is_worker,
+            lock=None if self._is_worker else self._lock,
+            on_failure=self.supervisor.failed,
+        )
         self._store = Store(self._database)
         self._outbox = Outbox(self._database)
         self._clock = ClockFollower(StoredTimes(self._database, self._outbox))
@@ -164,6 +172,8 @@ class App:
     async def _relaying(self) -> AsyncIterator[web.ServerRunner]:
         self._handle_signals()
         starting.check_folder(self._settings.data_volume, file_name=self._config_path.name)
+        if not self._is_worker:
+            await starting.claim(self._lock.take, self._settings.data_volume, self._config_path.name)
         self._database.open()
         try:
             await self._proxy.start()
@@ -251,7 +261,9 @@ class App:
             deliveries_waiting=lambda: self._figures.deliveries_waiting,
             oldest_delivery_age_s=lambda: _age_s(self._figures.oldest_waiting_at),
             intents_open=lambda: self._figures.intents_open,
-            events_held=lambda: self._store.health.kept_in_memory,
+            events_held=lambda: self._figures.events_held,
+            events_in_memory=lambda: self._store.health.kept_in_memory,
+            files_put_aside=lambda: self._store.health.put_aside,
             store_up=lambda: float(not self._store.health.error),
             targets_disabled=lambda: self._dispatcher.targets_disabled if self._dispatcher else 0,
         )
@@ -272,6 +284,7 @@ class App:
         checks = {
             "registry": Check(lambda: probe(wiring.registry_place(self._settings))),
             "store": Check(self._probe_store, is_required=self._settings.strict),
+            "store_files": Check(self._probe_store_files, is_required=False),
         }
         if self._settings.chart_repository:
             checks["chart_repository"] = Check(self._probe_charts, is_required=False)
@@ -283,6 +296,11 @@ class App:
 
     async def _probe_store(self) -> str:
         return self._store.health.error
+
+    async def _probe_store_files(self) -> str:
+        """Events may have been lost with a file that was put aside: until it is gone, a person should look."""
+        found = await asyncio.to_thread(files_put_aside, self._settings.data_volume / DATABASE_FILE)
+        return f"damaged and put aside: {', '.join(found)}" if found else ""
 
     # What goes on beside requests
 

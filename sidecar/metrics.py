@@ -99,6 +99,8 @@ class Metrics:
         oldest_delivery_age_s: Callable[[], float],
         intents_open: Callable[[], float],
         events_held: Callable[[], float],
+        events_in_memory: Callable[[], float],
+        files_put_aside: Callable[[], float],
         store_up: Callable[[], float],
         targets_disabled: Callable[[], float],
     ) -> None:
@@ -108,7 +110,13 @@ class Metrics:
             "delivery_oldest_age_seconds", "Age of the oldest one waiting, 0 = none", oldest_delivery_age_s
         )
         self._ask("intents_open", "Write operations noted and not closed yet", intents_open)
-        self._ask("events_held", "Events in memory because the store is away", events_held)
+        self._ask(
+            "events_held", "Pushes and pulls held back until it is known what they belong to", events_held
+        )
+        self._ask("events_in_memory", "Events in memory because the store is away", events_in_memory)
+        self._ask(
+            "store_files_put_aside", "Damaged database files put aside since the start", files_put_aside
+        )
         self._ask("targets_disabled", "Targets that answered 410 Gone and get nothing", targets_disabled)
         self._ask("store_up", "1 while the store keeps events, else 0", store_up)
 

@@ -212,7 +212,10 @@ class Pipeline:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 kept = await self._store.transact(
-                    lambda ledger: self._conclude(ledger, exchange), keep=True, weight=_weight(exchange)
+                    lambda ledger: self._conclude(ledger, exchange),
+                    keep=True,
+                    weight=_weight(exchange),
+                    events=int(exchange.succeeded and not isinstance(exchange.operation, HeadManifest)),
                 )
         except (StoreUnavailable, TimeoutError) as exc:
             log.warning("exchange.kept_in_memory", request_id=exchange.request_id, error=str(exc) or "slow")

@@ -7,15 +7,21 @@ import asyncio
 import errno
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from sidecar.errors import StartFailed
+
+log = structlog.get_logger()
 
 #: Exit status of what no other attempt would mend.
 CANNOT_START: Final = 2
 
 _PROVING_S: Final = 5.0
+_CLAIMING_S: Final = 15.0
 _AGAIN_S: Final = 0.1
 _NOT_HAD: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 _IMPOSSIBLE_PATH: Final = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
@@ -82,6 +88,25 @@ def _why(error: Exception) -> str:
         case number:
             words = os.strerror(number) if isinstance(number, int) else str(error)
             return f"cannot be listened on: {words}"
+
+
+async def claim(take: Callable[[], str], folder: Path, file_name: str) -> None:
+    """Wait for a folder that another sidecar uses, which may be about to end; not for long.
+
+    take   answers who has it, "" when we do
+    """
+    loop = asyncio.get_running_loop()
+    until_s, is_said = loop.time() + _CLAIMING_S, False
+    while holder := take():
+        if not is_said:
+            log.warning("store.waiting_for_other", path=str(folder), holder=holder)
+            is_said = True
+        if loop.time() > until_s:
+            raise StartFailed(
+                f"{file_name}: data_volume: {folder} is used by another sidecar ({holder}); "
+                "end that one, or give this one a folder of its own"
+            )
+        await asyncio.sleep(_AGAIN_S)
 
 
 def check_folder(folder: Path, *, file_name: str) -> None:

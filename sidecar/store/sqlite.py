@@ -15,14 +15,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
 from sidecar.errors import StoreUnavailable
-from sidecar.store.schema import MIGRATIONS
+from sidecar.store.faults import Unopenable, is_damage, words_for
+from sidecar.store.file import DatabaseFile, Identity
+from sidecar.store.lock import FolderLock
+from sidecar.store.units import Unit, resolve, run, take
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -31,22 +35,6 @@ _MOST_IN_A_GROUP: Final = 512
 _MOST_BACKGROUND: Final = 64
 _LEAST_BACKGROUND: Final = 16
 _RETRY_S: Final = 0.5
-_BUSY_TIMEOUT_MS: Final = 5000
-# An event for a thousand targets writes a thousand pages: more than SQLite keeps, and a checkpoint each time.
-_CACHE_KIB: Final = 8000
-_CHECKPOINT_PAGES: Final = 4000
-
-
-@dataclass(slots=True, kw_only=True)
-class _Unit(Generic[T]):
-    work: Callable[[sqlite3.Connection], T]
-    loop: asyncio.AbstractEventLoop | None = None
-    future: "asyncio.Future[T] | None" = None
-    keep: bool = False
-    weight: int = 0
-    size: int = 1
-    result: T | None = None
-    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +42,49 @@ class Health:
     """Whether the store can be written."""
 
     error: str = ""  #: "" when it can
-    kept_in_memory: int = 0  #: units waiting for the store to come back
-    lost: int = 0  #: units dropped because the memory for them was full
+    kept_in_memory: int = 0  #: events waiting for the store to come back
+    lost: int = 0  #: events dropped because the memory for them was full
+    put_aside: int = 0  #: damaged files that were given another name since the start
+
+
+def _log_failure(name: str, error: BaseException) -> None:
+    log.error("background.failed", task=name, exc_info=error)
 
 
 class SqliteDatabase:
     """A database file and its threads."""
 
-    def __init__(self, path: Path, *, most_kept: int = 10_000, most_kept_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        most_kept: int = 10_000,
+        most_kept_bytes: int = 64 << 20,
+        is_owner: bool = True,
+        lock: FolderLock | None = None,
+        on_failure: Callable[[str, BaseException], None] = _log_failure,
+    ) -> None:
+        """`is_owner`: of several processes the one that puts a damaged file aside.
+
+        lock         to be had before the file is opened
+        on_failure   gets what failed in a thread by a bug of ours; it goes on all the same
+        """
         self._path = path
+        self._file = DatabaseFile(path, may_put_aside=is_owner)
+        self._lock = lock
+        self._on_failure = on_failure
         self._most_kept = most_kept
         self._most_kept_bytes = most_kept_bytes
         self._arrived = threading.Condition()
-        self._inbox: deque[_Unit[Any]] = deque()  # what clients of the registry wait for
-        self._background: deque[_Unit[Any]] = deque()  # what they do not
-        self._kept: deque[_Unit[Any]] = deque()
+        self._inbox: deque[Unit[Any]] = deque()  # what clients of the registry wait for
+        self._background: deque[Unit[Any]] = deque()  # what they do not
+        self._kept: deque[Unit[Any]] = deque()
         self._health = Health()
         self._closing = False
         self._connection: sqlite3.Connection | None = None
-        self._writer = threading.Thread(target=self._write_loop, name="store-writer", daemon=True)
+        self._identity: Identity = None  # of the file that the connection leads to
+        self._suspicion: sqlite3.Error | None = None  # what a reader has found
+        self._writer: threading.Thread | None = None
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-reader")
         self._local = threading.local()
 
@@ -86,19 +98,24 @@ class SqliteDatabase:
         A file that cannot be opened does not stop the program: it is tried again with each write.
         """
         try:
-            self._open()
+            self._open_or_replace()
         except sqlite3.Error as exc:
             self._fail(exc)
-        self._writer.start()
+        with self._arrived:
+            self._keep_writing()
 
     def close(self) -> None:
         """Write what is queued, then stop; what the store refused until the end is lost and said so."""
         with self._arrived:
             self._closing = True
+            self._keep_writing()
             self._arrived.notify()
-        if self._writer.is_alive():
-            self._writer.join()
+            writer = self._writer
+        if writer:
+            writer.join()
         self._readers.shutdown()
+        if self._lock:
+            self._lock.release()
 
     async def write(
         self,
@@ -108,6 +125,7 @@ class SqliteDatabase:
         weight: int = 0,
         background: bool = False,
         size: int = 1,
+        events: int = 0,
     ) -> T:
         """Run a unit of work and answer when it is committed.
 
@@ -116,20 +134,23 @@ class SqliteDatabase:
                      the caller all the same, who can go on
         weight       bytes that keeping the unit costs, roughly
         size         how many units it stands for
+        events       how many events are lost for good when it is
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        unit = _Unit(work=work, loop=loop, future=future, keep=keep, weight=weight, size=size)
+        unit = Unit(work=work, loop=loop, future=future, keep=keep, weight=weight, size=size, events=events)
         self._put(unit, self._background if background else self._inbox)
         return await future
 
     def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """Run a unit of work that nobody waits for and that may be lost."""
-        self._put(_Unit(work=work), self._inbox)
+        self._put(Unit(work=work), self._inbox)
 
-    def _put(self, unit: _Unit[Any], lane: deque[_Unit[Any]]) -> None:
+    def _put(self, unit: Unit[Any], lane: deque[Unit[Any]]) -> None:
         with self._arrived:
             lane.append(unit)
+            if self._writer is not None and not self._writer.is_alive():
+                self._keep_writing()
             self._arrived.notify()
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -137,112 +158,188 @@ class SqliteDatabase:
         loop = asyncio.get_running_loop()
         try:
             result: T = await loop.run_in_executor(self._readers, self._read, work)
-        except sqlite3.OperationalError as exc:
-            raise StoreUnavailable(str(exc)) from exc
+        except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+            raise
+        except sqlite3.Error as exc:
+            if is_damage(exc):
+                with self._arrived:
+                    self._suspicion = exc
+                    self._arrived.notify()
+            if not self._health.error and self._file.identity is None:
+                self.post(lambda _: None)  # the writer looks after the file
+            raise StoreUnavailable(words_for(exc, self._path)) from exc
         return result
 
+    def _open_or_replace(self) -> sqlite3.Connection:
+        try:
+            return self._open()
+        except sqlite3.Error as exc:
+            if not self._put_aside(exc):
+                raise
+        return self._open()
+
     def _open(self) -> sqlite3.Connection:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise sqlite3.OperationalError(str(exc)) from exc
-        connection = self._connect()
-        try:
-            migrate(connection)
-            _prove_writable(connection)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        self._connection = connection
+        if self._lock and (holder := self._lock.take()):
+            raise Unopenable(f"{self._path.parent} is used by another sidecar ({holder})")
+        connection = self._file.open()
+        self._connection, self._identity = connection, self._file.identity
         return connection
+
+    def _put_aside(self, exc: sqlite3.Error) -> bool:
+        if not self._file.put_aside(exc):
+            return False
+        # After it has its other name: SQLite then leaves alone what comes under the old one.
+        self._let_go()
+        self._health = replace(self._health, put_aside=self._file.put_aside_count)
+        return True
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _fail(self, exc: sqlite3.Error, *, kept_in_memory: int = 0, lost: int = 0) -> None:
-        if not self._health.error:
-            log.error("store.failed", error=str(exc), path=str(self._path))
-        self._health = Health(error=str(exc) or "failed", kept_in_memory=kept_in_memory, lost=lost)
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        return connection
+        error = words_for(exc, self._path)
+        if self._health.error != error:
+            log.error("store.failed", error=error, path=str(self._path))
+        self._health = replace(self._health, error=error, kept_in_memory=kept_in_memory, lost=lost)
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._reader()
         try:
             return work(connection)
+        except sqlite3.Error:
+            self._local.opened = None
+            connection.close()
+            raise
         finally:
             if self._health.error:
                 # Opened while the file could only be read, it would keep the writer from writing it later.
-                self._local.connection = None
+                self._local.opened = None
                 connection.close()
 
     def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._connect()
-            connection.execute("PRAGMA query_only = ON")
-            self._local.connection = connection
+        opened: tuple[Identity, sqlite3.Connection] | None = getattr(self._local, "opened", None)
+        identity = self._file.identity
+        if opened and opened[0] == identity:
+            return opened[1]
+        if opened:
+            opened[1].close()
+        if identity is None:
+            raise Unopenable(f"{self._path} is not there")
+        connection = self._file.connect()
+        connection.execute("PRAGMA query_only = ON")
+        self._local.opened = identity, connection
         return connection
 
     # The writer thread
 
-    def _write_loop(self) -> None:
+    def _keep_writing(self) -> None:
+        """See to it that there is a writer; whatever has ended the last one."""
+        if self._writer is None or not self._writer.is_alive():
+            self._writer = threading.Thread(target=self._write_until_closed, name="store-writer", daemon=True)
+            self._writer.start()
+
+    def _write_until_closed(self) -> None:
         while not (self._closing and not self._inbox and not self._background):
             group = self._next_group()
-            if group:
-                self._commit_or_keep(group)
-        if self._kept:
-            log.error("store.closed_with_loss", lost=len(self._kept), error=self._health.error)
-        if self._connection is not None:
-            self._connection.close()
+            try:
+                self._write_group(group)
+            except BaseException as exc:  # noqa: BLE001  # our bug: what must not be lost is tried again
+                self._recover(group, exc)
+        self._say_what_is_lost()
+        self._let_go()
 
-    def _next_group(self) -> list[_Unit[Any]]:
+    def _recover(self, group: list[Unit[Any]], exc: BaseException) -> None:
+        fault = Unopenable(f"the writer failed: {type(exc).__name__}")
+        try:
+            self._on_failure("store", exc)
+            self._let_go()
+            self._keep(group, fault)
+        except BaseException:  # noqa: BLE001  # nobody may wait for ever
+            for unit in group:
+                unit.error = StoreUnavailable(str(fault))
+            resolve(group)
+
+    def _write_group(self, group: list[Unit[Any]]) -> None:
+        suspicion, self._suspicion = self._suspicion, None
+        if suspicion and self._put_aside(suspicion):
+            group = group or [Unit(work=lambda _: None)]  # opens the new file at once
+        if group:
+            self._commit_or_keep(group)
+
+    def _say_what_is_lost(self) -> None:
+        lost = sum(unit.events for unit in self._kept)
+        if lost:
+            log.error("store.closed_with_loss", lost=lost, error=self._health.error)
+        elif self._kept:
+            log.warning("store.closed_unwritten", units=len(self._kept), error=self._health.error)
+
+    def _next_group(self) -> list[Unit[Any]]:
         """Kept units first, then what has arrived; waits for the first one.
 
         Deliveries come in hundreds: a group takes few of them, so that no push waits for many.
         """
         group = list(self._kept)
         with self._arrived:
-            if not (self._inbox or self._background or self._closing):
+            if not (self._inbox or self._background or self._closing or self._suspicion):
                 self._arrived.wait(_RETRY_S if group else None)
-            taken = _take(self._inbox, _MOST_IN_A_GROUP)
-            taken += _take(self._background, max(_LEAST_BACKGROUND, _MOST_BACKGROUND - len(taken)))
+            taken = take(self._inbox, _MOST_IN_A_GROUP)
+            taken += take(self._background, max(_LEAST_BACKGROUND, _MOST_BACKGROUND - len(taken)))
         return group + taken
 
-    def _commit_or_keep(self, group: list[_Unit[Any]]) -> None:
+    def _commit_or_keep(self, group: list[Unit[Any]]) -> None:
         try:
             self._commit(group)
         except sqlite3.Error as exc:
-            self._keep(group, exc)
+            if self._put_aside(exc):
+                self._commit_or_keep(group)
+            else:
+                self._keep(group, exc)
         else:
             self._kept.clear()
             if self._health.error:
                 log.info("store.recovered", written=len(group))
-                self._health = Health(lost=self._health.lost)
-            _resolve(group)
+                self._health = replace(self._health, error="", kept_in_memory=0)
+            resolve(group)
 
-    def _commit(self, group: list[_Unit[Any]]) -> None:
-        connection = self._connection or self._open()
+    def _commit(self, group: list[Unit[Any]]) -> None:
+        connection = self._current()
         try:
             connection.execute("BEGIN IMMEDIATE")
             for unit in group:
-                _run(unit, connection)
+                run(unit, connection)
             connection.execute("COMMIT")
         except sqlite3.Error:
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
             raise
 
-    def _keep(self, group: list[_Unit[Any]], exc: sqlite3.Error) -> None:
+    def _current(self) -> sqlite3.Connection:
+        """The connection to the file that stands there now: it may have been replaced, by whomever."""
+        if self._connection is not None:
+            if self._file.identity == self._identity:
+                self._file.check()
+                return self._connection
+            log.warning("store.file_replaced", path=str(self._path))
+            self._save_deleted()
+            self._let_go()
+        return self._open()
+
+    def _save_deleted(self) -> None:
+        """A file that was deleted while it is used is still whole, for us: write it again."""
+        if self._connection is None or self._file.identity is not None:
+            return
+        with suppress(sqlite3.Error, OSError):
+            self._file.make()
+            copy = sqlite3.connect(self._path)
+            self._connection.backup(copy)
+            copy.close()
+
+    def _keep(self, group: list[Unit[Any]], exc: sqlite3.Error) -> None:
         lost = self._health.lost
-        kept: deque[_Unit[Any]] = deque()
+        kept: deque[Unit[Any]] = deque()
         kept_bytes = 0
         for unit in group:
             if (
@@ -253,80 +350,12 @@ class SqliteDatabase:
                 kept.append(unit)
                 kept_bytes += unit.weight
             elif unit.keep:
-                lost += 1
-            unit.error = StoreUnavailable(str(exc))
+                lost += unit.events
+            unit.error = StoreUnavailable(words_for(exc, self._path))
         if lost > self._health.lost:
             log.error("store.events_lost", lost=lost)
         self._kept = kept
-        self._fail(exc, kept_in_memory=len(kept), lost=lost)
-        _resolve(group)
+        self._fail(exc, kept_in_memory=sum(unit.events for unit in kept), lost=lost)
+        resolve(group)
         if not self._closing:
             time.sleep(_RETRY_S / 10)
-
-
-def _prove_writable(connection: sqlite3.Connection) -> None:
-    """A file that may only be read is opened all the same, and the connection stays like that for good."""
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")  # BEGIN alone would not tell
-    connection.execute("ROLLBACK")
-
-
-def _take(lane: deque[_Unit[Any]], most: int) -> list[_Unit[Any]]:
-    taken: list[_Unit[Any]] = []
-    while lane and most > 0:
-        taken.append(lane.popleft())
-        most -= taken[-1].size
-    return taken
-
-
-def _run(unit: _Unit[Any], connection: sqlite3.Connection) -> None:
-    unit.error = None
-    connection.execute("SAVEPOINT unit")
-    try:
-        unit.result = unit.work(connection)
-    except (sqlite3.OperationalError, sqlite3.InternalError):
-        raise  # the store's fault: the whole group is tried again
-    except Exception as exc:  # noqa: BLE001  # the unit's own fault: told to its caller, harms no other
-        connection.execute("ROLLBACK TO unit")
-        unit.error = exc
-    connection.execute("RELEASE unit")
-
-
-def _resolve(group: list[_Unit[Any]]) -> None:
-    """Answer the callers, one wake-up for each event loop."""
-    loops = {unit.loop for unit in group if unit.loop}
-    for loop in loops:
-        units = [unit for unit in group if unit.loop is loop]
-        try:
-            loop.call_soon_threadsafe(_answer, units)
-        except RuntimeError:  # that loop has ended; nobody waits any more
-            continue
-
-
-def _answer(units: list[_Unit[Any]]) -> None:
-    for unit in units:
-        if unit.future is None or unit.future.done():
-            continue
-        if unit.error is not None:
-            unit.future.set_exception(unit.error)
-        else:
-            unit.future.set_result(unit.result)
-
-
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file to the newest schema; a newer file than this program is refused."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise sqlite3.DatabaseError(
-            f"written by a newer version (schema {version}, this program knows {len(MIGRATIONS)})"
-        )
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        if connection.execute("PRAGMA user_version").fetchone()[0] >= number:
-            connection.execute("ROLLBACK")  # another worker was first
-            continue
-        for statement in script.split(";\n"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute("COMMIT")

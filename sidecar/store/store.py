@@ -23,6 +23,7 @@ class Figures:
     deliveries_waiting: int = 0
     oldest_waiting_at: datetime | None = None
     intents_open: int = 0
+    events_held: int = 0  #: until it is known whether they are part of another
 
 
 class Store:
@@ -36,10 +37,12 @@ class Store:
     def health(self) -> Health:
         return self._database.health
 
-    async def transact(self, work: Callable[[Ledger], T], *, keep: bool = False, weight: int = 0) -> T:
+    async def transact(
+        self, work: Callable[[Ledger], T], *, keep: bool = False, weight: int = 0, events: int = 0
+    ) -> T:
         """Run work in one transaction; see SqliteDatabase.write."""
         return await self._database.write(
-            lambda sql: work(Ledger(sql, now_s=self._now())), keep=keep, weight=weight
+            lambda sql: work(Ledger(sql, now_s=self._now())), keep=keep, weight=weight, events=events
         )
 
     async def consult(self, question: Callable[[Ledger], T]) -> T:
@@ -90,10 +93,12 @@ class Store:
                 "SELECT count(*), min(created_at) FROM deliveries WHERE state = 'waiting'"
             ).fetchone()
             (intents,) = sql.execute("SELECT count(*) FROM intents").fetchone()
+            (held,) = sql.execute("SELECT count(*) FROM held").fetchone()
             return Figures(
                 deliveries_waiting=waiting,
                 oldest_waiting_at=moment(oldest) if oldest is not None else None,
                 intents_open=intents,
+                events_held=held,
             )
 
         return await self._database.read(work)

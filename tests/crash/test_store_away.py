@@ -168,7 +168,7 @@ def test_disk_that_fills_up_under_load_stops_nothing_and_loses_nothing(
                 before = len(load.pushed)
                 wait_until(lambda: len(load.pushed) > before + 50, 20, what="pushes on a full disk")
                 assert metric(sidecar, "store_up") == 0
-                assert metric(sidecar, "events_held") > 50
+                assert metric(sidecar, "events_in_memory") > 50
                 known = delivered(receiver)
                 time.sleep(0.5)
                 assert delivered(receiver) == known, "sent before it was on the disk"
@@ -178,7 +178,7 @@ def test_disk_that_fills_up_under_load_stops_nothing_and_loses_nothing(
         wait_until(lambda: delivered(receiver).keys() >= set(load.pushed), 20, what="all events")
         assert delivered(receiver) == Counter(load.pushed), "no crash, so nothing comes twice"
         assert metric(sidecar, "store_up") == 1
-        assert metric(sidecar, "events_held") == 0
+        assert metric(sidecar, "events_in_memory") == 0
         assert metric(sidecar, "events_lost_total") == 0
 
 

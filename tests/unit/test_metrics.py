@@ -72,6 +72,8 @@ def test_what_is_watched_is_asked_at_each_scrape(metrics: Metrics) -> None:
         oldest_delivery_age_s=lambda: 7.0,
         intents_open=lambda: 3,
         events_held=lambda: 0,
+        events_in_memory=lambda: 3,
+        files_put_aside=lambda: 0,
         store_up=lambda: True,
         targets_disabled=lambda: 2,
     )
@@ -83,6 +85,7 @@ def test_what_is_watched_is_asked_at_each_scrape(metrics: Metrics) -> None:
         b"sidecar_delivery_oldest_age_seconds 7.0",
         b"sidecar_intents_open 3.0",
         b"sidecar_events_held 0.0",
+        b"sidecar_events_in_memory 3.0",
         b"sidecar_store_up 1.0",
         b"sidecar_targets_disabled 2.0",
     ):

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
 from tests.support.process import ROOT, environment, free_port
+from tests.support.receiver import Receiver
+from tests.support.servers import Sidecar
 
 Settings = dict[str, Any]
 
@@ -74,3 +77,18 @@ def test_a_data_volume_that_can_never_be_is_named(tmp_path: Path, name: str) -> 
     (tmp_path / "loop").symlink_to("loop")
     status, (line,) = serve(tmp_path, settings_for(tmp_path, data_volume=str(tmp_path / name)))
     assert (status, line.startswith("harbor.yml: data_volume: ")) == (2, True)
+
+
+def test_a_data_volume_has_one_sidecar_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
+    with Receiver() as upstream, Sidecar(tmp_path / "first", registry=upstream.url) as first:
+        settings = settings_for(tmp_path, data_volume=first.harbor_yml["data_volume"])
+        status, (line,) = serve(tmp_path, settings)
+        assert status == 2
+        assert line.startswith(
+            f"harbor.yml: data_volume: {settings['data_volume']} is used by another sidecar"
+        )
+        assert f"(process {first.pid} on " in line
+        assert httpx.get(f"{first.url}/v2/", trust_env=False).status_code == 200
+        first.kill()
+        first.start()
+        assert not first.logged("store.waiting_for_other")

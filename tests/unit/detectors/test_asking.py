@@ -10,8 +10,8 @@ import pytest
 from sidecar.detectors.grouping import Holds, ripe
 from sidecar.event import EventType
 from sidecar.exchange import Client
+from sidecar.store.file import migrate
 from sidecar.store.ledger import Ledger
-from sidecar.store.sqlite import migrate
 from tests.support.builders import DOCKER, SKOPEO, Wire, a_digest, a_manifest, an_index, digest_of
 
 IMAGE = a_manifest("image")

@@ -8,8 +8,8 @@ import pytest
 
 from sidecar.event import EventType
 from sidecar.exchange import Facts
+from sidecar.store.file import migrate
 from sidecar.store.ledger import Ledger
-from sidecar.store.sqlite import migrate
 from tests.support.builders import SKOPEO, Wire, a_manifest, an_index, digest_of
 
 IMAGE, OTHER = a_manifest("image"), a_manifest("other")

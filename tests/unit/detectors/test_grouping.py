@@ -10,8 +10,8 @@ from sidecar.detectors.grouping import with_chart_events
 from sidecar.event import Chart, EventType
 from sidecar.exchange import Client, Facts, Outcome
 from sidecar.names import Digest
+from sidecar.store.file import migrate
 from sidecar.store.ledger import Ledger
-from sidecar.store.sqlite import migrate
 from tests.support.builders import DOCKER, SKOPEO, Wire, a_digest, a_manifest, an_index, digest_of, parsed
 
 IMAGE = a_manifest("image")

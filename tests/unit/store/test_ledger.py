@@ -15,10 +15,10 @@ from sidecar.exchange import Intent
 from sidecar.memory import HeldPull, KnownManifest
 from sidecar.names import Digest, parse_reference, repository_of
 from sidecar.operation import PutManifest
+from sidecar.store.file import migrate
 from sidecar.store.ledger import Ledger
 from sidecar.store.records import client_key, event_to_json
 from sidecar.store.schema import MIGRATIONS
-from sidecar.store.sqlite import migrate
 from tests.support.builders import DOCKER, START, a_digest
 
 APP = repository_of("prj/app", default_project="library")
@@ -125,7 +125,7 @@ def test_last_triggered_never_goes_back(ledger: Ledger, sql: sqlite3.Connection)
 
 def test_pulls_held_by_an_older_version_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
-    monkeypatch.setattr("sidecar.store.sqlite.MIGRATIONS", MIGRATIONS[:4])
+    monkeypatch.setattr("sidecar.store.file.MIGRATIONS", MIGRATIONS[:4])
     migrate(connection)
     event = Event(
         id=uuid4(), type=EventType.IMAGE_PULL, occurred_at=START, operator="", repository=APP, digest=DIGEST

@@ -2,14 +2,18 @@
 
 import asyncio
 import sqlite3
+import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from sidecar.errors import StoreUnavailable
+from sidecar.store.file import files_put_aside, migrate
 from sidecar.store.schema import MIGRATIONS
-from sidecar.store.sqlite import SqliteDatabase, migrate
+from sidecar.store.sqlite import SqliteDatabase
 
 
 def note(tag: str) -> Callable[[sqlite3.Connection], None]:
@@ -84,7 +88,7 @@ async def test_committed_means_another_connection_sees_it(database: SqliteDataba
 async def test_disk_full_keeps_what_must_not_be_lost_and_writes_it_later(database: SqliteDatabase) -> None:
     await database.write(fill_up)
     with pytest.raises(StoreUnavailable, match="full"):
-        await database.write(big("kept"), keep=True)
+        await database.write(big("kept"), keep=True, events=1)
     with pytest.raises(StoreUnavailable):
         await database.write(big("not kept"))
     assert database.health.error
@@ -110,7 +114,7 @@ async def test_memory_for_kept_units_is_bounded_and_the_loss_is_counted(tmp_path
     await database.write(fill_up)
     for n in range(5):
         with pytest.raises(StoreUnavailable):
-            await database.write(big(f"v{n}"), keep=True)
+            await database.write(big(f"v{n}"), keep=True, events=1)
     assert database.health.kept_in_memory == 2
     assert database.health.lost == 3
     await _until_writable(database)
@@ -125,7 +129,7 @@ async def test_a_file_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> No
     database.open()
     assert database.health.error
     with pytest.raises(StoreUnavailable):
-        await database.write(note("kept"), keep=True)
+        await database.write(note("kept"), keep=True, events=1)
     blocker.unlink()
     async with asyncio.timeout(5):
         while database.health.error:
@@ -161,3 +165,96 @@ def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
     migrate(connection)
     assert connection.execute("SELECT sql FROM sqlite_master").fetchall() == before
     connection.close()
+
+
+async def test_a_unit_that_would_end_its_thread_harms_no_other(database: SqliteDatabase) -> None:
+    def ends(_: sqlite3.Connection) -> None:
+        raise SystemExit
+
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await database.write(ends)
+    await database.write(note("after"))
+    assert await tags(database) == ["after"]
+
+
+async def test_a_fault_of_the_writer_itself_is_told_and_what_must_be_kept_is_kept(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[str] = []
+    monkeypatch.setattr(database, "_on_failure", lambda name, _: failed.append(name))
+
+    def raises(_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_commit", raises)
+        with pytest.raises(StoreUnavailable, match="the writer failed: MemoryError"):
+            await asyncio.wait_for(database.write(note("kept"), keep=True, events=1), 5)
+        patch.setattr(database, "_keep", lambda *_: raises(None))
+        with pytest.raises(StoreUnavailable, match="the writer failed: MemoryError"):
+            await asyncio.wait_for(database.write(note("x")), 5)
+    await database.write(note("after"))
+    assert await tags(database) == ["after", "kept"]
+    assert set(failed) == {"store"}
+
+
+async def test_what_is_no_event_is_not_said_to_be_lost_at_the_end(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "store.db")
+    database.open()
+    await database.write(fill_up)
+    with pytest.raises(StoreUnavailable):
+        await database.write(big("bookkeeping"), keep=True)
+    with capture_logs() as lines:
+        await asyncio.to_thread(database.close)
+    assert [line["event"] for line in lines] == ["store.closed_unwritten"]
+
+
+async def test_an_event_that_was_not_written_is_said_to_be_lost_at_the_end(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "store.db")
+    database.open()
+    await database.write(fill_up)
+    with pytest.raises(StoreUnavailable):
+        await database.write(big("event"), keep=True, events=1)
+    with capture_logs() as lines:
+        await asyncio.to_thread(database.close)
+    assert [(line["event"], line["lost"]) for line in lines] == [("store.closed_with_loss", 1)]
+
+
+async def test_damage_that_only_a_reader_meets_puts_the_file_aside(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    database = SqliteDatabase(path)
+    database.open()
+    for n in range(20):
+        await database.write(big(f"v{n}"))
+    await asyncio.to_thread(database.close)
+    with path.open("r+b") as file:
+        file.seek(600_000)
+        file.write(b"\xff" * 900_000)
+    database = SqliteDatabase(path)
+    database.open()
+    assert database.health.error == ""
+    with pytest.raises(StoreUnavailable, match="malformed"):
+        await tags(database)
+    await database.write(note("after"))
+    assert await tags(database) == ["after"]
+    assert database.health.put_aside == len(files_put_aside(path)) == 1
+    database.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_writer_thread_that_has_ended_is_replaced(database: SqliteDatabase) -> None:
+    class Ends(deque[object]):
+        def __bool__(self) -> bool:
+            if threading.current_thread().name == "store-writer":
+                raise SystemExit  # where nothing of ours is tried: threading itself lets this pass
+            return super().__len__() > 0
+
+    writer = database._writer
+    assert writer is not None
+    whole, database._background = database._background, Ends()  # type: ignore[assignment]
+    database.post(lambda _: None)
+    await asyncio.to_thread(writer.join, 10)
+    assert not writer.is_alive()
+    database._background = whole
+    await asyncio.wait_for(database.write(note("after")), 5)
+    assert await tags(database) == ["after"]

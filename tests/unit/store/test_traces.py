@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from sidecar.names import Digest, repository_of
+from sidecar.store.file import migrate
 from sidecar.store.ledger import Ledger
-from sidecar.store.sqlite import migrate
 from tests.support.builders import DOCKER, SKOPEO, START, a_digest
 
 APP = repository_of("prj/app", default_project="library")

@@ -1,0 +1,212 @@
+"""No content of data_volume ends the program or stops the relaying; nothing that may still be read is lost."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.crash.support import Upstreams, ask, sidecar_before
+from tests.crash.test_store_away import IMAGE, delivered, metric, push, readiness
+from tests.support.process import wait_until
+from tests.support.receiver import Answer, Receiver
+from tests.support.servers import Sidecar
+
+
+def a_sidecar(folder: Path, upstreams: Upstreams, receiver: Receiver, workers: int = 1) -> Sidecar:
+    settings = {"notification": {"retry_waits_s": [0.2]}, "workers": workers}
+    return sidecar_before(upstreams, Sidecar, folder, receiver, IMAGE, **settings)
+
+
+def database_of(sidecar: Sidecar) -> Path:
+    return sidecar.folder / "data" / "sidecar.db"
+
+
+def put_aside(sidecar: Sidecar) -> list[Path]:
+    found = sorted((sidecar.folder / "data").glob("sidecar.db.damaged-*"))
+    return [path for path in found if not path.name.endswith(("-wal", "-shm"))]
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(os.urandom(200_000))
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 3)
+
+
+def zeroed_beginning(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(bytes(4096))
+
+
+def zeroed_pages(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(bytes(path.stat().st_size - 4096))
+
+
+def of_another_program(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as sql:
+        sql.execute("CREATE TABLE bookmarks (url TEXT)")
+    sql.close()
+
+
+def without_a_table(path: Path) -> None:
+    with sqlite3.connect(path) as sql:
+        sql.execute("DROP TABLE deliveries")
+    sql.close()
+
+
+DAMAGES = [garbage, cut, zeroed_beginning, zeroed_pages, of_another_program, without_a_table]
+
+
+def fold_in(path: Path) -> None:
+    """The write-ahead log into the file: what is done to the file then is not made good by the log."""
+    sql = sqlite3.connect(path)
+    sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    sql.close()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_put_aside_at_the_start(
+    upstreams: Upstreams, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    with Receiver() as receiver, a_sidecar(tmp_path, upstreams, receiver) as sidecar:
+        assert push(sidecar, f"before-{damage.__name__}") == 201
+        receiver.wait_for(1)
+        sidecar.terminate()
+        fold_in(database_of(sidecar))
+        damage(database_of(sidecar))
+        as_it_was = database_of(sidecar).read_bytes()
+        sidecar.start()
+        assert push(sidecar, "after") == 201
+        wait_until(lambda: "after" in delivered(receiver), 10, what="the event")
+        (kept,) = put_aside(sidecar)
+        assert kept.read_bytes()[: len(as_it_was)] == as_it_was
+        assert readiness(sidecar) == (200, "degraded")
+        assert metric(sidecar, "store_up") == 1
+        assert metric(sidecar, "store_files_put_aside") == 1
+        (line,) = sidecar.logged("store.put_aside")
+        assert line["kept_as"] == str(kept)
+        kept.rename(tmp_path / "looked at")
+        wait_until(lambda: readiness(sidecar) == (200, "ready"), 10, what="it to be ready")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("how", ["overwritten", "emptied", "replaced", "deleted"])
+def test_a_file_that_is_changed_while_it_is_used_stops_nothing(
+    upstreams: Upstreams, tmp_path: Path, how: str, workers: int
+) -> None:
+    with Receiver() as receiver, a_sidecar(tmp_path, upstreams, receiver, workers) as sidecar:
+        wait_until(lambda: len(sidecar.logged("worker.started")) == workers - 1, 20, what="the workers")
+        assert push(sidecar, "before") == 201
+        receiver.wait_for(1)
+        path = database_of(sidecar)
+        match how:
+            case "overwritten":
+                with path.open("r+b") as file:
+                    file.write(os.urandom(path.stat().st_size))
+            case "emptied":
+                os.truncate(path, 0)
+            case "replaced":
+                (tmp_path / "other").write_bytes(os.urandom(50_000))
+                (tmp_path / "other").rename(path)
+            case _:
+                path.unlink()
+        tags = [f"{how}-{number}" for number in range(20)]
+        assert [push(sidecar, tag) for tag in tags] == [201] * 20
+        wait_until(lambda: delivered(receiver).keys() >= set(tags), 20, what="the events")
+        assert metric(sidecar, "store_up") == 1
+        assert len(put_aside(sidecar)) == (0 if how == "deleted" else 1)
+        sidecar.restart()
+        assert push(sidecar, "restarted") == 201
+        wait_until(lambda: "restarted" in delivered(receiver), 10, what="the event after the restart")
+
+
+def test_what_waits_in_a_file_that_is_deleted_is_not_lost(upstreams: Upstreams, tmp_path: Path) -> None:
+    with (
+        Receiver(lambda _: Answer(status=503)) as receiver,
+        a_sidecar(tmp_path, upstreams, receiver) as sidecar,
+    ):
+        assert push(sidecar, "waits") == 201
+        receiver.wait_for(1)
+        database_of(sidecar).unlink()
+        assert push(sidecar, "later") == 201
+        wait_until(database_of(sidecar).is_file, 10, what="the file")
+        sidecar.kill()
+        receiver.respond = lambda _: Answer()
+        receiver.requests.clear()
+        sidecar.start()
+        wait_until(lambda: delivered(receiver).keys() >= {"waits", "later"}, 20, what="both")
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_garbage_beside_the_file_costs_nothing_that_is_in_it(
+    upstreams: Upstreams, tmp_path: Path, suffix: str
+) -> None:
+    with Receiver() as receiver, a_sidecar(tmp_path, upstreams, receiver) as sidecar:
+        assert push(sidecar, "before") == 201
+        receiver.wait_for(1)
+        sidecar.terminate()
+        Path(f"{database_of(sidecar)}{suffix}").write_bytes(os.urandom(100_000))
+        sidecar.start()
+        assert push(sidecar, "after") == 201
+        wait_until(lambda: "after" in delivered(receiver), 10, what="the event")
+        assert put_aside(sidecar) == []
+        sql = sqlite3.connect(database_of(sidecar))
+        assert sql.execute("SELECT count(*) FROM events").fetchone() == (2,)
+        sql.close()
+
+
+@pytest.mark.parametrize("what", ["newer", "folder", "wal folder", "locked"])
+def test_a_file_that_is_not_damaged_is_never_put_aside(
+    upstreams: Upstreams, tmp_path: Path, what: str
+) -> None:
+    with Receiver() as receiver, a_sidecar(tmp_path, upstreams, receiver) as sidecar:
+        sidecar.terminate()
+        path = database_of(sidecar)
+        other = sqlite3.connect(path, isolation_level=None)
+        match what:
+            case "newer":
+                other.execute("PRAGMA user_version = 1000")
+            case "locked":
+                other.execute("BEGIN IMMEDIATE")
+            case "folder":
+                path.unlink()
+                path.mkdir()
+            case _:
+                other.close()
+                Path(f"{path}-wal").mkdir()
+        sidecar.start_timeout_s = 60
+        sidecar.start()
+        assert push(sidecar, f"while-{what.replace(' ', '-')}") == 201
+        assert readiness(sidecar) == (200, "degraded")
+        assert metric(sidecar, "store_up") == 0
+        assert put_aside(sidecar) == []
+        reason = ask("GET", f"{sidecar.admin_url}/readyz").json()["checks"]["store"]
+        assert str(path) in reason
+        assert len(sidecar.logged("store.failed")) == 1
+        other.close()
+
+
+def test_a_full_copy_of_the_folder_can_be_put_back(upstreams: Upstreams, tmp_path: Path) -> None:
+    """Restored from a backup while it runs: what is in the backup is used from then on."""
+    with Receiver() as receiver, a_sidecar(tmp_path, upstreams, receiver) as sidecar:
+        path = database_of(sidecar)
+        copy = tmp_path / "copy.db"
+        source, target = sqlite3.connect(path), sqlite3.connect(copy)
+        source.backup(target)
+        source.close()
+        target.close()
+        assert push(sidecar, "before") == 201
+        receiver.wait_for(1)
+        for suffix in ("-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink()
+        shutil.move(copy, path)
+        assert push(sidecar, "after") == 201
+        wait_until(lambda: "after" in delivered(receiver), 10, what="the event")
+        assert put_aside(sidecar) == []
