@@ -60,6 +60,8 @@ OTHERS = {
     "seed-docs-1.10/pushImage.json": "the page's form: tests/golden/documented",
     "zulip/scanning_completed_no_tag.json": "its tag was taken out, but not out of its URL: keys below",
 }
+#: What is no webhook, and what test_formats_running_harbor compares.
+ELSEWHERE = ("harbor-2.16/", "cdevents/")
 #: Harbor before 2.11 did not send it.
 SCAN = {"scan": {"scan_type": "vulnerability"}}
 #: Harbor 2.4 and later have this type; here, as before, such a scan is a failed one.
@@ -77,7 +79,8 @@ def recorded(name: str) -> dict[str, Any]:
 def told_by(kind: EventType, data: dict[str, Any], **more: Any) -> tuple[Event, FormatContext]:
     """The event and context that Harbor's event_data tells of."""
     repository = data["repository"]
-    (resource,) = data["resources"]
+    resources: list[dict[str, Any]] = data.get("resources") or [{}]
+    (resource,) = resources
     digest, tag = resource.get("digest", ""), resource.get("tag", "")
     host, _, path = resource.get("resource_url", "").removeprefix("http://").partition("/")
     about = {
@@ -120,7 +123,7 @@ def scan_told_by(overview: dict[str, Any]) -> Scan:
 
 def test_every_recorded_body_is_looked_at() -> None:
     there = {path.relative_to(FIXTURES).as_posix() for path in FIXTURES.rglob("*.json")}
-    assert there == {*RECORDED, *OTHERS}
+    assert {name for name in there if not name.startswith(ELSEWHERE)} == {*RECORDED, *OTHERS}
 
 
 @pytest.mark.parametrize("name", RECORDED)

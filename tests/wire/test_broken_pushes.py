@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.support.images import build_image, upload
-from tests.support.process import wait_until
+from tests.support.process import require_program, wait_until
 from tests.support.raw_upstream import RawConnection, RawUpstream, connect
 from tests.support.receiver import Receiver
 from tests.support.servers import Registry, Sidecar, policy
@@ -55,6 +55,7 @@ class Cutting:
 
 @pytest.fixture
 async def cutting(tmp_path: Path) -> AsyncIterator[tuple[Cutting, Sidecar, Receiver]]:
+    require_program("registry")
     with Registry(tmp_path / "registry") as registry, Receiver() as receiver:
         cutting = Cutting(registry)
         for image in (OLD, NEW):
