@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from sidecar.errors import StoreUnavailable
+from sidecar.store.file import LENIENT_TEXT
 from sidecar.store.schema import MIGRATIONS
 
 Connection = sqlite3.Connection
@@ -37,6 +38,7 @@ def open_beside(path: Path, *, writable: bool = False) -> Iterator[Connection]:
 
 def _connect(path: Path, *, writable: bool) -> Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    connection.text_factory = LENIENT_TEXT
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
     connection.execute(f"PRAGMA query_only = {'OFF' if writable else 'ON'}")
     _check_version(connection)

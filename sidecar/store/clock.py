@@ -25,6 +25,7 @@ from sidecar.store.sqlite import SqliteDatabase
 T = TypeVar("T")
 
 _AT_ONCE: Final = 250
+_NEVER_S: Final = 1e11
 _STORE_PAUSE_S: Final = 1.0
 #: A trace of our own: what the clock showed, and in `tag` the newest delivery by then.
 _READING: Final = "clock"
@@ -111,7 +112,8 @@ def _newest(sql: sqlite3.Connection) -> float:
         "ORDER BY seq DESC LIMIT 1))",
         (_READING,),
     ).fetchone()
-    return float(newest or 0)
+    # Far in the future no clock has ever been; it is a row that somebody wrote.
+    return float(newest) if isinstance(newest, int | float) and newest < _NEVER_S else 0.0
 
 
 def _note(sql: sqlite3.Connection, now_s: float) -> None:

@@ -12,6 +12,7 @@ from hashlib import sha256
 
 from sidecar.delivery import TargetKey
 from sidecar.store.records import moment, seconds
+from sidecar.store.rows import Row, readable
 from sidecar.store.sqlite import SqliteDatabase
 
 
@@ -59,15 +60,17 @@ def disabled_targets(sql: sqlite3.Connection) -> list[DisabledTarget]:
         "SELECT policy_id, target_index, address_hash, at, reason FROM disabled_targets "
         "ORDER BY policy_id, target_index"
     )
-    return [
-        DisabledTarget(
-            target=TargetKey(policy_id=policy_id, index=index),
-            address_hash=address_hash,
-            at=moment(at),
-            reason=reason,
-        )
-        for policy_id, index, address_hash, at, reason in rows.fetchall()
-    ]
+    return readable(rows.fetchall(), _disabled, table="disabled_targets")
+
+
+def _disabled(row: Row) -> DisabledTarget:
+    policy_id, index, address_hash, at, reason = row
+    return DisabledTarget(
+        target=TargetKey(policy_id=str(policy_id), index=int(index)),
+        address_hash=str(address_hash),
+        at=moment(at),
+        reason=str(reason),
+    )
 
 
 def enable_target(sql: sqlite3.Connection, policy_id: str, index: int | None = None) -> int:

@@ -30,7 +30,7 @@ _MAGIC: Final = b"SQLite format 3\0"
 _SUFFIXES: Final = ("", "-wal", "-shm")
 
 #: Bytes that are no UTF-8 make text unreadable for Python; the rest of their row is not to suffer.
-_TEXT: Final = partial(str, encoding="utf-8", errors="replace")
+LENIENT_TEXT: Final = partial(str, encoding="utf-8", errors="replace")
 
 #: Which file it is, whatever its name leads to.
 Identity = tuple[int, int] | None
@@ -67,7 +67,7 @@ class DatabaseFile:
             self.path, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         try:
-            connection.text_factory = _TEXT
+            connection.text_factory = LENIENT_TEXT
             connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
             _prove_ours(connection)  # before anything is written
             connection.execute("PRAGMA journal_mode = WAL")

@@ -16,6 +16,7 @@ from sidecar.event import Event, EventType
 from sidecar.store.away import AwayTarget, away_targets
 from sidecar.store.disabled import DisabledTarget, disabled_targets
 from sidecar.store.records import event_from_json, moment, seconds
+from sidecar.store.rows import readable
 
 #: Ended without having arrived.
 FAILED: Final = (DeliveryState.GIVEN_UP, DeliveryState.CANCELLED)
@@ -124,7 +125,7 @@ class History:
     def deliveries(self, chosen: Chosen, *, limit: int) -> list[KeptDelivery]:
         """The newest ones, newest first."""
         query, values = self._listing(chosen)
-        return [self._kept(row) for row in self._sql.execute(query, (*values, limit)).fetchall()]
+        return readable(self._sql.execute(query, (*values, limit)).fetchall(), self._kept, table="deliveries")
 
     def count(self, chosen: Chosen) -> int:
         where, values = chosen.conditions()
@@ -233,7 +234,7 @@ class History:
         rows = self._sql.execute(
             "SELECT seq, document FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (number, _MOST_EVENTS)
         )
-        return [(seq, event_from_json(document)) for seq, document in rows.fetchall()]
+        return readable(rows.fetchall(), lambda row: (row[0], event_from_json(row[1])), table="events")
 
 
 _ATTEMPTS: Final = "SELECT number, started_at, duration_ms, status, error, address, excerpt, retry_after_s FROM attempts WHERE delivery_id = ?"

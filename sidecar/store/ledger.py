@@ -6,10 +6,10 @@ the detectors and keeps intents, events and deliveries. Nothing here decides any
 
 import math
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from sidecar.delivery import Delivery
@@ -29,8 +29,11 @@ from sidecar.store.records import (
     moment,
     seconds,
 )
+from sidecar.store.rows import UNREADABLE, Row, readable
 from sidecar.store.storing import store_event
 from sidecar.store.traces import Traces
+
+Held = TypeVar("Held", HeldPush, HeldPull)
 
 _MOST_TAGS: Final = 1000
 _MOST_DUE: Final = 500
@@ -97,7 +100,7 @@ class Ledger(Traces):
         row = self._sql.execute(
             "SELECT created_at FROM repositories WHERE repository = ?", (repository.full_name,)
         ).fetchone()
-        return int(row[0]) if row and row[0] is not None else None
+        return int(row[0]) if row and isinstance(row[0], int | float) else None
 
     def note_upload(self, repository: Repository, *, at: datetime) -> None:
         self._sql.execute(
@@ -110,7 +113,7 @@ class Ledger(Traces):
         row = self._sql.execute(
             "SELECT uploaded_at FROM repositories WHERE repository = ?", (repository.full_name,)
         ).fetchone()
-        return moment(row[0]) if row and row[0] is not None else None
+        return moment(row[0]) if row and isinstance(row[0], int | float) else None
 
     # Tags and manifests
 
@@ -155,7 +158,7 @@ class Ledger(Traces):
             "SELECT tag FROM tags WHERE repository = ? AND digest = ? ORDER BY moved_at DESC, tag LIMIT ?",
             (repository.full_name, digest, _MOST_TAGS),
         )
-        return tuple(tag for (tag,) in rows)
+        return tuple(tag for (tag,) in rows if isinstance(tag, str))
 
     def learn_manifest(
         self, repository: Repository, digest: Digest, known: KnownManifest, *, at: datetime
@@ -170,7 +173,8 @@ class Ledger(Traces):
             "SELECT document FROM manifests WHERE repository = ? AND digest = ?",
             (repository.full_name, digest),
         ).fetchone()
-        return known_from_json(row[0]) if row else None
+        found = readable((row,) if row else (), lambda read: known_from_json(read[0]), table="manifests")
+        return found[0] if found else None
 
     # Held events
 
@@ -224,12 +228,16 @@ class Ledger(Traces):
 
     def due_pushes(self, now: datetime) -> tuple[HeldPush, ...]:
         rows = self._sql.execute(
-            "SELECT event, due_at FROM held WHERE kind = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
+            "SELECT event_id, event, due_at FROM held WHERE kind = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
             (_PUSH, seconds(now), _MOST_DUE),
         )
-        return tuple(
-            HeldPush(event=event_from_json(event), due_at=moment(due_at)) for event, due_at in rows.fetchall()
-        )
+        return self._held(rows.fetchall(), _held_push)
+
+    def _held(self, rows: list[Row], read: Callable[[Row], Held]) -> tuple[Held, ...]:
+        def mark(row: Row) -> None:
+            self._sql.execute("UPDATE held SET kind = ? WHERE event_id = ?", (UNREADABLE, row[0]))
+
+        return tuple(readable(rows, read, table="held", on_unreadable=mark))
 
     def extend_push(self, event_id: UUID, due_at: datetime) -> None:
         self._sql.execute("UPDATE held SET due_at = ? WHERE event_id = ?", (seconds(due_at), str(event_id)))
@@ -240,14 +248,14 @@ class Ledger(Traces):
             "ORDER BY due_at",
             (_PULL, repository.full_name, digest, client_key(client)),
         )
-        return tuple(_held_pull(row) for row in rows.fetchall())
+        return self._held(rows.fetchall(), _held_pull)
 
     def held_pulls_in(self, client: Client, repository: Repository) -> tuple[HeldPull, ...]:
         rows = self._sql.execute(
             f"SELECT {_HELD_PULL} FROM held WHERE kind = ? AND repository = ? AND client = ?",  # noqa: S608  # columns
             (_PULL, repository.full_name, client_key(client)),
         )
-        return tuple(_held_pull(row) for row in rows.fetchall())
+        return self._held(rows.fetchall(), _held_pull)
 
     def note_asked_again(self, event_id: UUID) -> None:
         self._sql.execute("UPDATE held SET asked = asked + 1 WHERE event_id = ?", (str(event_id),))
@@ -257,7 +265,7 @@ class Ledger(Traces):
             f"SELECT {_HELD_PULL} FROM held WHERE kind = ? AND due_at <= ? ORDER BY due_at LIMIT ?",  # noqa: S608  # columns
             (_PULL, seconds(now), _MOST_DUE),
         )
-        return tuple(_held_pull(row) for row in rows.fetchall())
+        return self._held(rows.fetchall(), _held_pull)
 
     def note_blob_fetched(self, client: Client, repository: Repository, digest: Digest) -> None:
         """A client fetched a blob: of what it pulls on the same connection, or of anything if nothing is."""
@@ -280,12 +288,17 @@ class Ledger(Traces):
 
 
 _HELD_PULL: Final = (
-    "event, client, connection, due_at, needs_blob, blob_fetched, layer_fetched, layers, asked"
+    "event_id, event, client, connection, due_at, needs_blob, blob_fetched, layer_fetched, layers, asked"
 )
 
 
-def _held_pull(row: tuple[str, str, str, float, int, int, int, str, int]) -> HeldPull:
-    event, client, connection, due_at, needs_blob, blob_fetched, layer_fetched, layers, asked = row
+def _held_push(row: Row) -> HeldPush:
+    _, event, due_at = row
+    return HeldPush(event=event_from_json(event), due_at=moment(due_at))
+
+
+def _held_pull(row: Row) -> HeldPull:
+    _, event, client, connection, due_at, needs_blob, blob_fetched, layer_fetched, layers, asked = row
     return HeldPull(
         event=event_from_json(event),
         client=client_from_key(client, connection),

@@ -28,6 +28,7 @@ from sidecar.store.away import AwayTargets
 from sidecar.store.disabled import DisabledTargets
 from sidecar.store.gathering import Gathering
 from sidecar.store.records import moment, seconds
+from sidecar.store.rows import give_up, give_up_ill_typed, readable
 from sidecar.store.sqlite import SqliteDatabase
 
 StoredCallback = Callable[[frozenset[TargetKey]], None]
@@ -122,12 +123,12 @@ class Outbox:
 
         A store that cannot be written is told as soon as it can be, again before anything is claimed.
         """
-        await self._database.write(
-            lambda sql: sql.execute(
-                "UPDATE deliveries SET state = ? WHERE state = 'sending'", (DeliveryState.WAITING,)
-            ),
-            keep=True,
-        )
+
+        def work(sql: sqlite3.Connection) -> None:
+            sql.execute("UPDATE deliveries SET state = 'waiting' WHERE state = 'sending'")
+            give_up_ill_typed(sql)
+
+        await self._database.write(work, keep=True)
 
     async def claim(
         self, target: TargetKey, *, limit: int, now: datetime, skip_repositories: Collection[str]
@@ -314,7 +315,9 @@ def _claim(sql: sqlite3.Connection, claim: _Claim) -> Claimed:
     sql.executemany("UPDATE deliveries SET state = 'sending' WHERE seq = ?", ((row[0],) for row in rows))
     is_full = len(rows) == claim.limit
     return Claimed(
-        deliveries=[_delivery(row) for row in rows],
+        deliveries=readable(
+            rows, _delivery, table="deliveries", on_unreadable=lambda row: give_up(sql, row[0])
+        ),
         is_full=is_full,
         next_due=None if is_full else _next_due(sql, target, skipped),
     )
@@ -379,7 +382,7 @@ def _delivery(row: tuple[Any, ...]) -> Delivery:
         event_type=EventType(event_type),
         target=TargetKey(policy_id=policy_id, index=index),
         repository=repository,
-        body=body,
+        body=bytes(body),
         content_type=content_type,
         created_at=moment(created_at),
         failures=failures,

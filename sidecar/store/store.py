@@ -11,6 +11,7 @@ from typing import TypeVar
 from sidecar.exchange import Intent
 from sidecar.store.ledger import Ledger
 from sidecar.store.records import intent_from_json, moment, seconds
+from sidecar.store.rows import UNREADABLE, Row, readable
 from sidecar.store.sqlite import Health, SqliteDatabase
 
 T = TypeVar("T")
@@ -59,9 +60,9 @@ class Store:
 
         def work(sql: sqlite3.Connection) -> bool:
             due = sql.execute(
-                "SELECT 1 FROM held WHERE due_at <= ?1 "
+                "SELECT 1 FROM held WHERE due_at <= ?1 AND kind IN ('pull', 'push') "
                 "UNION ALL SELECT 1 FROM held WHERE due_at > ?2 AND kind = 'pull' "
-                "UNION ALL SELECT 1 FROM held WHERE due_at > ?3 LIMIT 1",
+                "UNION ALL SELECT 1 FROM held WHERE due_at > ?3 AND kind IN ('pull', 'push') LIMIT 1",
                 times,
             )
             return due.fetchone() is not None
@@ -75,9 +76,14 @@ class Store:
             rows = sql.execute(
                 "SELECT id, opened_at, document FROM intents "
                 "WHERE run NOT IN (SELECT value FROM json_each(?)) ORDER BY opened_at LIMIT 1000",
-                (json.dumps(list(live_runs)),),
+                (json.dumps([*live_runs, UNREADABLE]),),
             ).fetchall()
-            return [intent_from_json(*row) for row in rows]
+            return readable(rows, lambda row: intent_from_json(*row), table="intents", on_unreadable=mark)
+
+        def mark(row: Row) -> None:
+            self._database.post(
+                lambda sql: sql.execute("UPDATE intents SET run = ? WHERE id = ?", (UNREADABLE, row[0]))
+            )
 
         return await self._database.read(work)
 
@@ -92,8 +98,8 @@ class Store:
             waiting, oldest = sql.execute(
                 "SELECT count(*), min(created_at) FROM deliveries WHERE state = 'waiting'"
             ).fetchone()
-            (intents,) = sql.execute("SELECT count(*) FROM intents").fetchone()
-            (held,) = sql.execute("SELECT count(*) FROM held").fetchone()
+            (intents,) = sql.execute("SELECT count(*) FROM intents WHERE run <> 'unreadable'").fetchone()
+            (held,) = sql.execute("SELECT count(*) FROM held WHERE kind <> 'unreadable'").fetchone()
             return Figures(
                 deliveries_waiting=waiting,
                 oldest_waiting_at=moment(oldest) if oldest is not None else None,

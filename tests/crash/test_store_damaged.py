@@ -3,6 +3,8 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from tests.crash.support import Upstreams, ask, sidecar_before
 from tests.crash.test_store_away import IMAGE, delivered, metric, push, readiness
-from tests.support.process import wait_until
+from tests.support.process import ROOT, environment, wait_until
 from tests.support.receiver import Answer, Receiver
 from tests.support.servers import Sidecar
 
@@ -210,3 +212,60 @@ def test_a_full_copy_of_the_folder_can_be_put_back(upstreams: Upstreams, tmp_pat
         assert push(sidecar, "after") == 201
         wait_until(lambda: "after" in delivered(receiver), 10, what="the event")
         assert put_aside(sidecar) == []
+
+
+def test_planted_triggers_and_unreadable_rows_harm_no_event(upstreams: Upstreams, tmp_path: Path) -> None:
+    with Receiver() as receiver, a_sidecar(tmp_path, upstreams, receiver) as sidecar:
+        sidecar.terminate()
+        with sqlite3.connect(database_of(sidecar)) as sql:
+            for statement in reversed(_PLANTED):
+                sql.execute(statement)
+        sql.close()
+        sidecar.start()
+        assert push(sidecar, "after") == 201
+        wait_until(lambda: "after" in delivered(receiver), 15, what="the event")
+        wait_until(lambda: ask("GET", f"{sidecar.admin_url}/metrics").status_code == 200, 5, what="metrics")
+        assert put_aside(sidecar) == []
+        listed = subprocess.run(
+            [sys.executable, "-m", "sidecar", "deliveries", "--config", str(sidecar.configuration)],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=environment(PYTHONPATH=str(ROOT)),
+            check=False,
+        )
+        assert (listed.returncode, "Traceback" in listed.stderr) == (0, False), listed.stderr
+        assert "prj/app" in listed.stdout
+        assert not sidecar.logged("background.failed"), sidecar.logged("background.failed")
+        sidecar.restart()
+        assert push(sidecar, "again") == 201
+        wait_until(lambda: "again" in delivered(receiver), 15, what="the next event")
+
+
+_DELIVERY = (
+    "INSERT INTO deliveries (id, event_id, event_type, policy_id, target_index, project, repository, "
+    "content_type, body, state, created_at, next_attempt_at) VALUES "
+)
+_PLANTED = (
+    "CREATE TRIGGER planted BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'no'); END",
+    "CREATE VIEW planted_view AS SELECT randomblob(1000000000)",
+    "INSERT INTO intents VALUES ('not a uuid', 'dead', 1, '{}'), (x'00ff', '', 'text', x'ff'), "
+    "('00000000-0000-4000-8000-000000000001', 'dead', 2, '" + "[" * 50_000 + "')",
+    (
+        "INSERT INTO held (event_id, kind, repository, digest, client, due_at, needs_blob, blob_fetched, event) VALUES ('h1', 'pull', 'r', 'd', 'not json', 1, 0, 0, '{'), "
+        "('h2', 'push', 'r', 'd', '', -1e300, 0, 0, x'ff'), ('h3', 'nonsense', 'r', 'd', '', 'text', 0, 0, '')"
+    ),
+    f"{_DELIVERY} ('bad', 'bad', 'nonsense', 'prj/receiver', 0, 'prj', 'prj/a', '', 'text', 'waiting', 1, 1)",
+    f"{_DELIVERY} (x'00', 'bad', 'pushImage', 'prj/receiver', 0, 'prj', 'prj/b', '', x'', 'waiting', 'x', 2)",
+    (
+        f"{_DELIVERY} ('00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-000000000003', 'pushImage', "
+        "'prj/receiver', 0, 'prj', CAST(x'ff' AS TEXT), '', zeroblob(3000000), 'waiting', 1e300, 'later')"
+    ),
+    f"{_DELIVERY} ('c', 'c', 'pushImage', x'ff', 'text', 'prj', 'prj/c', '', x'', 'waiting', 1, 1)",
+    f"{_DELIVERY} ('d', 'd', 'pushImage', 'p', 0, 'prj', 'prj/d', '', x'', 'nonsense', 1, 1)",
+    "INSERT INTO tags (repository, tag, digest, seen_at) VALUES ('prj/app', x'ff00', x'ff', 'text')",
+    "INSERT INTO repositories (repository, created_at, uploaded_at) VALUES ('prj/app', 'text', 'text')",
+    "INSERT INTO disabled_targets VALUES ('prj/receiver', 0, x'00', 'text', x'ff')",
+    "INSERT INTO traces (kind, client, repository, digest, tag, seen_at, taken_at) VALUES ('clock', '', '', '', 'text', 'text', 'text')",
+    "INSERT INTO events (id, type, repository, occurred_at, document) VALUES ('e', 'e', 'e', 'text', '{')",
+)
