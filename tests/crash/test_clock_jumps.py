@@ -54,7 +54,9 @@ def push(sidecar: Sidecar, tag: str, image: Artifact | None = None) -> None:
 
 def pull(sidecar: Sidecar, tag: str) -> None:
     url = f"{sidecar.url}/v2/prj/app/manifests/{tag}"
-    assert ask("GET", url, headers={"Accept": IMAGE.media_type}).status_code == 200
+    # Not as whoever pushes: what is made of an image that was looked at is no pull of it.
+    headers = {"Accept": IMAGE.media_type, "User-Agent": "node/1"}
+    assert ask("GET", url, headers=headers).status_code == 200
     wait_until(lambda: rows(sidecar, "held") == 1, 5, what="the pull to be held")
 
 
