@@ -54,8 +54,14 @@ def _ran(session: pytest.Session) -> bool:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """With NO_SKIPS=1 a skipped test is a failed one: CI has all that the tests need."""
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A program that is missing skips what asked for it.
+
+    With NO_SKIPS=1 a skipped test is a failed one: CI has all that the tests need.
+    """
+    if call.excinfo and isinstance(call.excinfo.value, process.NotInstalledError):
+        missing = pytest.skip.Exception(str(call.excinfo.value), _use_item_location=True)
+        call.excinfo = pytest.ExceptionInfo.from_exception(missing.with_traceback(call.excinfo.tb))
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     if report.skipped and os.environ.get("NO_SKIPS") == "1" and not hasattr(report, "wasxfail"):

@@ -79,6 +79,7 @@ def test_a_data_volume_that_can_never_be_is_named(tmp_path: Path, name: str) -> 
     assert (status, line.startswith("harbor.yml: data_volume: ")) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_data_volume_has_one_sidecar_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
     with Receiver() as upstream, Sidecar(tmp_path / "first", registry=upstream.url) as first:
         settings = settings_for(tmp_path, data_volume=first.harbor_yml["data_volume"])

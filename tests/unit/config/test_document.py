@@ -127,6 +127,7 @@ def test_half_of_a_character_is_a_mistake_in_its_line(text: str) -> None:
         parse_value(text)
 
 
+@pytest.mark.slow
 def test_reading_stops_before_a_large_file_has_taken_its_memory() -> None:
     tracemalloc.start()
     try:
