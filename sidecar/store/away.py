@@ -12,6 +12,7 @@ from datetime import datetime
 from sidecar.delivery import TargetKey
 from sidecar.store.disabled import hash_of
 from sidecar.store.records import moment, seconds
+from sidecar.store.rows import Row, readable
 from sidecar.store.sqlite import SqliteDatabase
 
 
@@ -56,16 +57,18 @@ def away_targets(sql: sqlite3.Connection) -> list[AwayTarget]:
         "SELECT policy_id, target_index, address_hash, since, until, reason FROM away_targets "
         "ORDER BY policy_id, target_index"
     )
-    return [
-        AwayTarget(
-            target=TargetKey(policy_id=policy_id, index=index),
-            address_hash=address_hash,
-            since=moment(since),
-            until=moment(until),
-            reason=reason,
-        )
-        for policy_id, index, address_hash, since, until, reason in rows.fetchall()
-    ]
+    return readable(rows.fetchall(), _away, table="away_targets")
+
+
+def _away(row: Row) -> AwayTarget:
+    policy_id, index, address_hash, since, until, reason = row
+    return AwayTarget(
+        target=TargetKey(policy_id=str(policy_id), index=int(index)),
+        address_hash=str(address_hash),
+        since=moment(since),
+        until=moment(until),
+        reason=str(reason),
+    )
 
 
 def _note(sql: sqlite3.Connection, away: AwayTarget) -> None:

@@ -39,3 +39,13 @@ async def test_noting_again_replaces_and_forgetting_takes_out(database: SqliteDa
     assert await targets.all() == [away(FIRST, until_s=120), away(SECOND)]
     await targets.forget([SECOND])
     assert await targets.all() == [away(FIRST, until_s=120)]
+
+
+async def test_a_row_that_cannot_be_read_hides_no_other(database: SqliteDatabase) -> None:
+    targets = AwayTargets(database)
+    for target in (FIRST, SECOND):
+        await targets.note(away(target))
+    await database.write(
+        lambda sql: sql.execute("UPDATE away_targets SET until = 'x' WHERE target_index = 0")
+    )
+    assert await targets.all() == [away(SECOND)]
