@@ -1,45 +1,13 @@
 """So many pulls, so many events: processes behind one address, and one process that asks several times."""
 
-import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from sidecar.detectors.grouping import Holds, ripe
-from sidecar.event import EventType
-from sidecar.exchange import Client
-from sidecar.store.file import migrate
-from sidecar.store.ledger import Ledger
-from tests.support.builders import DOCKER, SKOPEO, Wire, a_digest, a_manifest, an_index, digest_of
-
-IMAGE = a_manifest("image")
-OTHER = a_manifest("other")
-AMD64, ARM64 = a_manifest("amd64"), a_manifest("arm64")
-INDEX = an_index([(AMD64, "linux/amd64"), (ARM64, "linux/arm64")])
-OUTER = an_index([(INDEX, ""), (OTHER, "linux/s390x")])
-
-PUSH, PULL = EventType.IMAGE_PUSH, EventType.IMAGE_PULL
-DOCKER_CLI = replace(DOCKER, user_agent="Docker-Client/20.10.24 (linux)")
-CRANE = replace(DOCKER, user_agent="crane/v0.21.9")
-
-
-@pytest.fixture
-def wire() -> Iterator[Wire]:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(connection)
-    yield Wire(Ledger(connection))
-    connection.close()
-
-
-def on(client: Client, connection: int) -> Client:
-    return replace(client, connection=str(connection))
-
-
-def outcome(wire: Wire) -> list[tuple[EventType, str]]:
-    wire.after(seconds=120)
-    return [(event.type, event.tag) for event in wire.events]
+from tests.support.builders import DOCKER, SKOPEO, Wire, a_digest, digest_of
+from tests.unit.detectors.scenes import AMD64, CRANE, DOCKER_CLI, IMAGE, INDEX, OTHER, PULL, PUSH, on, outcome
 
 
 @pytest.mark.parametrize("keeps_connections", [True, False])

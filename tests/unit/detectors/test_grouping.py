@@ -1,31 +1,17 @@
 """One event for one thing done: the request sequences of real clients (facts measured on the wire)."""
 
-import sqlite3
-from collections.abc import Iterator
 from datetime import timedelta
-
-import pytest
 
 from sidecar.detectors.grouping import with_chart_events
 from sidecar.event import Chart, EventType
 from sidecar.exchange import Client, Facts, Outcome
 from sidecar.names import Digest
-from sidecar.store.file import migrate
-from sidecar.store.ledger import Ledger
 from tests.support.builders import DOCKER, SKOPEO, Wire, a_digest, a_manifest, an_index, digest_of, parsed
 
 IMAGE = a_manifest("image")
 OTHER = a_manifest("other")
 AMD64, ARM64, ATTESTATION = a_manifest("amd64"), a_manifest("arm64"), a_manifest("attestation")
 INDEX = an_index([(AMD64, "linux/amd64"), (ARM64, "linux/arm64"), (ATTESTATION, "unknown")])
-
-
-@pytest.fixture
-def wire() -> Iterator[Wire]:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(connection)
-    yield Wire(Ledger(connection))
-    connection.close()
 
 
 def kinds(wire: Wire) -> list[tuple[EventType, str]]:
