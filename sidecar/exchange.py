@@ -20,6 +20,11 @@ from sidecar.operation import Operation, WriteOperation
 LARGEST_NOTED_BYTES: Final = 64 * 1024
 
 
+#: The user agent of Harbor's own client: what is fetched under this name is no pull, in its events and counts.
+#: Source: Harbor src/server/registry/manifest.go, lib.UserAgent of its registry client.
+HARBOR_CLIENT: Final = "harbor-registry-client"
+
+
 class Outcome(StrEnum):
     """How an exchange ended; exactly one."""
 

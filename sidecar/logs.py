@@ -39,7 +39,7 @@ _MOST_REMEMBERED: Final = 1000
 _REPEATED: Final = frozenset(
     {
         *("store.unavailable", "store.not_read", "intent.not_noted", "exchange.kept_in_memory"),
-        *("background.failed", "task.failed", "loop.complained", "readiness.failed", "target.crashed"),
+        *("background.failed", "task.failed", "loop.complained", "readiness.failed"),
         *("exchange.record_failed", "attempt.crashed", "intent.not_settled", "row.unreadable"),
     }
 )

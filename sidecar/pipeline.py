@@ -24,7 +24,7 @@ from sidecar.detectors.enriching import is_size_known
 from sidecar.detectors.grouping import Holds, ripe, with_chart_events
 from sidecar.errors import StoreUnavailable
 from sidecar.event import Event, EventType
-from sidecar.exchange import Client, Exchange, Intent, Outcome
+from sidecar.exchange import HARBOR_CLIENT, Client, Exchange, Intent, Outcome
 from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for
 from sidecar.memory import Recalled
@@ -61,8 +61,6 @@ _MOST_NOTED: Final = 10_000
 _MOST_BLOBS: Final = 1_000
 _RIPE_LATE_S: Final = 2.0
 _DESCRIPTOR_BYTES: Final = 500
-#: Harbor's replication and jobs, whose pulls Harbor itself does not report (src/server/registry/manifest.go).
-_HARBOR: Final = "harbor-registry-client"
 
 _PULLS: Final = frozenset({EventType.IMAGE_PULL, EventType.CHART_PULL})
 _IMAGES: Final = frozenset({EventType.IMAGE_PUSH, EventType.IMAGE_PULL, EventType.IMAGE_DELETE})
@@ -329,7 +327,7 @@ class Pipeline:
     def _is_ignored(self, exchange: Exchange) -> bool:
         agent = exchange.client.user_agent
         match exchange.operation:
-            case GetManifest() | HeadManifest() if agent == _HARBOR:
+            case GetManifest() | HeadManifest() if agent == HARBOR_CLIENT:
                 return True
             case GetManifest() | HeadManifest() | DownloadChart():
                 return any(fnmatchcase(agent, glob) for glob in self._settings.ignore_user_agents)

@@ -22,7 +22,7 @@ import structlog
 
 from sidecar.errors import StoreUnavailable
 from sidecar.event import Chart
-from sidecar.exchange import Body, Exchange, Intent, Outcome, Remembered
+from sidecar.exchange import HARBOR_CLIENT, Body, Exchange, Intent, Outcome, Remembered
 from sidecar.manifest import LARGEST_MANIFEST_BYTES, MANIFEST_TYPES, Manifest
 from sidecar.names import Repository
 from sidecar.operation import (
@@ -47,8 +47,6 @@ log = structlog.get_logger()
 _SETTLED_S: Final = 10.0
 #: So often an intent is tried that fails by a bug of ours.
 _MOST_FAILURES: Final = 5
-#: Under this name a manifest that is fetched is no pull to Harbor.
-_HARBORS_OWN: Final = "harbor-registry-client"
 
 
 class Verdict(StrEnum):
@@ -229,7 +227,7 @@ class Reconciler:
         digest = intent.operation.reference.digest or intent.content_digest
         place = self._registry()
         url = f"{place.url}/v2/{intent.operation.repository.full_name}/manifests/{digest}"
-        headers = {"Accept": ", ".join(MANIFEST_TYPES), "User-Agent": _HARBORS_OWN}
+        headers = {"Accept": ", ".join(MANIFEST_TYPES), "User-Agent": HARBOR_CLIENT}
         async with place.client() as http, http.stream("GET", url, headers=headers, auth=auth) as response:
             content = await _content_of(response) if response.status_code == 200 else None
             content_type = response.headers.get("Content-Type", "")

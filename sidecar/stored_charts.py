@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 
 from sidecar.event import Chart
-from sidecar.names import Digest
+from sidecar.names import Digest, encoded_part
 from sidecar.operation import Routes, chart_api_path, chart_download_path
 from sidecar.place import Place
 
@@ -53,7 +53,7 @@ class StoredCharts:
         answer = await self._read(chart_api_path(tenant, routes=self.routes), _LARGEST_INDEX_BYTES)
         if answer.status_code != 200:
             return None if answer.status_code == 404 else Untold(answer.status_code)
-        wanted = {"digests": [digest.partition(":")[2] for digest in sizes]}
+        wanted = {"digests": list(map(encoded_part, sizes))}
         read = await self.parse("chart-index", answer.content, wanted)
         if read is None:
             return Untold(200)

@@ -18,6 +18,11 @@ _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
 
 
+def log_failure(task: str, error: BaseException) -> None:
+    """Say that something has failed for a reason that nobody thought of, and goes on all the same."""
+    log.error("background.failed", task=task, exc_info=error)
+
+
 class Supervisor:
     def __init__(self, on_failure: Callable[[str], None] = lambda _name: None) -> None:
         """`on_failure` is told the name of what has failed."""
@@ -58,7 +63,7 @@ class Supervisor:
 
     def failed(self, name: str, error: BaseException) -> None:
         """Log and count what has failed for a reason that nobody thought of."""
-        log.error("background.failed", task=name, exc_info=error)
+        log_failure(name, error)
         self._on_failure(name)
 
     def loop_failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

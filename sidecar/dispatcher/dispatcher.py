@@ -28,6 +28,7 @@ from sidecar.dispatcher.telling import Observer
 from sidecar.dispatcher.window import SharedSlots
 from sidecar.errors import StoreUnavailable
 from sidecar.store.outbox import Outbox
+from sidecar.supervision import log_failure
 
 log = structlog.get_logger()
 
@@ -55,10 +56,6 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _log_failure(name: str, error: BaseException) -> None:
-    log.error("background.failed", task=name, exc_info=error)
-
-
 class Dispatcher:
     def __init__(
         self,
@@ -70,7 +67,7 @@ class Dispatcher:
         observer: Observer | None = None,
         now: Callable[[], datetime] = _utc_now,
         jitter: Callable[[], float] = random.random,
-        on_failure: Callable[[str, BaseException], None] = _log_failure,
+        on_failure: Callable[[str, BaseException], None] = log_failure,
     ) -> None:
         """`targets` and `is_enabled` answer for the current configuration: see `policies_changed`.
 

@@ -7,16 +7,9 @@ is one length, a chunked answer has none, lines may be folded or end in LF alone
 import re
 from typing import Final
 
-_END: Final = re.compile(rb"\n\r?\n")
 _STATUS: Final = re.compile(rb"HTTP/[0-9]\.[0-9] +([0-9]{3})(?: |\r|\n)")
 _FOLDED: Final = re.compile(rb"[ \t]*\r?\n[ \t]+")
 _SUSPECT: Final = re.compile(rb"\r?\n(?:[ \t]|[^:\r\n]*[ \t]:)|[^\r]\n|\ncontent-length *:", re.IGNORECASE)
-
-
-def end_of_head(received: bytes | bytearray, begin: int) -> int:
-    """Where a head ends, its empty line included; -1 when that is still to come."""
-    found = _END.search(received, begin)
-    return found.end() if found else -1
 
 
 def status_of(head: bytes) -> int:

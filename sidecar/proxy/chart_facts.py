@@ -13,13 +13,10 @@ from urllib.parse import quote
 
 from sidecar.errors import UpstreamUnavailable
 from sidecar.event import Chart
-from sidecar.names import Digest
+from sidecar.names import Digest, encoded_part
 from sidecar.operation import DeleteChart, chart_api_path, chart_download_path
-from sidecar.proxy.budget import Share
 from sidecar.proxy.chart_copy import LARGEST_CHART_BYTES
 from sidecar.proxy.facts import LookUps
-from sidecar.proxy.interface import Parse
-from sidecar.proxy.passage import Passage
 from sidecar.proxy.upstream import FAULTS
 
 _LARGEST_INDEX_BYTES: Final = 20 * 1024 * 1024
@@ -34,30 +31,10 @@ class Listed:
 
     chart: Chart  #: its size is not in the index
     digest: Digest
-    file_name: str
 
 
 class ChartLookUps(LookUps):
     """The look-ups of one exchange with the chart repository."""
-
-    parse: Parse
-    share: Share
-    asked_by = ""
-
-    @classmethod
-    def of(cls, passage: Passage, parse: Parse) -> "ChartLookUps":
-        asked = passage.look_ups()
-        look_ups = cls(
-            upstream=asked.upstream,
-            headers=asked.headers,
-            timeout_s=asked.timeout_s,
-            most_tags=asked.most_tags,
-            routes=asked.routes,
-        )
-        look_ups.parse = parse
-        look_ups.share = passage.share
-        look_ups.asked_by = passage.client.address
-        return look_ups
 
     async def stored(
         self, path: str, digests: Collection[Digest], guess: Chart | None = None
@@ -78,7 +55,7 @@ class ChartLookUps(LookUps):
         return None
 
     async def _stored_now(self, path: str, digests: Collection[Digest], guess: Chart | None) -> Listed | None:
-        wanted = {"digests": [digest.partition(":")[2] for digest in digests]}
+        wanted = {"digests": list(map(encoded_part, digests))}
         if guess:
             entry = f"{path}/{quote(guess.name, safe='+~')}/{quote(guess.version, safe='+~')}"
             if found := await self._listed(entry, wanted, limit_bytes=_LARGEST_ENTRY_BYTES):
@@ -106,14 +83,13 @@ class ChartLookUps(LookUps):
         answer = await self._ask(path, limit_bytes=limit_bytes)
         if not answer or answer.status != 200 or not answer.content:
             return None
-        read = await self.parse("chart-index", answer.content, wanted, asked_by=self.asked_by)
+        read = await self.hooks.parse("chart-index", answer.content, wanted, asked_by=self.asked_by)
         found = read["found"] if read else None
         if not found:
             return None
         return Listed(
             chart=Chart(name=found["name"], version=found["version"], type=found["type"], size_bytes=None),
             digest=Digest(f"sha256:{found['digest']}"),
-            file_name=found["file_name"],
         )
 
     async def before_delete_chart(self, operation: DeleteChart) -> None:

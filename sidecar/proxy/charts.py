@@ -77,7 +77,7 @@ class ChartPost(IntendedWrite):
         digests = {Digest(f"sha256:{exact['digest']}"): exact["size_bytes"]} if exact else sizes
         operation = self.passage.operation
         assert isinstance(operation, UploadChart)
-        look_ups = ChartLookUps.of(self.passage, self.hooks.parse)
+        look_ups = ChartLookUps.of(self.passage, self.hooks)
         guess = _chart_of(seen) if seen else None
         listed = await look_ups.stored(self.passage.path, digests, guess)
         if listed:
@@ -109,7 +109,7 @@ class ChartDelete(IntendedWrite):
     async def request_body(self) -> Upload | None:
         operation = self.passage.operation
         assert isinstance(operation, DeleteChart)
-        look_ups = ChartLookUps.of(self.passage, self.hooks.parse)
+        look_ups = ChartLookUps.of(self.passage, self.hooks)
         facts = await look_ups.within_time(look_ups.before_delete_chart(operation))
         await self.note(facts=facts)
         return self.passage.streamed_body()
@@ -144,7 +144,7 @@ class ChartDownloaded(Read):
             read = await self.hooks.parse("chart", content, {}, asked_by=self.passage.client.address)
         if read and read["chart"]["is_plain"]:
             return _chart_of(read["chart"])
-        look_ups = ChartLookUps.of(self.passage, self.hooks.parse)
+        look_ups = ChartLookUps.of(self.passage, self.hooks)
         if listed := await look_ups.named(operation.tenant, operation.file_name):
             return replace(listed.chart, size_bytes=self._size_bytes or None)
         return _chart_of(read["chart"]) if read else None

@@ -10,24 +10,24 @@ import hashlib
 import json
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import structlog
 
 from sidecar.errors import NameInvalid, UpstreamUnavailable
-from sidecar.exchange import Body, Facts
+from sidecar.exchange import HARBOR_CLIENT, Body, Facts
 from sidecar.names import Digest, parse_digest
 from sidecar.operation import Routes
+from sidecar.proxy.budget import Share
 from sidecar.proxy.headers import RawHeader, relative_location, text_of
+from sidecar.proxy.interface import Hooks
+from sidecar.proxy.passage import Passage
 from sidecar.proxy.relay import read_whole
 from sidecar.proxy.upstream import FAULTS, Call, Upstream
 
 log = structlog.get_logger()
 
 _USER_AGENT: Final = b"registry-webhook-sidecar (look-up)"
-#: A manifest that is fetched under this name is no pull to Harbor, in its events and its counts.
-#: Source: Harbor src/server/registry/manifest.go, lib.UserAgent of its own registry client.
-_HARBORS_OWN: Final = b"harbor-registry-client"
 _ASKED_WITH: Final = frozenset(
     {b"authorization", b"host", b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"}
 )
@@ -67,7 +67,7 @@ class Found:
         return document if isinstance(document, dict) else {}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class LookUps:
     """The look-ups of one exchange; `facts` grows while they go on."""
 
@@ -76,8 +76,25 @@ class LookUps:
     timeout_s: float
     most_tags: int
     routes: Routes
+    hooks: Hooks
+    share: Share
+    asked_by: str  #: the client's address: parsers take turns by it
     facts: Facts = field(default_factory=lambda: Facts(children={}, platforms={}))
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    @classmethod
+    def of(cls, passage: Passage, hooks: Hooks) -> Self:
+        settings = passage.settings
+        return cls(
+            upstream=passage.upstream,
+            headers=passage.headers,
+            timeout_s=settings.look_up_timeout_s,
+            most_tags=settings.most_tags_looked_up,
+            routes=settings.routes,
+            hooks=hooks,
+            share=passage.share,
+            asked_by=passage.client.address,
+        )
 
     async def within_time(self, work: Coroutine[Any, Any, None]) -> Facts:
         """What is known when the work is done or the time is over."""
@@ -106,7 +123,7 @@ class LookUps:
 
     def _question(self, target: str, *, method: str = "GET", accept: Sequence[str] = ()) -> Call:
         headers = [pair for pair in self.headers if pair[0].lower() in _ASKED_WITH]
-        headers.append((b"User-Agent", _HARBORS_OWN if accept else _USER_AGENT))
+        headers.append((b"User-Agent", HARBOR_CLIENT.encode() if accept else _USER_AGENT))
         if accept:
             headers.append((b"Accept", ", ".join(accept).encode()))
         return Call(method=method, target=target, headers=headers)
@@ -130,7 +147,7 @@ class LookUps:
 async def _fetch(upstream: Upstream, call: Call, limit_bytes: int) -> Found:
     answer = await upstream.send(call)
     try:
-        pieces, is_whole = await read_whole(answer.content, limit_bytes)
-        return Found(answer.status, answer.raw_headers, b"".join(pieces) if is_whole else b"")
+        content, is_whole = await read_whole(answer.content, limit_bytes)
+        return Found(answer.status, answer.raw_headers, content if is_whole else b"")
     finally:
         answer.close()

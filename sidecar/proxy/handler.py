@@ -193,11 +193,8 @@ class Proxy:
                 await body.stop()
 
     def _arrive(self, request: web.BaseRequest, share: Share) -> Passage:
-        raw_headers = request.raw_headers
-        if headers_of.is_smuggled(raw_headers):
-            raise Refused("both Content-Length and Transfer-Encoding", status=400, code="UNSUPPORTED")
         authority, target = _split_target(request)
-        kept = headers_of.end_to_end(raw_headers)
+        kept = headers_of.end_to_end(request.raw_headers)
         if authority:
             kept = headers_of.with_host(kept, authority)
         settings, peer = self._settings, request.remote or ""
@@ -328,7 +325,7 @@ async def _end(response: web.StreamResponse) -> None:
 
 def _split_target(request: web.BaseRequest) -> tuple[bytes, str]:
     """The authority of an absolute-form target, b"" for the usual form; path and query."""
-    target = request.raw_path.partition("#")[0]
+    target = request.raw_path
     if target.startswith("/"):
         return b"", target
     absolute = _ABSOLUTE_FORM.fullmatch(target)

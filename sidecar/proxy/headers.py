@@ -39,12 +39,6 @@ def text_of(headers: Iterable[RawHeader], name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in headers if key.lower() == name), "")
 
 
-def is_smuggled(headers: Iterable[RawHeader]) -> bool:
-    """Whether a request names its length in two ways (RFC 9112 6.1: an attack or an error)."""
-    names = [key.lower() for key, _ in headers]
-    return b"transfer-encoding" in names and b"content-length" in names
-
-
 def end_to_end(headers: Iterable[RawHeader]) -> list[RawHeader]:
     """Headers without those that are about one connection only."""
     kept = list(headers)

@@ -62,7 +62,7 @@ class Head(NamedTuple):
 
 
 def end_of_head(received: bytes | bytearray, begin: int = 0) -> int:
-    """Where a head ends, its empty line included; -1 when that is still to come."""
+    """Where a head, of a request or an answer, ends, its empty line included; -1 when that is still to come."""
     found = _END.search(received, begin)
     return found.end() if found else -1
 

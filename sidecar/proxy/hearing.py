@@ -16,7 +16,8 @@ from aiohttp import ClientConnectorError, ClientTimeout, TCPConnector
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage
 
-from sidecar.proxy.answer_head import end_of_head, normalized, status_of
+from sidecar.proxy.answer_head import normalized, status_of
+from sidecar.proxy.heads import end_of_head
 
 #: Of one answer, with all that came before it (100, 103); nothing that registries are known to send is larger.
 LARGEST_HEADS_BYTES: Final = 1024 * 1024 + 64 * 1024

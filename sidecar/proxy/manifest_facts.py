@@ -15,15 +15,11 @@ from urllib.parse import quote
 from sidecar.event import Chart
 from sidecar.exchange import Body
 from sidecar.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Manifest, parse_platform
-from sidecar.memory import Recalled
 from sidecar.names import Digest, Reference, Repository, Tag
 from sidecar.operation import DeleteManifest
-from sidecar.proxy.budget import Share
 from sidecar.proxy.facts import Found, LookUps
 from sidecar.proxy.headers import relative_location, text_of
-from sidecar.proxy.interface import Hooks
 from sidecar.proxy.manifests import read_manifest
-from sidecar.proxy.passage import Passage
 
 _MOST_REQUESTS: Final = 100  # for the children of one index, however deep
 _MOST_CHILDREN: Final = 50
@@ -42,29 +38,12 @@ _NEXT_PAGE = re.compile(r'<([^>]*)>\s*;[^,]*rel="?next"?')
 class ManifestLookUps(LookUps):
     """The look-ups of one exchange about a manifest."""
 
-    hooks: Hooks
-    share: Share
-    asked_by: str
     manifest: Manifest | None = None  #: as `after_put` has read it
     _tags: dict[str, bool] = field(
         default_factory=dict
     )  #: whether it names the digest, of those that answered
     _order: dict[str, None] = field(default_factory=dict)  #: of tags
     _requests_left: int = _MOST_REQUESTS
-
-    @classmethod
-    def of(cls, passage: Passage, hooks: Hooks) -> "ManifestLookUps":
-        plain = passage.look_ups()
-        return cls(
-            upstream=plain.upstream,
-            headers=plain.headers,
-            timeout_s=plain.timeout_s,
-            most_tags=plain.most_tags,
-            routes=plain.routes,
-            hooks=hooks,
-            share=passage.share,
-            asked_by=passage.client.address,
-        )
 
     # What was pushed or fetched
 
@@ -137,7 +116,7 @@ class ManifestLookUps(LookUps):
             await self._fetch(repository, found.digest)
 
     async def _before_delete_of(self, repository: Repository, digest: Digest) -> None:
-        recalled = await self._recall(repository, digest)
+        recalled = await self.hooks.recall(repository, digest)
         self._order = dict.fromkeys(recalled.tags)
         if recalled.is_whole and not self.hooks.wants_oci_chart(repository):
             found = await self._manifest(repository, digest, method="HEAD")
@@ -165,10 +144,7 @@ class ManifestLookUps(LookUps):
         """Whether nothing of a manifest needs to be fetched: it would count as a pull in some registries."""
         if self.hooks.wants_oci_chart(repository):
             return False
-        return (await self._recall(repository, digest)).is_whole
-
-    async def _recall(self, repository: Repository, digest: Digest) -> Recalled:
-        return await self.hooks.recall(repository, digest)
+        return (await self.hooks.recall(repository, digest)).is_whole
 
     async def _fetch(self, repository: Repository, digest: Digest) -> None:
         _, manifest = await self._get(repository, digest, _LARGEST_LOOKED_UP_BYTES)

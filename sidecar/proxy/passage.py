@@ -20,7 +20,6 @@ from sidecar.manifest import INDEX_TYPES, MANIFEST_TYPES, media_type_of
 from sidecar.names import Digest, is_tag, parse_digest
 from sidecar.operation import Operation
 from sidecar.proxy.budget import Share
-from sidecar.proxy.facts import LookUps
 from sidecar.proxy.headers import RawHeader, text_of, values_of
 from sidecar.proxy.interface import Hooks, ProxySettings
 from sidecar.proxy.relay import Upload
@@ -52,15 +51,6 @@ class Passage:
         if not self.request.body_exists:
             return None
         return Upload(rest=self.request.content, say_continue=self.say_continue)
-
-    def look_ups(self) -> LookUps:
-        return LookUps(
-            upstream=self.upstream,
-            headers=self.headers,
-            timeout_s=self.settings.look_up_timeout_s,
-            most_tags=self.settings.most_tags_looked_up,
-            routes=self.settings.routes,
-        )
 
 
 class Observer:

@@ -44,14 +44,8 @@ def no_memory_left() -> Refused:
 async def refuse(request: web.BaseRequest, refused: Refused) -> web.StreamResponse:
     """Answer for an upstream that did not."""
     body = refusal_body(refused, is_registry=is_registry_path(request.raw_path))
-    headers: list[RawHeader] = [
-        (b"Content-Type", b"application/json; charset=utf-8"),
-        (b"Content-Length", str(len(body)).encode()),
-    ]
-    if refused.retry_after_s is not None:
-        headers.append((b"Retry-After", str(refused.retry_after_s).encode()))
     response = RelayedResponse(
-        status=refused.status, reason=HTTPStatus(refused.status).phrase, headers=headers
+        status=refused.status, reason=_phrase(refused), headers=_headers(refused, body)
     )
     if not request.content.is_eof():
         response.force_close()
@@ -60,6 +54,28 @@ async def refuse(request: web.BaseRequest, refused: Refused) -> web.StreamRespon
         await taken(response.write(body))
     await taken(response.write_eof())
     return response
+
+
+def whole_refusal(refused: Refused) -> bytes:
+    """An answer as it goes over the wire, for a connection that has no request."""
+    body = refusal_body(refused, is_registry=True)
+    lines = [f"HTTP/1.1 {refused.status} {_phrase(refused)}".encode()]
+    lines += [name + b": " + value for name, value in (*_headers(refused, body), (b"Connection", b"close"))]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def _phrase(refused: Refused) -> str:
+    return HTTPStatus(refused.status).phrase
+
+
+def _headers(refused: Refused, body: bytes) -> list[RawHeader]:
+    headers: list[RawHeader] = [
+        (b"Content-Type", b"application/json; charset=utf-8"),
+        (b"Content-Length", str(len(body)).encode()),
+    ]
+    if refused.retry_after_s is not None:
+        headers.append((b"Retry-After", str(refused.retry_after_s).encode()))
+    return headers
 
 
 def refusal_body(refused: Refused, *, is_registry: bool) -> bytes:

@@ -24,7 +24,7 @@ from sidecar.proxy.headers import RawHeader, values_of
 
 #: How long a client that waits for "100 Continue" is kept waiting for an upstream that never says so.
 _CONTINUE_WAIT_S: Final = 3.0
-READ_BYTES: Final = 256 * 1024  #: of one read of a transport, as asyncio has it
+_TRANSPORT_READ_BYTES: Final = 256 * 1024  #: of one read of a transport, as asyncio has it
 _LEAST_READ_BYTES: Final = 32 * 1024
 
 
@@ -193,17 +193,17 @@ def bound(body: StreamReader, transport: asyncio.BaseTransport | None, size_byte
     body._high_water = high_bytes  # noqa: SLF001  # there is no public way to make it smaller
     body._low_water = high_bytes // 2  # noqa: SLF001
     with suppress(AttributeError):  # uvloop's reads are of one size
-        transport.max_size = min(high_bytes, READ_BYTES)  # type: ignore[union-attr]
+        transport.max_size = min(high_bytes, _TRANSPORT_READ_BYTES)  # type: ignore[union-attr]
 
 
-async def read_whole(content: StreamReader, limit_bytes: int) -> tuple[list[bytes], bool]:
+async def read_whole(content: StreamReader, limit_bytes: int) -> tuple[bytes, bool]:
     """What fits of a body, or a read more, and whether that is all of it."""
     read = bytearray()
     while piece := await content.readany():
         read += piece
         if len(read) > limit_bytes:
-            return [bytes(read)], False
-    return [bytes(read)] if read else [], True
+            return bytes(read), False
+    return bytes(read), True
 
 
 class RelayedResponse(web.StreamResponse):

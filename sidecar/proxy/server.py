@@ -33,7 +33,7 @@ from sidecar.proxy.heads import (
     too_large,
 )
 from sidecar.proxy.interface import Limits
-from sidecar.proxy.refusals import Refused, no_memory_left, refusal_body
+from sidecar.proxy.refusals import Refused, no_memory_left, refusal_body, whole_refusal
 from sidecar.proxy.relay import bound
 
 #: What a connection takes of the budget, with all that is made for it.
@@ -426,10 +426,5 @@ class Server(web.Server):
 
 def _turn_away(transport: asyncio.Transport) -> None:
     """Answer a connection that there is no room for, before it has said anything."""
-    body = refusal_body(no_memory_left(), is_registry=True)
-    head = (
-        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\n"
-        b"Retry-After: 2\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
-    )
-    transport.write(head + body)
+    transport.write(whole_refusal(no_memory_left()))
     transport.close()

@@ -40,8 +40,6 @@ from sidecar.proxy.relay import Upload
 
 log = structlog.get_logger()
 
-LONGEST_HEADER: Final = 32 * 1024  #: bearer tokens with many scopes are long
-MOST_HEADERS: Final = 512
 READ_BYTES: Final = 1024 * 1024  #: measured: 64 KiB reads cost 1.4 times the CPU
 
 #: What a read from an upstream may raise.
@@ -81,7 +79,7 @@ class Call:
 
     def head(self, upstream: URL) -> bytes:
         """The head as it goes out to an upstream, which is its Host where the client named none."""
-        # aiohttp's parser decodes a target with surrogateescape.
+        # Bytes that are no UTF-8 stand in it as surrogates.
         target = (upstream.raw_path.rstrip("/") + self.target).encode("utf-8", "surrogateescape")
         headers = list(self.headers)
         if not values_of(headers, b"host"):

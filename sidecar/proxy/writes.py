@@ -132,18 +132,16 @@ class ManifestPut(IntendedWrite):
     _body: Body | None = None  #: the manifest, unless it is larger than is kept
 
     async def request_body(self) -> Upload | None:
-        pieces, is_whole = await self._read_request()
+        content, is_whole = await self._read_request()
+        opening = (content,) if content else ()
         if is_whole:
-            content = b"".join(pieces)
             await self._note_content(content)
-            return Upload(opening=pieces) if pieces else self.passage.streamed_body()
+            return Upload(opening=opening) if opening else self.passage.streamed_body()
         # The upstream may take larger ones than we keep: what they are is known when all of it has come.
-        self._running = hashlib.sha256()
-        for piece in pieces:
-            self._running.update(piece)
+        self._running = hashlib.sha256(content)
         await self.note()
         return Upload(
-            opening=pieces,
+            opening=opening,
             rest=self.passage.request.content,
             tap=self,
             say_continue=self.passage.say_continue,
@@ -162,14 +160,14 @@ class ManifestPut(IntendedWrite):
         self.intent = replace(self.intent, content_digest=digest)
         await self.open_intent()
 
-    async def _read_request(self) -> tuple[list[bytes], bool]:
+    async def _read_request(self) -> tuple[bytes, bool]:
         request = self.passage.request
         if not request.body_exists:
-            return [], True
+            return b"", True
         # Of a body without a length, before it comes: what has begun must not fail for want of room.
         size_bytes = LARGEST_MANIFEST_BYTES if request.content_length is None else request.content_length
         if size_bytes > LARGEST_MANIFEST_BYTES:
-            return [], False
+            return b"", False
         if not self.passage.share.take(2 * size_bytes):
             raise no_memory_left()
         if self.passage.say_continue:
@@ -178,13 +176,13 @@ class ManifestPut(IntendedWrite):
             self.passage.headers[:] = [p for p in self.passage.headers if p[0].lower() != b"expect"]
         try:
             async with asyncio.timeout(self.passage.settings.limits.body_timeout_s):
-                pieces, is_whole = await read_whole(request.content, LARGEST_MANIFEST_BYTES)
+                content, is_whole = await read_whole(request.content, LARGEST_MANIFEST_BYTES)
         except TimeoutError as exc:
             raise Refused("the manifest did not come in time", status=408) from exc
         except Exception as exc:
             raise ClientGone(f"request body ended early: {type(exc).__name__}") from exc
-        self.passage.share.release(2 * (size_bytes - sum(map(len, pieces))))
-        return pieces, is_whole
+        self.passage.share.release(2 * (size_bytes - len(content)))
+        return content, is_whole
 
     async def saw_success(self, exchange: Exchange) -> None:
         await self.tasks.see_through(self.recorded(self._record_understood(exchange)), name="record")
@@ -222,7 +220,7 @@ class ManifestDelete(IntendedWrite):
 async def _read_error(answer: ClientResponse) -> tuple[bytes, Outcome]:
     """The beginning of a refusal, which says why."""
     try:
-        pieces, _ = await read_whole(answer.content, _LARGEST_ERROR_BYTES)
+        opening, _ = await read_whole(answer.content, _LARGEST_ERROR_BYTES)
     except FAULTS:
         return b"", Outcome.UPSTREAM_FAILED
-    return b"".join(pieces), Outcome.COMPLETED
+    return opening, Outcome.COMPLETED

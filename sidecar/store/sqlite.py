@@ -27,6 +27,7 @@ from sidecar.store.faults import Unopenable, is_damage, words_for
 from sidecar.store.file import DatabaseFile, Identity
 from sidecar.store.lock import FolderLock
 from sidecar.store.units import Unit, resolve, run, take
+from sidecar.supervision import log_failure
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -47,10 +48,6 @@ class Health:
     put_aside: int = 0  #: damaged files that were given another name since the start
 
 
-def _log_failure(name: str, error: BaseException) -> None:
-    log.error("background.failed", task=name, exc_info=error)
-
-
 class SqliteDatabase:
     """A database file and its threads."""
 
@@ -62,7 +59,7 @@ class SqliteDatabase:
         most_kept_bytes: int = 64 << 20,
         is_owner: bool = True,
         lock: FolderLock | None = None,
-        on_failure: Callable[[str, BaseException], None] = _log_failure,
+        on_failure: Callable[[str, BaseException], None] = log_failure,
     ) -> None:
         """`is_owner`: of several processes the one that puts a damaged file aside.
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.proxy.answer_head import end_of_head, normalized, status_of
+from sidecar.proxy.answer_head import normalized, status_of
+from sidecar.proxy.heads import end_of_head
 
 STATUS = b"HTTP/1.1 200 OK\r\n"
 

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from sidecar.proxy.headers import (
     RawHeader,
     end_to_end,
-    is_smuggled,
     relative_location,
     text_of,
     values_of,
@@ -42,11 +41,6 @@ def test_end_to_end_keeps_order_and_repetition(headers: list[RawHeader]) -> None
     remaining = iter(headers)
     assert all(pair in remaining for pair in kept)
     assert end_to_end(kept) == kept
-
-
-def test_two_lengths_are_smuggling() -> None:
-    assert is_smuggled([(b"transfer-Encoding", b"chunked"), (b"CONTENT-LENGTH", b"5")])
-    assert not is_smuggled([(b"Content-Length", b"5")])
 
 
 def test_values_and_text() -> None:
