@@ -8,7 +8,7 @@
 #             no root), else distribution built by Go (a minute or more)
 #   charts    ChartMuseum, built by Go (minutes); with `registry` it is what `make run` starts
 #   run       distribution, ChartMuseum, crane and helm: what the tests start
-#   clients   every client of the acceptance matrix (tests/clients)
+#   clients   every client of the acceptance matrix (tests/clients), and nginx, which tests put before a registry
 #
 # Programs are built by Go into .tools/bin, which git ignores, or come from Debian's packages (root or
 # sudo). Without Go: Debian's docker-registry 2.8 and skopeo stand in, and there is no ChartMuseum.
@@ -253,7 +253,7 @@ install_clients() {
         build_module helm-cm-push github.com/chartmuseum/helm-push/cmd/helm-cm-push
     fi
     debian docker-registry:docker-registry skopeo:skopeo buildah:buildah podman:podman \
-        dockerd:docker.io containerd:containerd
+        dockerd:docker.io containerd:containerd nginx:nginx
 }
 
 main() {

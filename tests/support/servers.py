@@ -55,10 +55,15 @@ class Registry(Process):
         users: Sequence[Credentials] = (),
         tokens: TokenServer | None = None,
         storage: Literal["inmemory", "filesystem"] = "inmemory",
+        root: Path | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """With `users` it asks for Basic credentials; `settings` replace sections of its configuration."""
+        """With `users` it asks for Basic credentials; `settings` replace sections of its configuration.
+
+        With `root` it keeps its files there, which may be another file system.
+        """
         super().__init__(folder)
+        self._root = root
         self.program = find_program("registry" if version == "3" else "docker-registry")
         self.port = free_port()
         self.configuration = folder / "registry.yml"
@@ -74,14 +79,18 @@ class Registry(Process):
         return f"http://{self.host}"
 
     def _settings(self, users: Sequence[Credentials], tokens: TokenServer | None, storage: str) -> Json:
-        parameters = {"rootdirectory": str(self.folder / "data")} if storage == "filesystem" else {}
         return {
             "version": 0.1,
             "log": {"level": "info", "accesslog": {"disabled": True}},
-            "storage": {storage: parameters, "delete": {"enabled": True}},
+            "storage": {**self._storage(storage), "delete": {"enabled": True}},
             "http": {"addr": self.host, "secret": "fixed"},
             **self._auth(users, tokens),
         }
+
+    def _storage(self, storage: str) -> Json:
+        if self._root is None and storage != "filesystem":
+            return {storage: {}}
+        return {"filesystem": {"rootdirectory": str(self._root or self.folder / "data")}}
 
     def _auth(self, users: Sequence[Credentials], tokens: TokenServer | None) -> Json:
         if tokens is not None:
@@ -103,7 +112,11 @@ class Registry(Process):
 
 
 class ChartMuseum(Process):
-    """ChartMuseum on local storage; `flags` are its own, without the dashes in front."""
+    """ChartMuseum on local storage, in `root` when it is given, else below its folder.
+
+    It holds `max_storage_objects` files and takes uploads of `max_upload_size` bytes; ChartMuseum takes 0 for
+    no limit, and its default for the second is 20 MiB. Further `flags` are its own, without the dashes in front.
+    """
 
     name = "chartmuseum"
 
@@ -113,9 +126,15 @@ class ChartMuseum(Process):
         *,
         depth: int | Literal["dynamic"] = 1,
         user: Credentials | None = None,
+        root: Path | None = None,
+        max_storage_objects: int | None = None,
+        max_upload_size: int | None = None,
         **flags: Any,
     ) -> None:
         super().__init__(folder)
+        self.root = root or folder / "charts"
+        limits = {"max_storage_objects": max_storage_objects, "max_upload_size": max_upload_size}
+        flags |= {name: limit for name, limit in limits.items() if limit is not None}
         self.program = find_program("chartmuseum")
         self.port = free_port()
         self._flags: list[str] = ["--depth-dynamic"] if depth == "dynamic" else [f"--depth={depth}"]
@@ -131,7 +150,7 @@ class ChartMuseum(Process):
         return f"http://127.0.0.1:{self.port}{self.context_path}"
 
     def command(self) -> Sequence[str]:
-        storage = ["--storage=local", f"--storage-local-rootdir={self.folder / 'charts'}"]
+        storage = ["--storage=local", f"--storage-local-rootdir={self.root}"]
         return [self.program, f"--port={self.port}", "--listen-host=127.0.0.1", *storage, *self._flags]
 
     def is_ready(self) -> bool:
