@@ -22,6 +22,7 @@ from tests.support.process import NotInstalledError
 
 MIB = 1024 * 1024
 PAGE = os.sysconf("SC_PAGE_SIZE")
+TRIES = 20
 # The process lives until its standard input is closed, and the mount is gone with it.
 HELD = 'mount -t tmpfs -o "$1" tmpfs "$2" && echo mounted && exec cat'
 
@@ -48,10 +49,16 @@ class SmallFileSystem:
 
     def fill(self, *, leaving: int = 0) -> None:
         """Take all room but about `leaving` bytes: no file may grow beyond that."""
-        room = self._free_bytes() - leaving
-        if room > 0:
-            with self._filler("room").open("ab") as filler:
-                os.posix_fallocate(filler.fileno(), filler.tell(), room // PAGE * PAGE)
+        for _ in range(TRIES):
+            room = (self._free_bytes() - leaving) // PAGE * PAGE
+            if room <= 0:
+                return
+            with (
+                contextlib.suppress(OSError),
+                self._filler("room").open("ab") as filler,
+            ):  # the server writes too
+                os.posix_fallocate(filler.fileno(), filler.tell(), room)
+        raise OSError(errno.ENOSPC, f"{self._free_bytes()} bytes cannot be taken", str(self._path))
 
     def take_inodes(self, *, leaving: int = 0) -> None:
         """Take all inodes but `leaving`: files may grow, and no file or folder can be made."""
