@@ -163,6 +163,7 @@ class _Pushes:
             id=intent.id,
             operation=operation,
             client=_CLIENT,
+            began_at=intent.opened_at,
             answered_at=datetime.now(UTC),
             status=201,
             outcome=HowItEnded.COMPLETED,

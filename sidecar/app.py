@@ -240,6 +240,8 @@ class App:
             record=pipeline.record,
             saw_blob=pipeline.saw_blob,
             saw_upload=pipeline.saw_upload,
+            saw_ping=pipeline.saw_ping,
+            saw_blob_question=pipeline.saw_blob_question,
             wants_credentials=self._reconciler.wants_credentials,
             reconcile_as=self._reconciler.reconcile_as,
             finished=self._metrics.request_finished,

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "check": "Read the configuration, say what is wrong with it or what it means.",
     "deliveries": "List what was sent, or is to be sent, to whom, and how it went.",
     "enable-target": "Use targets of a policy again that answered 410 Gone.",
+    "explain-rejection": "Say which rule takes an upstream's answer for a push without room, and why.",
     "policies": "List webhook policies, what waits for them and what they last heard of.",
     "preview": "Show what a policy's targets would receive for sample events.",
     "redeliver": "Send deliveries again, with the same event ids.",

@@ -62,6 +62,15 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """What the upstream said when it refused a write."""
+
+    content: bytes  #: the beginning of its body, without its content-encoding
+    content_type: str
+    names_retry: bool = False  #: whether there is a Retry-After
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What only the upstream knows: of what is deleted, before the request is forwarded.
 
@@ -115,6 +124,7 @@ class Exchange:
     id: UUID  #: the intent's id for a write operation
     operation: Operation
     client: Client
+    began_at: datetime  #: UTC, when the client's request came
     answered_at: datetime  #: UTC, when the upstream's response head came
     status: int  #: the upstream's
     outcome: Outcome
@@ -123,7 +133,7 @@ class Exchange:
     manifest: Manifest | None = None  #: that was PUT, fetched or deleted; None when not known or understood
     #: The answer may be another where the client accepts other types: it does not say what a tag names.
     depends_on_accept: bool = False
-    response_body: Body | None = None  #: the beginning of a refusal
+    refusal: Refusal | None = None  #: of a write that was refused
     chart: Chart | None = None  #: what was uploaded or downloaded; its name is "" when it could not be learnt
     facts: Facts = field(default_factory=Facts)
     request_id: str = ""

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sidecar.event import Event
 from sidecar.exchange import Client
-from sidecar.names import Digest, Repository
+from sidecar.names import Digest, Reference, Repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,19 @@ class HeldPull:
     layer_fetched: bool = False  #: a blob that is no config: who only looks fetches none
     layers: str = ""  #: `preparing.layers_mark` of its manifest
     asked: int = 1  #: how often the manifest was asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedPush:
+    """A push that an upstream refused for lack of room; one event was raised for it."""
+
+    refused_at: datetime  #: the last time
+    until: datetime  #: what its client begins in the repository by then is the same push, going on
+    since: datetime  #: what was asked for by then was asked for in an earlier push
+    opened_at: datetime | None  #: when its client was seen to begin another one, which was not refused yet
+    status: int  #: of the refusals; the one after which clients pause for longest
+    what: str  #: the tag, or name and version of a chart, as far as refused requests said it
+    connection: str  #: of the last refused request
 
 
 class Memory(Protocol):
@@ -162,6 +175,26 @@ class Memory(Protocol):
 
     def hold_no_longer(self, *, pulls_until: datetime, pushes_until: datetime) -> None:
         """Let no held event be due after that."""
+
+    def refused_push(self, client: Client, repository: Repository) -> RefusedPush | None:
+        """The last push of the client to the repository that was refused."""
+
+    def keep_refused_push(self, client: Client, repository: Repository, push: RefusedPush) -> None: ...
+
+    def take_ping(self, client: Client, repository: Repository, *, since: datetime, until: datetime) -> bool:
+        """Whether a client asked `GET /v2/` in that time, after its push to the repository was refused.
+
+        It says nothing of its user there, nor of a repository: what it does next, in any of them, takes it.
+        """
+
+    def learn_question(
+        self, client: Client, repository: Repository, what: Reference, *, at: datetime
+    ) -> None:
+        """Note that a client asked whether a manifest or blob is there."""
+
+    def asked_since(
+        self, client: Client, repository: Repository, what: Reference, since: datetime
+    ) -> bool: ...
 
     def release(self, event_id: UUID) -> None:
         """Forget a held event that is being stored or dropped."""

@@ -6,6 +6,7 @@ looked at. Sources: distribution-spec "Endpoints"; ChartMuseum pkg/chartmuseum/r
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from posixpath import normpath
 from typing import Final
 from urllib.parse import quote, unquote
@@ -53,10 +54,25 @@ class GetBlob:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadBlob:
+    repository: Repository
+    digest: Digest
+
+
+class UploadStep(StrEnum):
+    """A step of a blob's upload, by its method."""
+
+    START = "POST"  #: a mount and a whole upload in one request, too
+    PIECE = "PATCH"
+    END = "PUT"
+
+
+@dataclass(frozen=True, slots=True)
 class WriteBlob:
-    """Any step of an upload or a mount."""
+    """A step of an upload, or a mount."""
 
     repository: Repository
+    step: UploadStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,13 @@ class UploadChart:
     """POST of a chart, raw or as a form; the name stands in the bytes only."""
 
     tenant: str  #: "" at depth 0, else segments joined by slashes
+
+
+@dataclass(frozen=True, slots=True)
+class UploadProvenance:
+    """POST of a chart's .prov file alone."""
+
+    tenant: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +103,11 @@ class DeleteChart:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """GET /v2/: whether there is a registry, and what it wants to know of its users."""
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """Relayed unchanged, raises nothing."""
 
@@ -90,10 +118,13 @@ Operation = (
     | HeadManifest
     | DeleteManifest
     | GetBlob
+    | HeadBlob
     | WriteBlob
     | UploadChart
+    | UploadProvenance
     | DownloadChart
     | DeleteChart
+    | Ping
     | Other
 )
 #: What changes the upstream and raises an event: noted as an intent before it is forwarded.
@@ -107,6 +138,10 @@ _MANIFEST_OPERATIONS: Final[
     "HEAD": HeadManifest,
     "DELETE": DeleteManifest,
 }
+
+
+_BLOB_READS: Final[dict[str, type[GetBlob] | type[HeadBlob]]] = {"GET": GetBlob, "HEAD": HeadBlob}
+_UPLOAD_STEPS: Final = {step.value: step for step in UploadStep}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +174,8 @@ def parse_operation(method: str, raw_path: str, routes: Routes) -> Operation:
         path = unquote(raw_path, errors="strict")
         if not path.startswith(REGISTRY_PREFIX):  # answered with a redirect
             return Other()
+        if path == REGISTRY_PREFIX:
+            return Ping() if method == "GET" else Other()
         return _registry_operation(method, path.removeprefix(REGISTRY_PREFIX), routes)
     except (NameInvalid, UnicodeDecodeError):
         return Other()
@@ -182,16 +219,16 @@ def _registry_operation(method: str, path: str, routes: Routes) -> Operation:
         return _MANIFEST_OPERATIONS[method](repository, parse_reference(segments[-1]))
     if len(segments) >= 4 and segments[-3:-1] == ["blobs", "uploads"]:
         return _upload_operation(method, segments[:-3], routes)
-    if len(segments) >= 3 and segments[-2] == "blobs" and method == "GET":
-        return GetBlob(_repository(segments[:-2], routes), parse_digest(segments[-1]))
+    if len(segments) >= 3 and segments[-2] == "blobs" and method in _BLOB_READS:
+        return _BLOB_READS[method](_repository(segments[:-2], routes), parse_digest(segments[-1]))
     if len(segments) >= 3 and segments[-2:] == ["blobs", "uploads"]:
         return _upload_operation(method, segments[:-2], routes)
     return Other()
 
 
 def _upload_operation(method: str, name: list[str], routes: Routes) -> Operation:
-    if method in {"POST", "PATCH", "PUT"}:
-        return WriteBlob(_repository(name, routes))
+    if method in _UPLOAD_STEPS:
+        return WriteBlob(_repository(name, routes), _UPLOAD_STEPS[method])
     return Other()
 
 
@@ -227,6 +264,8 @@ def _chart_api_operation(method: str, segments: list[str], routes: Routes) -> Op
     match method, segments:
         case "POST", [*tenant, "charts"] if _is_tenant(tenant, routes):
             return UploadChart(_tenant(tenant))
+        case "POST", [*tenant, "prov"] if _is_tenant(tenant, routes):
+            return UploadProvenance(_tenant(tenant))
         case "DELETE", [*tenant, "charts", name, version] if _is_tenant(tenant, routes):
             return DeleteChart(_tenant(tenant), name, version)
         case _:

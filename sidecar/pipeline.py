@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Final
 
 import structlog
@@ -24,28 +23,27 @@ from sidecar.detectors.enriching import is_size_known
 from sidecar.detectors.grouping import Holds, ripe, with_chart_events
 from sidecar.errors import StoreUnavailable
 from sidecar.event import Event, EventType
-from sidecar.exchange import HARBOR_CLIENT, Client, Exchange, Intent, Outcome
+from sidecar.exchange import Client, Exchange, Intent, Outcome
 from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for
+from sidecar.interest import Interest
 from sidecar.memory import Recalled
 from sidecar.names import Digest, Repository
 from sidecar.operation import (
-    DeleteChart,
-    DeleteManifest,
-    DownloadChart,
-    GetBlob,
     GetManifest,
     HeadManifest,
     Operation,
-    Other,
-    PutManifest,
+    Ping,
     Routes,
     UploadChart,
+    UploadProvenance,
     WriteBlob,
     WriteOperation,
-    chart_repository_of,
 )
-from sidecar.policy import ALL_PROJECTS, Project, WebhookPolicy
+from sidecar.policy import Project, WebhookPolicy
+from sidecar.quota.known import KNOWN_RULES
+from sidecar.quota.rules import Rejection, RejectionRule
+from sidecar.refused import RefusedPushes
 from sidecar.store.ledger import Ledger
 from sidecar.store.outbox import Outbox
 from sidecar.store.store import Store
@@ -62,11 +60,7 @@ _MOST_BLOBS: Final = 1_000
 _RIPE_LATE_S: Final = 2.0
 _DESCRIPTOR_BYTES: Final = 500
 
-_PULLS: Final = frozenset({EventType.IMAGE_PULL, EventType.CHART_PULL})
 _IMAGES: Final = frozenset({EventType.IMAGE_PUSH, EventType.IMAGE_PULL, EventType.IMAGE_DELETE})
-_ARTIFACTS: Final = frozenset(
-    {EventType.IMAGE_PUSH, EventType.IMAGE_DELETE, EventType.CHART_PUSH, EventType.CHART_DELETE} | _PULLS
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +78,7 @@ class PipelineSettings:
     projects: tuple[Project, ...] = ()
     policies: tuple[WebhookPolicy, ...] = ()
     several_workers: bool = False
+    rejections: tuple[RejectionRule, ...] = KNOWN_RULES
 
 
 @dataclass(slots=True)
@@ -135,34 +130,33 @@ class Pipeline:
         self._on_ended = on_ended
         self._pulls_open: dict[tuple[Client, str], _OpenPull] = {}
         self._noted: dict[tuple[Client | None, str], float] = {}
+        self._refused = RefusedPushes(store, now=now, steady_s=steady_s)
+        self.saw_ping = self._refused.saw_ping
+        self.saw_blob_question = self._refused.saw_blob_question
         self.apply(settings)
 
     def apply(self, settings: PipelineSettings) -> None:
         """Use these settings from now on."""
         self._settings = settings
         self._projects = {project.name: project for project in settings.projects}
-        self._wanted_by_all = _wanted(settings, ALL_PROJECTS)
-        self._wanted: dict[str, frozenset[EventType]] = {}
+        self._interest = Interest(
+            settings.policies if settings.enabled else (),
+            routes=settings.routes,
+            ignore_user_agents=settings.ignore_user_agents,
+        )
+        self._refused.apply(
+            settings.rejections,
+            is_followed=settings.grouped and self._interest.has_rejections,
+            several_workers=settings.several_workers,
+        )
 
     # What the proxy is handed
 
     def is_observed(self, operation: Operation) -> bool:
         """Whether any policy cares; nothing is copied, noted or detected otherwise."""
-        match operation:
-            case PutManifest(repository) | DeleteManifest(repository):
-                return bool(self._wanted_in(repository.project) & _ARTIFACTS)
-            case GetManifest(repository) | HeadManifest(repository) | GetBlob(repository):
-                return bool(self._wanted_in(repository.project) & _PULLS)
-            case WriteBlob(repository):
-                return EventType.IMAGE_PUSH in self._wanted_in(repository.project)
-            case UploadChart(tenant):
-                return EventType.CHART_PUSH in self._wanted_in(self._project_of(tenant))
-            case DownloadChart(tenant):
-                return EventType.CHART_PULL in self._wanted_in(self._project_of(tenant))
-            case DeleteChart(tenant):
-                return EventType.CHART_DELETE in self._wanted_in(self._project_of(tenant))
-            case Other():
-                return False
+        if isinstance(operation, Ping):
+            return self._refused.may_go_on
+        return self._interest.observes(operation)
 
     def wants_oci_chart(self, repository: Repository) -> bool:
         """Whether a chart kept as an OCI artifact raises CHART events in this repository's project."""
@@ -202,7 +196,10 @@ class Pipeline:
 
     async def conclude(self, exchange: Exchange) -> bool:
         """As `record`; False when it failed by a bug of ours: an intent is left to the reconciler then."""
-        if self._is_ignored(exchange):
+        if self._interest.is_ignored(exchange):
+            return True
+        rejection = self._rejection_of(exchange)
+        if not rejection and self._is_nothing(exchange):
             return True
         if isinstance(exchange.operation, GetManifest):
             # Now, not when the store comes to it: the client may ask for a blob before that.
@@ -210,10 +207,13 @@ class Pipeline:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 kept = await self._store.transact(
-                    lambda ledger: self._conclude(ledger, exchange),
+                    lambda ledger: self._conclude(ledger, exchange, rejection),
                     keep=True,
                     weight=_weight(exchange),
-                    events=int(exchange.succeeded and not isinstance(exchange.operation, HeadManifest)),
+                    events=int(
+                        rejection is not None
+                        or (exchange.succeeded and not isinstance(exchange.operation, HeadManifest))
+                    ),
                 )
         except (StoreUnavailable, TimeoutError) as exc:
             log.warning("exchange.kept_in_memory", request_id=exchange.request_id, error=str(exc) or "slow")
@@ -240,8 +240,9 @@ class Pipeline:
         if is_news:
             self._store.post(lambda ledger: ledger.note_blob_fetched(client, repository, digest))
 
-    def saw_upload(self, client: Client, repository: Repository) -> None:  # noqa: ARG002  # one signature
+    def saw_upload(self, client: Client, repository: Repository, began_at: datetime) -> None:
         """An upload goes on: pushes by digest in this repository wait for its index."""
+        self._refused.saw_upload(client, repository, began_at)
         if self._settings.grouped and self._is_due(None, repository.full_name, _UPLOAD_NOTED_EVERY_S):
             at = self._now()
             self._store.post(lambda ledger: ledger.note_upload(repository, at=at))
@@ -264,7 +265,7 @@ class Pipeline:
 
     # Inside the transaction
 
-    def _conclude(self, ledger: Ledger, exchange: Exchange) -> _Kept:
+    def _conclude(self, ledger: Ledger, exchange: Exchange, rejection: Rejection | None) -> _Kept:
         settings = self._settings
         if exchange.outcome is Outcome.UPSTREAM_FAILED and not exchange.status:
             ledger.disown_intent(exchange.id)
@@ -272,7 +273,9 @@ class Pipeline:
         if exchange.answered_at > (now := self._now()):  # the clock was set back since
             exchange = replace(exchange, answered_at=now)
         holds = settings.holds if settings.grouped else None
-        events = detect(exchange, ledger, holds=holds, routes=settings.routes)
+        if self._interest.wants_rejections(exchange.operation):
+            self._refused.note_read(exchange, ledger)
+        events = detect(exchange, ledger, holds=holds, routes=settings.routes, rejection=rejection)
         if isinstance(exchange.operation, WriteOperation):
             ledger.close_intent(exchange.id)
         if isinstance(exchange.operation, UploadChart) and exchange.succeeded and not events:
@@ -324,26 +327,20 @@ class Pipeline:
 
     # Small things
 
-    def _is_ignored(self, exchange: Exchange) -> bool:
-        agent = exchange.client.user_agent
+    def _rejection_of(self, exchange: Exchange) -> Rejection | None:
+        return (
+            self._refused.recognise(exchange) if self._interest.wants_rejections(exchange.operation) else None
+        )
+
+    def _is_nothing(self, exchange: Exchange) -> bool:
+        """Whether an exchange says nothing that is kept, now that it was not refused for lack of room."""
         match exchange.operation:
-            case GetManifest() | HeadManifest() if agent == HARBOR_CLIENT:
+            case WriteBlob() | UploadProvenance():
                 return True
-            case GetManifest() | HeadManifest() | DownloadChart():
-                return any(fnmatchcase(agent, glob) for glob in self._settings.ignore_user_agents)
+            case HeadManifest():
+                return exchange.status == 404 and not self._interest.wants_rejections(exchange.operation)
             case _:
                 return False
-
-    def _wanted_in(self, project: str) -> frozenset[EventType]:
-        wanted = self._wanted.get(project)
-        if wanted is None:
-            wanted = self._wanted_by_all | _wanted(self._settings, project)
-            if len(self._wanted) < _MOST_NOTED:
-                self._wanted[project] = wanted
-        return wanted
-
-    def _project_of(self, tenant: str) -> str:
-        return chart_repository_of(tenant, "chart", self._settings.routes).project
 
     def _open_pull(self, client: Client, repository: Repository) -> None:
         if len(self._pulls_open) >= _MOST_NOTED:
@@ -383,15 +380,8 @@ def context_of(settings: PipelineSettings, *, is_public: bool, at: int | None) -
     )
 
 
-def _wanted(settings: PipelineSettings, project: str) -> frozenset[EventType]:
-    if not settings.enabled:
-        return frozenset()
-    policies = (policy for policy in settings.policies if policy.project == project and policy.enabled)
-    return frozenset(kind for policy in policies for kind in policy.event_types)
-
-
 def _weight(exchange: Exchange) -> int:
     manifests = (exchange.manifest, exchange.facts.manifest, *exchange.facts.children.values())
     descriptors = sum(len(found.layers) + len(found.children) + 2 for found in manifests if found)
-    refusal = exchange.response_body
+    refusal = exchange.refusal
     return 500 + _DESCRIPTOR_BYTES * descriptors + (len(refusal.content) if refusal else 0)

@@ -31,9 +31,11 @@ from sidecar.operation import (
     DownloadChart,
     Operation,
     Other,
+    Ping,
     PutManifest,
     Routes,
     UploadChart,
+    UploadProvenance,
 )
 from sidecar.pipeline import Pipeline
 from sidecar.place import Place
@@ -319,6 +321,7 @@ def _concluded(intent: Intent, at: datetime) -> Exchange:
         id=intent.id,
         operation=intent.operation,
         client=intent.client,
+        began_at=min(intent.opened_at, at),
         answered_at=min(intent.opened_at, at),
         status=201 if isinstance(intent.operation, PutManifest | UploadChart) else 200,
         outcome=Outcome.CLIENT_GONE,
@@ -331,9 +334,9 @@ def _concluded(intent: Intent, at: datetime) -> Exchange:
 def _subject(operation: Operation) -> str:
     """What an operation needs rights for: a repository, or a tenant of the chart repository."""
     match operation:
-        case UploadChart(tenant) | DownloadChart(tenant) | DeleteChart(tenant):
+        case UploadChart(tenant) | UploadProvenance(tenant) | DownloadChart(tenant) | DeleteChart(tenant):
             return f"charts/{tenant}"
-        case Other():
+        case Ping() | Other():
             return ""
         case _:
             return operation.repository.full_name

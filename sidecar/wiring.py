@@ -40,6 +40,7 @@ def pipeline_settings(settings: Settings) -> PipelineSettings:
         projects=settings.projects,
         policies=settings.policies,
         several_workers=settings.workers > 1,
+        rejections=settings.rejections,
     )
 
 

@@ -27,6 +27,7 @@ EXEMPT: Final = {
     "config/settings.py": _DECLARES,
     "detectors/artifacts.py": "tests/unit/detectors/test_grouping.py",
     "detectors/enriching.py": "tests/unit/detectors/test_deletes.py",
+    "detectors/refused_pushes.py": "tests/unit/test_refused.py, with what real clients sent",
     "dispatcher/dispatcher.py": _WIRE,
     "dispatcher/target_loop.py": _WIRE,
     "errors.py": _DECLARES,

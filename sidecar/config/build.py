@@ -1,6 +1,7 @@
 """A checked harbor.yml => Settings: from here on there are only our own values."""
 
 from pathlib import Path
+from typing import Any
 
 from sidecar.config import model
 from sidecar.config.checks import as_network, size_in_bytes, split_address
@@ -27,6 +28,8 @@ from sidecar.policy import (
     TargetType,
     WebhookPolicy,
 )
+from sidecar.quota.known import with_changes
+from sidecar.quota.rules import Write
 
 _LEVELS = {"fatal": "critical"}  # Harbor's word for the highest level
 
@@ -46,6 +49,7 @@ def settings_of(
         log_level=_LEVELS.get(checked.log.level, checked.log.level),
         notification=_notification(checked.notification),
         events=_events(checked.events),
+        rejections=with_changes(map(_rejection, checked.quota.rejections)),
         strict=checked.strict,
         trusted_proxies=_networks(checked.trusted_proxies),
         limits=_limits(checked.limits),
@@ -108,6 +112,20 @@ def _events(section: model.EventsSection) -> Events:
         ignore_user_agents=tuple(section.ignore_user_agents),
         default_project=section.default_project,
     )
+
+
+def _rejection(section: model.RejectionSection) -> tuple[str, bool, dict[str, Any]]:
+    """What a rule says other than the known one of its name."""
+    values: dict[str, Any] = {}
+    if section.text is not None:
+        values |= {"texts": (section.text,), "says": ""}
+    if section.code is not None:
+        values["code"] = section.code
+    if section.statuses is not None:
+        values["statuses"] = frozenset(section.statuses)
+    if section.writes is not None:
+        values["writes"] = frozenset(map(Write, section.writes))
+    return section.name, section.enabled, values
 
 
 def _limits(section: model.LimitsSection) -> Limits:

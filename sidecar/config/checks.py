@@ -186,6 +186,13 @@ def operator_glob(text: str) -> str:
     return text and glob(text)
 
 
+def rejection_text(text: str) -> str:
+    """What stands in an answer, `*` for anything."""
+    if not text.replace("*", "").strip() or not text.isprintable():
+        raise ValueError("must be one line of what the answer says, as: bucket * is full")
+    return text
+
+
 def cidr(text: str) -> str:
     as_network(text)
     return text

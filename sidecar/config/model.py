@@ -25,6 +25,8 @@ RetryWait = Annotated[float, Field(ge=0, le=604_800, allow_inf_nan=False)]
 MaxRetry = Annotated[int, Field(ge=1, le=1000)]
 AttemptSeconds = Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)]
 RetryWaits = Annotated[list[RetryWait], Field(min_length=1)]
+RejectionText = Annotated[str, Field(max_length=500), AfterValidator(checks.rejection_text)]
+RefusalStatus = Annotated[int, Field(ge=400, le=599)]
 BaseUrl = Annotated[str, AfterValidator(checks.base_url)]
 
 #: Where ingress controllers and load balancers of a cluster stand.
@@ -92,6 +94,19 @@ class EventsSection(Section):
     push_hold_s: HoldSeconds = 30.0
     ignore_user_agents: list[Glob] = []
     default_project: Annotated[str, AfterValidator(checks.project_name)] = "library"
+
+
+class RejectionSection(Section):
+    name: Name = Field(description="how the rule is called")
+    enabled: bool = True
+    text: RejectionText | None = None
+    code: Name | None = None
+    statuses: Annotated[list[RefusalStatus], Field(min_length=1)] | None = None
+    writes: Annotated[list[Literal["blob", "manifest", "chart"]], Field(min_length=1)] | None = None
+
+
+class QuotaSection(Section):
+    rejections: list[RejectionSection] = []
 
 
 class EgressSection(Section):
@@ -186,6 +201,7 @@ class HarborYml(Section):
     users_file: FilePath | None = None
     notification: NotificationSection = section(NotificationSection)
     events: EventsSection = section(EventsSection)
+    quota: QuotaSection = section(QuotaSection)
     strict: bool = False
     trusted_proxies: list[Cidr] = PRIVATE_NETWORKS
     connect_timeout_s: Seconds = 5.0

@@ -9,11 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sidecar.config.checks import header_name_fault, listen_address, split_address
-from sidecar.config.mistakes import Location, Mistakes
+from sidecar.config.mistakes import Location, Mistakes, did_you_mean
 from sidecar.policy import ALL_PROJECTS, is_glob_of, plain_globs
+from sidecar.quota.known import KNOWN_RULES
 
 _EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104 - an address to recognise
 _LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
+_KNOWN_REJECTIONS = [rule.name for rule in KNOWN_RULES]
 _Element = tuple[Location, dict[str, Any]]
 
 
@@ -21,6 +23,7 @@ def check_rules(values: dict[str, Any], mistakes: Mistakes) -> None:
     _check_listeners(values, mistakes)
     for key in ("registry", "chart_repository"):
         _check_credentials((key,), _section(values, key), mistakes)
+    _check_rejections(list(_elements(_section(values, "quota"), ("quota", "rejections"))), mistakes)
     _check_names(_elements(values, ("projects",)), mistakes)
     default_project = _section(values, "events").get("default_project", "library")
     for at, project in _elements(values, ("projects",)):
@@ -56,6 +59,21 @@ def _check_names(elements: Iterator[_Element] | list[_Element], mistakes: Mistak
                 (*at, "name"), f"is the name of entry {seen[name][-1]} of this list too; choose another"
             )
         seen.setdefault(name, at)
+
+
+def _check_rejections(rules: list[_Element], mistakes: Mistakes) -> None:
+    _check_names(rules, mistakes)
+    for at, rule in rules:
+        name = rule.get("name")
+        if (
+            isinstance(name, str)
+            and name not in _KNOWN_REJECTIONS
+            and not {"text", "code", "statuses"} & rule.keys()
+        ):
+            mistakes.add(
+                (*at, "name"),
+                f"is no rule that is known{did_you_mean(name, _KNOWN_REJECTIONS)}; a new one needs text, code or statuses",
+            )
 
 
 def _check_credentials(at: Location, upstream: dict[str, Any], mistakes: Mistakes) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from sidecar.policy import Project, Secret, WebhookPolicy
+from sidecar.quota.rules import RejectionRule
 
 Network = IPv4Network | IPv6Network
 EventsMode = Literal["grouped", "exact"]
@@ -92,6 +93,7 @@ class Settings:
     log_level: str  #: debug, info, warning, error or critical
     notification: Notification
     events: Events
+    rejections: tuple[RejectionRule, ...]  #: what tells a refusal for lack of room, the first that matches
     strict: bool
     trusted_proxies: tuple[Network, ...]  #: peers whose X-Forwarded-* are believed
     limits: Limits

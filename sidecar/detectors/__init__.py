@@ -2,16 +2,30 @@
 
 from sidecar.detectors.charts import chart_events
 from sidecar.detectors.grouping import Holds, exact, group
+from sidecar.detectors.rejections import rejection_events
 from sidecar.event import Event
 from sidecar.exchange import Exchange
 from sidecar.memory import Memory
 from sidecar.operation import DeleteChart, DownloadChart, Routes, UploadChart
+from sidecar.quota.rules import Rejection
 
 __all__ = ["detect"]
 
 
-def detect(exchange: Exchange, memory: Memory, *, holds: Holds | None, routes: Routes) -> tuple[Event, ...]:
-    """The events that an exchange raises now; `holds` is None for exactly what Harbor would send."""
+def detect(
+    exchange: Exchange,
+    memory: Memory,
+    *,
+    holds: Holds | None,
+    routes: Routes,
+    rejection: Rejection | None = None,
+) -> tuple[Event, ...]:
+    """The events that an exchange raises now; `holds` is None for exactly what Harbor would send.
+
+    rejection   what was recognised in the refusal of a write
+    """
+    if rejection:
+        return rejection_events(exchange, rejection, memory, grouped=holds is not None, routes=routes)
     if isinstance(exchange.operation, UploadChart | DownloadChart | DeleteChart):
         return chart_events(exchange, routes)
     return group(exchange, memory, holds) if holds else exact(exchange, memory)

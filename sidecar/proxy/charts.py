@@ -35,6 +35,8 @@ _ONE_AT_A_TIME: Final = ThreadPoolExecutor(1, thread_name_prefix="chart-hashes")
 class ChartPost(IntendedWrite):
     """What it may hold is noted, as hashes, before its last bytes let the upstream keep it."""
 
+    _is_whole = False  #: whether all of it has come
+
     async def request_body(self) -> Upload | None:
         self._copy = ChartCopy(self.passage.share, self._content_type)
         await self.note()
@@ -47,6 +49,7 @@ class ChartPost(IntendedWrite):
         self._copy.feed(piece)
 
     async def before_last(self) -> None:
+        self._is_whole = True
         loop = asyncio.get_running_loop()
         sizes = await loop.run_in_executor(_ONE_AT_A_TIME, self._copy.sizes_by_digest)
         self.intent = replace(self.intent, chart_sizes=sizes)
@@ -54,6 +57,13 @@ class ChartPost(IntendedWrite):
 
     async def saw_success(self, exchange: Exchange) -> None:
         await self.tasks.see_through(self.recorded(self._name_and_record(exchange)), name="record")
+
+    async def refused(self, exchange: Exchange) -> Exchange:
+        """With the chart's name where the upstream had let the client in: it failed at keeping the chart."""
+        if exchange.status < 500 or not self._is_whole:
+            return exchange
+        read = await self._parsed("chart-upload", self._copy.content)
+        return replace(exchange, chart=_chart_of(read["chart"])) if read and read["chart"] else exchange
 
     async def _name_and_record(self, exchange: Exchange) -> None:
         try:

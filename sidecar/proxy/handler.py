@@ -261,24 +261,23 @@ class Proxy:
         self, passage: Passage, observer: Observer, answer: ClientResponse
     ) -> web.StreamResponse:
         self._bound_answer(passage, answer)
-        opening = await observer.saw_head(answer)
+        await observer.saw_head(answer)
         if answer.status < 400:
             self._lend_credentials(passage)
         response = self._response(passage, answer)
         outcome = Outcome.COMPLETED
         try:
             await taken(response.prepare(passage.request))
-            if opening:
-                await taken(response.write(opening))
-            await relay_body(answer.content, response, observer.saw_piece)
+            await relay_body(answer.content, response, observer.saw_piece, observer.before_end)
             await _end(response)
         except ClientGone:
             outcome = Outcome.CLIENT_GONE
         except FAULTS as exc:
             outcome = Outcome.UPSTREAM_FAILED
             log.warning("upstream.broke_off", method=passage.request.method, error=type(exc).__name__)
-            break_off(passage.request)
         await observer.saw_end(outcome)
+        if outcome is Outcome.UPSTREAM_FAILED:
+            break_off(passage.request)
         return response
 
     @staticmethod

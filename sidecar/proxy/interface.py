@@ -5,6 +5,7 @@ The proxy knows nothing of events, policies or stores. app.py hands in the funct
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from ssl import SSLContext
 from typing import Any, Final, Protocol
@@ -29,6 +30,14 @@ PRIVATE_NETWORKS: Final[tuple[Network, ...]] = tuple(
 
 def _wants_none(_: Operation) -> bool:
     return False
+
+
+def _notes_none(_: Client) -> None:
+    pass
+
+
+def _notes_nothing(_: Client, __: Repository, ___: Digest) -> None:
+    pass
 
 
 async def _takes_none(_: Operation, __: str) -> None:
@@ -84,8 +93,12 @@ class Hooks:
     record: Callable[[Exchange], Awaitable[None]]
     #: A GET of a blob was answered with 2xx or 3xx; called before its body is relayed.
     saw_blob: Callable[[Client, Repository, Digest], None]
-    #: A step of a blob upload began or ended.
-    saw_upload: Callable[[Client, Repository], None]
+    #: A step of a blob upload began or ended; with the time when it began.
+    saw_upload: Callable[[Client, Repository, datetime], None]
+    #: A client asked whether a blob is there.
+    saw_blob_question: Callable[[Client, Repository, Digest], None] = _notes_nothing
+    #: A client asked whether this is a registry, perhaps without its user's name.
+    saw_ping: Callable[[Client], None] = _notes_none
     #: Whether the Authorization of an accepted request of this kind is of use to `reconcile_as`.
     wants_credentials: Callable[[Operation], bool] = _wants_none
     #: Gets it once, beside the request, and must not keep it.

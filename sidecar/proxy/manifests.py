@@ -7,6 +7,7 @@ parser process with hard limits; one that it does not read is still an event, wi
 import asyncio
 import hashlib
 import zlib
+from contextlib import suppress
 from typing import Final
 
 from sidecar.errors import ManifestInvalid
@@ -14,6 +15,9 @@ from sidecar.exchange import Body
 from sidecar.manifest import LARGEST_MANIFEST_BYTES, Manifest, manifest_from_document, parse_manifest
 from sidecar.names import Digest
 from sidecar.proxy.interface import Parse
+
+#: How zlib reads a content-encoding: `deflate` is written with a header of zlib's, or without.
+_WINDOWS: Final = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 
 #: Larger ones are read elsewhere; images have a few KiB.
 SMALL_BYTES: Final = 32 * 1024
@@ -43,6 +47,22 @@ async def decoded(content: bytes | None, encoding: str) -> bytes | None:
     if encoding not in {"gzip", "x-gzip"}:
         return None
     return await asyncio.to_thread(_inflated, content)  # zlib lets go of the interpreter
+
+
+async def decoded_opening(content: bytes, encoding: str, limit_bytes: int) -> bytes:
+    """What can be read of the beginning of a body, at most so much; b"" in an encoding that is not known."""
+    if encoding in {"", "identity"}:
+        return content[:limit_bytes]
+    if encoding in _WINDOWS:
+        return await asyncio.to_thread(_inflated_opening, content, encoding, limit_bytes)
+    return b""
+
+
+def _inflated_opening(content: bytes, encoding: str, limit_bytes: int) -> bytes:
+    for window in _WINDOWS[encoding]:
+        with suppress(zlib.error):
+            return zlib.decompressobj(window).decompress(content, limit_bytes)
+    return b""
 
 
 def _inflated(content: bytes) -> bytes | None:

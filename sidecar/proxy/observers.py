@@ -8,16 +8,19 @@ from sidecar.operation import (
     DownloadChart,
     GetBlob,
     GetManifest,
+    HeadBlob,
     HeadManifest,
     Operation,
+    Ping,
     PutManifest,
     UploadChart,
+    UploadProvenance,
     WriteBlob,
 )
 from sidecar.proxy.charts import ChartDelete, ChartDownloaded, ChartPost
 from sidecar.proxy.passage import Observer
-from sidecar.proxy.reads import BlobGet, ManifestGet, ManifestHead
-from sidecar.proxy.writes import BlobWrite, ManifestDelete, ManifestPut
+from sidecar.proxy.reads import BlobGet, BlobHead, ManifestGet, ManifestHead, PingGet
+from sidecar.proxy.writes import BlobWrite, ManifestDelete, ManifestPut, Write
 
 _OBSERVERS: Final[dict[type[Operation], type[Observer]]] = {
     PutManifest: ManifestPut,
@@ -25,10 +28,13 @@ _OBSERVERS: Final[dict[type[Operation], type[Observer]]] = {
     HeadManifest: ManifestHead,
     DeleteManifest: ManifestDelete,
     GetBlob: BlobGet,
+    HeadBlob: BlobHead,
     WriteBlob: BlobWrite,
     UploadChart: ChartPost,
+    UploadProvenance: Write,
     DownloadChart: ChartDownloaded,
     DeleteChart: ChartDelete,
+    Ping: PingGet,
 }
 
 

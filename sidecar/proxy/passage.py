@@ -1,8 +1,8 @@
 """A request on its way, and what watches it pass: here nothing but the plain relay.
 
 The handler asks in this order: `request_body`, then exactly one of `saw_head` and `saw_no_answer`; after
-`saw_head` each piece of the answer and `saw_end`. An observer may delay the answer of a write until its
-exchange is recorded; it never changes it.
+`saw_head` each piece of the answer, `before_end` and `saw_end`. An observer may delay the answer of a write, or
+its end, until its exchange is recorded; it never changes it.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -58,20 +58,22 @@ class Observer:
 
     #: Sees each piece of the answer's body before the client gets it.
     saw_piece: Callable[[bytes], None] | None = None
+    #: Does what must be done before the client has the whole answer.
+    before_end: Callable[[], Awaitable[None]] | None = None
 
     def __init__(self, passage: Passage, hooks: Hooks, tasks: Tasks) -> None:
         self.passage = passage
         self.hooks = hooks
         self.tasks = tasks
         self.id: UUID = uuid4()
+        self.began_at = now()
 
     async def request_body(self) -> Upload | None:
         """The body to send; whatever must be known or durable before is done here."""
         return self.passage.streamed_body()
 
-    async def saw_head(self, answer: ClientResponse) -> bytes:  # noqa: ARG002
-        """The answer's head came; returns what was read of its body already."""
-        return b""
+    async def saw_head(self, answer: ClientResponse) -> None:
+        """The answer's head came."""
 
     async def saw_no_answer(self, outcome: Outcome, status: int) -> None:
         """The exchange ended before any answer."""
@@ -84,6 +86,7 @@ class Observer:
             id=self.id,
             operation=self.passage.operation,
             client=self.passage.client,
+            began_at=self.began_at,
             answered_at=now(),
             status=answer.status,
             outcome=outcome,

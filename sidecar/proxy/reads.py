@@ -6,7 +6,7 @@ from aiohttp import ClientResponse
 
 from sidecar.exchange import Body, Exchange, Outcome
 from sidecar.manifest import LARGEST_MANIFEST_BYTES
-from sidecar.operation import GetBlob, GetManifest
+from sidecar.operation import GetBlob, GetManifest, HeadBlob
 from sidecar.proxy.manifest_facts import ManifestLookUps
 from sidecar.proxy.manifests import decoded, sha256_of
 from sidecar.proxy.passage import Observer, unharmed
@@ -18,11 +18,10 @@ class Read(Observer):
 
     _answered: Exchange | None = None
 
-    async def saw_head(self, answer: ClientResponse) -> bytes:
+    async def saw_head(self, answer: ClientResponse) -> None:
         if answer.status == 200:
             self._answered = self.exchange(answer)
             self.begin_copy(answer)
-        return b""
 
     async def saw_end(self, outcome: Outcome) -> None:
         if self._answered:
@@ -36,7 +35,11 @@ class Read(Observer):
 
 
 class ManifestHead(Read):
-    """HEAD of a manifest: how docker and containerd resolve a tag."""
+    """HEAD of a manifest: how docker and containerd resolve a tag, and others see what they need not push."""
+
+    async def saw_head(self, answer: ClientResponse) -> None:
+        if answer.status in {200, 404}:
+            self._answered = self.exchange(answer)
 
 
 class ManifestGet(Read):
@@ -65,10 +68,21 @@ class ManifestGet(Read):
         return replace(exchange, manifest=look_ups.manifest, content_digest=digest, facts=facts)
 
 
+class PingGet(Observer):
+    async def saw_head(self, answer: ClientResponse) -> None:  # noqa: ARG002
+        unharmed(self.hooks.saw_ping, self.passage.client)
+
+
+class BlobHead(Observer):
+    async def saw_head(self, answer: ClientResponse) -> None:  # noqa: ARG002
+        operation = self.passage.operation
+        assert isinstance(operation, HeadBlob)
+        unharmed(self.hooks.saw_blob_question, self.passage.client, operation.repository, operation.digest)
+
+
 class BlobGet(Observer):
-    async def saw_head(self, answer: ClientResponse) -> bytes:
+    async def saw_head(self, answer: ClientResponse) -> None:
         operation = self.passage.operation
         assert isinstance(operation, GetBlob)
         if 200 <= answer.status < 400:
             unharmed(self.hooks.saw_blob, self.passage.client, operation.repository, operation.digest)
-        return b""

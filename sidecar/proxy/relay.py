@@ -273,13 +273,25 @@ def break_off(request: web.BaseRequest) -> None:
 
 
 async def relay_body(
-    source: StreamReader, response: web.StreamResponse, saw_piece: Callable[[bytes], None] | None
+    source: StreamReader,
+    response: web.StreamResponse,
+    saw_piece: Callable[[bytes], None] | None,
+    before_end: Callable[[], Awaitable[None]] | None,
 ) -> None:
-    """Everything that is left of a body. Raises ClientGone, or what reading from the upstream raises."""
+    """Everything that is left of a body. Raises ClientGone, or what reading from the upstream raises.
+
+    before_end  called once, before the last piece is written; where that is known only afterwards, before the
+                end of the answer is
+    """
     while piece := await source.readany():
         if saw_piece is not None:
             saw_piece(piece)
+        if before_end is not None and source.at_eof():
+            await before_end()
+            before_end = None
         await taken(response.write(piece))
+    if before_end is not None:
+        await before_end()
 
 
 async def taken(write: Awaitable[object]) -> None:

@@ -9,60 +9,98 @@ import structlog
 from aiohttp import ClientResponse
 
 from sidecar.errors import StoreUnavailable
-from sidecar.exchange import LARGEST_NOTED_BYTES, Body, Exchange, Facts, Intent, Outcome
+from sidecar.exchange import LARGEST_NOTED_BYTES, Body, Exchange, Facts, Intent, Outcome, Refusal
 from sidecar.manifest import LARGEST_MANIFEST_BYTES
 from sidecar.names import Digest
 from sidecar.operation import DeleteManifest, PutManifest, WriteBlob, WriteOperation
 from sidecar.proxy.headers import text_of
 from sidecar.proxy.manifest_facts import ManifestLookUps
-from sidecar.proxy.manifests import decoded, sha256_of
+from sidecar.proxy.manifests import decoded_opening, sha256_of
 from sidecar.proxy.passage import Observer, now, unharmed
 from sidecar.proxy.refusals import Refused, no_memory_left
 from sidecar.proxy.relay import ClientGone, Upload, read_whole
-from sidecar.proxy.upstream import FAULTS
 
 log = structlog.get_logger()
 
-_LARGEST_ERROR_BYTES: Final = 64 * 1024
+#: Of a refusal; its reason stands at its beginning.
+_LARGEST_REFUSAL_BYTES: Final = 16 * 1024
+#: A refusal that is longer on its way is recorded with what has come of it.
+_REFUSAL_COMES_WITHIN_S: Final = 2.0
 
 
-class _Write(Observer):
-    """A request that may be refused for want of room: the client waits until that is recorded."""
+class Write(Observer):
+    """A request that may be refused for want of room: recorded before the client sees the end of the answer.
 
-    async def saw_head(self, answer: ClientResponse) -> bytes:
+    Of a refusal the client gets what comes as it comes, all but its end.
+    """
+
+    _refused: Exchange | None = None  #: until it is recorded
+
+    async def saw_head(self, answer: ClientResponse) -> None:
         exchange = self.described(self.exchange(answer))
         if exchange.succeeded:
             await self.saw_success(exchange)
-            return b""
-        opening, outcome = await _read_error(answer)
-        content = await decoded(
-            opening[:_LARGEST_ERROR_BYTES], answer.headers.get("Content-Encoding", "").lower()
+            return
+        refusal = Refusal(
+            content=b"",
+            content_type=answer.headers.get("Content-Type", ""),
+            names_retry="Retry-After" in answer.headers,
         )
-        body = Body(content or b"", answer.headers.get("Content-Type", ""))
-        await self.record(replace(exchange, outcome=outcome, response_body=body))
-        return opening
+        self._refused, self._opening = replace(exchange, refusal=refusal), bytearray()
+        self._encoding = answer.headers.get("Content-Encoding", "").strip().lower()
+        self.saw_piece = self._feed
+        self.before_end = self._before_end
+        self._timer = asyncio.get_running_loop().call_later(_REFUSAL_COMES_WITHIN_S, self._give_up_waiting)
+
+    def _feed(self, piece: bytes) -> None:
+        self._opening += piece[: _LARGEST_REFUSAL_BYTES - len(self._opening)]
+
+    async def _before_end(self) -> None:
+        await self._record_refusal(Outcome.COMPLETED)
+
+    async def saw_end(self, outcome: Outcome) -> None:
+        await self._record_refusal(outcome)
+
+    def _give_up_waiting(self) -> None:
+        self.tasks.start(self._record_refusal(Outcome.COMPLETED), name="record")
+
+    async def _record_refusal(self, outcome: Outcome) -> None:
+        exchange, self._refused = self._refused, None
+        if exchange is None:
+            return
+        self._timer.cancel()
+        content = await decoded_opening(bytes(self._opening), self._encoding, _LARGEST_REFUSAL_BYTES)
+        assert exchange.refusal
+        refusal = replace(exchange.refusal, content=content)
+        await self.record(await self.refused(replace(exchange, outcome=outcome, refusal=refusal)))
+
+    async def refused(self, exchange: Exchange) -> Exchange:
+        """The exchange of a refusal with what can be learnt of what was to be written."""
+        return exchange
 
     async def saw_success(self, exchange: Exchange) -> None:
-        await self.record(exchange)
+        """Nothing of it is an event."""
 
     def described(self, exchange: Exchange) -> Exchange:
         """The exchange with what was learnt from the request."""
         return exchange
 
 
-class BlobWrite(_Write):
-    async def saw_head(self, answer: ClientResponse) -> bytes:
-        # Asking for credentials, or for an upload that is no more, is the usual course of things.
-        return b"" if answer.status in {401, 404, 416} else await super().saw_head(answer)
+#: Asking for credentials, or for an upload that is no more, is the usual course of things.
+_USUAL_COURSE: Final = frozenset({401, 404, 416})
+
+
+class BlobWrite(Write):
+    async def saw_head(self, answer: ClientResponse) -> None:
+        if answer.status not in _USUAL_COURSE:
+            await super().saw_head(answer)
 
     async def request_body(self) -> Upload | None:
         self._saw_upload()
         return await super().request_body()
 
-    async def saw_success(self, exchange: Exchange) -> None:
-        """A blob alone is no event."""
-
-    async def saw_end(self, outcome: Outcome) -> None:  # noqa: ARG002
+    async def saw_end(self, outcome: Outcome) -> None:
+        await super().saw_end(outcome)
         self._saw_upload()
 
     async def saw_no_answer(self, outcome: Outcome, status: int) -> None:  # noqa: ARG002
@@ -71,13 +109,16 @@ class BlobWrite(_Write):
     def _saw_upload(self) -> None:
         operation = self.passage.operation
         assert isinstance(operation, WriteBlob)
-        unharmed(self.hooks.saw_upload, self.passage.client, operation.repository)
+        unharmed(self.hooks.saw_upload, self.passage.client, operation.repository, self.began_at)
 
 
-class IntendedWrite(_Write):
+class IntendedWrite(Write):
     """A write that raises an event: noted before it is forwarded, recorded before it is answered."""
 
     intent: Intent
+
+    async def saw_success(self, exchange: Exchange) -> None:
+        await self.record(exchange)
 
     async def note(
         self,
@@ -118,6 +159,7 @@ class IntendedWrite(_Write):
             id=self.id,
             operation=self.passage.operation,
             client=self.passage.client,
+            began_at=self.began_at,
             answered_at=now(),
             status=status,
             outcome=outcome,
@@ -215,12 +257,3 @@ class ManifestDelete(IntendedWrite):
     def described(self, exchange: Exchange) -> Exchange:
         exchange = super().described(exchange)
         return replace(exchange, manifest=self.intent.facts.manifest)
-
-
-async def _read_error(answer: ClientResponse) -> tuple[bytes, Outcome]:
-    """The beginning of a refusal, which says why."""
-    try:
-        opening, _ = await read_whole(answer.content, _LARGEST_ERROR_BYTES)
-    except FAULTS:
-        return b"", Outcome.UPSTREAM_FAILED
-    return opening, Outcome.COMPLETED

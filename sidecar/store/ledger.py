@@ -29,6 +29,7 @@ from sidecar.store.records import (
     moment,
     seconds,
 )
+from sidecar.store.refused import RefusedPushes
 from sidecar.store.rows import UNREADABLE, Row, readable
 from sidecar.store.storing import store_event
 from sidecar.store.traces import Traces
@@ -42,7 +43,7 @@ _PULL: Final = "pull"
 _PUSH: Final = "push"
 
 
-class Ledger(Traces):
+class Ledger(Traces, RefusedPushes):
     """Reads and writes of one transaction."""
 
     def __init__(self, connection: sqlite3.Connection, *, now_s: float = math.inf) -> None:

@@ -169,6 +169,26 @@ ALTER TABLE tags ADD COLUMN moved_at REAL;
 UPDATE tags SET moved_at = seen_at
 """
 
+#: One event for one push that is refused, however many of its requests are.
+_REFUSED_PUSHES: Final = """
+CREATE TABLE refused_pushes (
+    client TEXT NOT NULL,
+    agent TEXT NOT NULL, -- the client without its user
+    repository TEXT NOT NULL,
+    refused_at REAL NOT NULL,
+    until REAL NOT NULL,
+    since REAL NOT NULL,
+    opened_at REAL,
+    pinged_at REAL,
+    status INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    connection TEXT NOT NULL,
+    PRIMARY KEY (client, repository)
+) WITHOUT ROWID;
+CREATE INDEX refused_pushes_agent ON refused_pushes (agent);
+CREATE INDEX refused_pushes_until ON refused_pushes (until)
+"""
+
 MIGRATIONS: Final = (
     _FIRST,
     _DISABLED_TARGETS,
@@ -177,4 +197,5 @@ MIGRATIONS: Final = (
     _PULLS_APART,
     _AWAY_TARGETS,
     _TAG_MOVED,
+    _REFUSED_PUSHES,
 )

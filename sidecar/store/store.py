@@ -89,7 +89,12 @@ class Store:
 
     async def forget_traces(self, *, before: datetime) -> None:
         """Drop what clients did before then; only recent traces decide anything."""
-        await self.transact(lambda ledger: ledger.forget_traces(before=before))
+
+        def work(ledger: Ledger) -> None:
+            ledger.forget_traces(before=before)
+            ledger.forget_refused_pushes(before=before)
+
+        await self.transact(work)
 
     async def figures(self) -> Figures:
         """What waits, for whoever watches."""

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Final
 
 from sidecar.exchange import Client
-from sidecar.names import Digest, Repository
+from sidecar.names import Digest, Reference, Repository
 from sidecar.store.records import client_key, seconds
 
 # Kinds of traces.
 _PUSHED: Final = "pushed"
 _RESOLVED: Final = "resolved"
 _CHILD: Final = "child"
+_ASKED: Final = "asked"
 #: Of no client: a blob that is the config of an image.
 _CONFIG: Final = "config"
 
@@ -27,10 +28,23 @@ class Traces:
         self._trace_anew(_PUSHED, client, repository, digest, at=at)
 
     def pushed_since(self, client: Client, repository: Repository, digest: Digest, since: datetime) -> bool:
+        return self._is_traced(_PUSHED, client, repository, digest, since)
+
+    def learn_question(
+        self, client: Client, repository: Repository, what: Reference, *, at: datetime
+    ) -> None:
+        self._trace_anew(_ASKED, client, repository, str(what), at=at)
+
+    def asked_since(self, client: Client, repository: Repository, what: Reference, since: datetime) -> bool:
+        return self._is_traced(_ASKED, client, repository, str(what), since)
+
+    def _is_traced(
+        self, kind: str, client: Client, repository: Repository, digest: str, since: datetime
+    ) -> bool:
         found = self._sql.execute(
             "SELECT 1 FROM traces WHERE kind = ? AND client = ? AND repository = ? AND digest = ? "
             "AND seen_at >= ?",
-            (_PUSHED, client_key(client), repository.full_name, digest, seconds(since)),
+            (kind, client_key(client), repository.full_name, digest, seconds(since)),
         )
         return found.fetchone() is not None
 

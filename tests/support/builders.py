@@ -153,6 +153,7 @@ class Wire:
             id=uuid4(),
             operation=operation,
             client=self.client,
+            began_at=self.now,
             answered_at=self.now,
             status=status,
             outcome=more.pop("outcome", Outcome.COMPLETED),

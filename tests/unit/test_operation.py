@@ -12,12 +12,16 @@ from sidecar.operation import (
     DownloadChart,
     GetBlob,
     GetManifest,
+    HeadBlob,
     HeadManifest,
     Operation,
     Other,
+    Ping,
     PutManifest,
     Routes,
     UploadChart,
+    UploadProvenance,
+    UploadStep,
     WriteBlob,
     chart_download_path,
     chart_repository_of,
@@ -108,6 +112,8 @@ def test_every_other_path_is_not(path: str) -> None:
 
 def test_blob_download() -> None:
     assert parse("GET", f"/v2/prj/app/blobs/{DIGEST}") == GetBlob(repository("prj/app"), parse_digest(DIGEST))  # type: ignore[arg-type]
+    head = HeadBlob(repository("prj/app"), parse_digest(DIGEST))  # type: ignore[arg-type]
+    assert parse("HEAD", f"/v2/prj/app/blobs/{DIGEST}") == head
 
 
 @pytest.mark.parametrize(
@@ -120,18 +126,21 @@ def test_blob_download() -> None:
     ],
 )
 def test_blob_uploads(method: str, path: str) -> None:
-    assert parse(method, path) == WriteBlob(repository("prj/app"))  # type: ignore[arg-type]
+    assert parse(method, path) == WriteBlob(repository("prj/app"), UploadStep(method))  # type: ignore[arg-type]
+
+
+def test_ping() -> None:
+    assert parse("GET", "/v2/") == Ping()
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v2/"),
+        ("HEAD", "/v2/"),
         ("GET", "/v2"),
         ("GET", "/v2/_catalog"),
         ("GET", "/v2/prj/app/tags/list"),
         ("GET", f"/v2/prj/app/referrers/{DIGEST}"),
-        ("HEAD", f"/v2/prj/app/blobs/{DIGEST}"),
         ("DELETE", f"/v2/prj/app/blobs/{DIGEST}"),
         ("GET", "/v2/prj/app/blobs/uploads/6b1f"),
         ("DELETE", "/v2/prj/app/blobs/uploads/6b1f"),
@@ -174,6 +183,7 @@ def test_charts(depth: int, tenant: str, context: str) -> None:
     routes = Routes(chart_depth=depth, chart_context_path=context)
     for method, path, expected in (
         ("POST", f"/api/{below}charts", UploadChart(tenant)),
+        ("POST", f"/api/{below}prov", UploadProvenance(tenant)),
         ("GET", f"/{below}charts/app-1.2.3.tgz", DownloadChart(tenant, "app-1.2.3.tgz")),
         ("DELETE", f"/api/{below}charts/app/1.2.3", DeleteChart(tenant, "app", "1.2.3")),
     ):
@@ -189,7 +199,7 @@ def test_charts(depth: int, tenant: str, context: str) -> None:
         ("GET", "/api/prj/charts"),
         ("GET", "/api/prj/charts/app"),
         ("GET", "/api/prj/charts/app/1.2.3"),
-        ("POST", "/api/prj/prov"),
+        ("GET", "/api/prj/prov"),
         ("DELETE", "/api/prj/charts/app"),
         ("HEAD", "/prj/charts/app-1.2.3.tgz"),
         ("GET", "/prj/charts/app-1.2.3.tgz.prov"),

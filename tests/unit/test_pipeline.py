@@ -28,6 +28,7 @@ from sidecar.operation import (
     PutManifest,
     Routes,
     UploadChart,
+    UploadStep,
     WriteBlob,
 )
 from sidecar.pipeline import Pipeline, PipelineSettings
@@ -62,9 +63,9 @@ class Clock:
 class Line:
     """A pipeline on a real store."""
 
-    def __init__(self, path: Path, settings: PipelineSettings = SETTINGS) -> None:
+    def __init__(self, path: Path, settings: PipelineSettings = SETTINGS, *, steady_s: float = 0.0) -> None:
         self.clock = Clock()
-        self.steady_s = 0.0
+        self.steady_s = steady_s
         self.database = SqliteDatabase(path / "store.db")
         self.database.open()
         self.outbox = Outbox(self.database)
@@ -98,7 +99,7 @@ def line(tmp_path: Path) -> Iterator[Line]:
 
 
 def an_exchange(operation: Operation, status: int = 201, **more: Any) -> Exchange:
-    known: dict[str, Any] = {"id": uuid4(), "client": DOCKER, "answered_at": START}
+    known: dict[str, Any] = {"id": uuid4(), "client": DOCKER, "began_at": START, "answered_at": START}
     return Exchange(operation=operation, status=status, **{"outcome": Outcome.COMPLETED} | known | more)
 
 
@@ -187,7 +188,7 @@ async def test_an_upload_keeps_a_push_by_digest_waiting(line: Line) -> None:
     put = PutManifest(APP, Reference(digest=digest_of(IMAGE)))
     await line.pipeline.record(an_exchange(put, **about(IMAGE)))
     line.clock.now += timedelta(seconds=29)
-    line.pipeline.saw_upload(DOCKER, APP)
+    line.pipeline.saw_upload(DOCKER, APP, START)
     line.clock.now += timedelta(seconds=2)
     await line.pipeline.ripen()
     assert await line.deliveries() == []
@@ -197,12 +198,12 @@ async def test_an_upload_keeps_a_push_by_digest_waiting(line: Line) -> None:
 
 
 async def test_an_upload_is_noted_every_few_seconds_though_the_clock_goes_back(line: Line) -> None:
-    line.pipeline.saw_upload(DOCKER, APP)
+    line.pipeline.saw_upload(DOCKER, APP, START)
     line.clock.now -= timedelta(hours=1)
-    line.pipeline.saw_upload(DOCKER, APP)
+    line.pipeline.saw_upload(DOCKER, APP, START)
     assert await line.store.transact(lambda ledger: ledger.last_upload(APP)) == START
     line.steady_s += 5
-    line.pipeline.saw_upload(DOCKER, APP)
+    line.pipeline.saw_upload(DOCKER, APP, START)
     assert await line.store.transact(lambda ledger: ledger.last_upload(APP)) == START - timedelta(hours=1)
 
 
@@ -306,7 +307,7 @@ async def test_an_oci_chart_raises_both_where_the_project_asks(tmp_path: Path) -
         (HeadManifest(APP, parse_reference("v1")), EventType.IMAGE_PULL),
         (DeleteManifest(APP, parse_reference("v1")), EventType.IMAGE_DELETE),
         (GetBlob(APP, parse_digest(a_digest("x"))), EventType.IMAGE_PULL),
-        (WriteBlob(APP), EventType.IMAGE_PUSH),
+        (WriteBlob(APP, UploadStep.START), EventType.IMAGE_PUSH),
         (UploadChart("prj"), EventType.CHART_PUSH),
         (DownloadChart("prj", "a-1.tgz"), EventType.CHART_PULL),
         (DeleteChart("prj", "a", "1"), EventType.CHART_DELETE),

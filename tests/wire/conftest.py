@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from sidecar.exchange import Client, Exchange, Intent
-from sidecar.names import Repository
+from sidecar.names import Digest, Repository
 from sidecar.operation import Operation
 from sidecar.parsing.pool import ParserPool
 from sidecar.proxy import Hooks, Proxy, ProxySettings
@@ -36,6 +36,8 @@ class Noted:
     exchanges: list[Exchange] = field(default_factory=list)
     blobs: list[tuple[Client, Repository]] = field(default_factory=list)
     uploads: list[tuple[Client, Repository]] = field(default_factory=list)
+    pings: list[Client] = field(default_factory=list)
+    questions: list[tuple[Client, Digest]] = field(default_factory=list)
     on_intent: Callable[[Intent], Awaitable[None]] | None = None
     on_record: Callable[[Exchange], Awaitable[None]] | None = None
     readings: list[tuple[str, Any]] = field(default_factory=list)  #: jobs of the parser processes
@@ -85,7 +87,9 @@ class Noted:
             open_intent=self._open_intent,
             record=self._record,
             saw_blob=lambda client, repository, _: self.blobs.append((client, repository)),
-            saw_upload=lambda client, repository: self.uploads.append((client, repository)),
+            saw_upload=lambda client, repository, _: self.uploads.append((client, repository)),
+            saw_ping=self.pings.append,
+            saw_blob_question=lambda client, _, digest: self.questions.append((client, digest)),
             parse=self._parse,
         )
 

@@ -5,6 +5,7 @@ python -m tests.wire.proxy_process UPSTREAM_URL PORT [uvloop]
 
 import asyncio
 import sys
+from datetime import datetime
 
 from aiohttp import web
 
@@ -30,7 +31,7 @@ def _wants_oci_chart(repository: Repository) -> bool:
     return False
 
 
-def _saw(client: Client, repository: Repository) -> None:
+def _saw(client: Client, repository: Repository, began_at: datetime) -> None:
     pass
 
 

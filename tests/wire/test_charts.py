@@ -127,8 +127,8 @@ async def test_upload_that_is_too_large_is_refused_by_the_museum(proxy: Running,
     assert b"request too large" in answer.content
     (exchange,) = noted.exchanges
     assert exchange.status == 413
-    assert exchange.response_body is not None
-    assert exchange.response_body.content == answer.content
+    assert exchange.refusal is not None
+    assert exchange.refusal.content == answer.content
 
 
 async def test_upload_without_a_chart_is_recorded_without_one(proxy: Running, noted: Noted) -> None:

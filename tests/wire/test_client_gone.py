@@ -102,7 +102,7 @@ async def test_manifest_that_did_not_reach_the_client_is_no_pull(
         client.reset()
         (exchange,) = await noted.recorded()
     assert (exchange.status, exchange.outcome) == (200, Outcome.CLIENT_GONE)
-    assert exchange.response_body is None
+    assert exchange.refusal is None
 
 
 async def test_download_that_nobody_reads_any_longer_is_given_up(start_proxy: StartProxy) -> None:

@@ -6,7 +6,7 @@ _SCANS = {EventType.SCAN_COMPLETED, EventType.SCAN_FAILED}
 
 
 def test_all_are_the_types_that_happen() -> None:
-    assert set(EventType) - set(SAMPLE_TYPES) == _SCANS | {EventType.QUOTA_EXCEED}
+    assert set(EventType) - set(SAMPLE_TYPES) == _SCANS
 
 
 def test_samples_are_marked_and_each_is_new() -> None:

@@ -31,14 +31,16 @@ def test_types_of_harbor_that_are_never_raised_are_a_notice(load_text: Load) -> 
     assert notice.endswith(": accepted, but never raised by this program")
 
 
-@pytest.mark.parametrize("kind", ["IMAGE SCAN COMPLETED", "SCANNING_FAILED", "projectQuota"])
+@pytest.mark.parametrize("kind", ["IMAGE SCAN COMPLETED", "SCANNING_FAILED"])
 def test_types_that_do_not_happen_yet_are_a_notice(load_text: Load, kind: str) -> None:
     (notice,) = load_text(of_types(f"[pushImage, {kind}]")).notices
     assert notice.startswith(f"{POLICY}.event_types: ")
     assert notice.endswith(": accepted, but does not happen in this version")
 
 
-@pytest.mark.parametrize("types", ["[projectQuota]", "[TAG_RETENTION]", "[SCANNING_FAILED, QUOTA_EXCEED]"])
+@pytest.mark.parametrize(
+    "types", ["[scanningFailed]", "[TAG_RETENTION]", "[SCANNING_FAILED, scanningCompleted]"]
+)
 def test_a_policy_for_nothing_that_happens_is_a_notice(load_text: Load, types: str) -> None:
     _, notice = load_text(of_types(types)).notices
     assert notice == f"{POLICY}.event_types: nothing of this happens: this policy will never be triggered"

@@ -31,6 +31,7 @@ def an_exchange(
         id=UUID(int=1),
         operation=operation,
         client=HELM,
+        began_at=datetime(2026, 1, 2, 3, 4, 4, tzinfo=UTC),
         answered_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         status=status,
         outcome=outcome,

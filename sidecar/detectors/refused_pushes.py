@@ -1,0 +1,154 @@
+"""Which refused requests are one push.
+
+An upstream refuses each blob of a push, in parallel, and clients try again: docker five times in 50 s for each
+layer. Nobody says where a push ends. It has ended when its client pauses for longer than clients do, or is
+seen to begin anew, by what it does once for each push and never when it tries again. Measured with docker,
+podman, buildah, skopeo, crane, oras, helm and containerd: docs/events.md.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sidecar.event import Event
+from sidecar.exchange import Client, Exchange
+from sidecar.memory import Memory, RefusedPush
+from sidecar.names import Reference, Repository
+from sidecar.operation import PutManifest, Routes, UploadChart, UploadProvenance, chart_repository_of
+
+#: Statuses that clients take for trouble that may pass: they try again, docker after 20 s, the longest pause.
+_TRIED_AGAIN: Final = timedelta(seconds=30)
+#: Of any other they tell their user at once; what is refused later are other blobs that were on their way.
+_FINAL: Final = timedelta(seconds=10)
+#: Between `GET /v2/`, which most clients ask once for each command, and what they ask for next.
+_PING_KEPT: Final = timedelta(seconds=3)
+_ASKED_KEPT: Final = timedelta(minutes=10)
+#: What was asked when another request was being refused.
+_AT_ONCE: Final = timedelta(milliseconds=20)
+#: Clients that try again by beginning the whole push anew do it within this time.
+_RESTARTED_WITHIN: Final = timedelta(seconds=5)
+
+_BUILDKIT: Final = "buildkit/"
+_ASK_FOR_BLOBS_ONCE: Final = ("containerd/", _BUILDKIT)
+_PODMAN_AND_BUILDAH: Final = ("containers/", "Buildah/")
+
+
+def asks_for_blobs_once(client: Client) -> bool:
+    """Whether a client begins with asking for its blobs, and does not ask again when it tries again (crane does)."""
+    return client.user_agent.startswith(_ASK_FOR_BLOBS_ONCE)
+
+
+def goes_on(exchange: Exchange, event: Event, memory: Memory, routes: Routes) -> bool:
+    """Whether a refused request is of a push that was refused before; notes that it is refused now."""
+    client, at = exchange.client, exchange.answered_at
+    repository, what = _subject(exchange, event, routes)
+    note_request(client, repository, memory, began_at=exchange.began_at)
+    known = memory.refused_push(client, repository)
+    push = known if known and _is_of(known, exchange, what) else None
+    status = exchange.status
+    if push and _pause_after(push.status) > _pause_after(status):
+        status = push.status
+    refused = RefusedPush(
+        refused_at=at,
+        until=at + _pause_after(status),
+        since=push.since if push else _since(known, exchange.began_at),
+        opened_at=push.opened_at if push else None,
+        status=status,
+        what=what or (push.what if push else ""),
+        connection=client.connection,
+    )
+    memory.keep_refused_push(client, repository, refused)
+    return push is not None
+
+
+def note_request(client: Client, repository: Repository, memory: Memory, *, began_at: datetime) -> None:
+    """A client asks for something in a repository: if it asked `GET /v2/` before, this is what for."""
+    if memory.take_ping(client, repository, since=began_at - _PING_KEPT, until=began_at):
+        _open(client, repository, memory, at=began_at)
+
+
+def note_upload(
+    client: Client, repository: Repository, memory: Memory, *, began_at: datetime, at: datetime
+) -> None:
+    """A step of an upload begins or ends: while its client is at it, a refused push goes on."""
+    note_request(client, repository, memory, began_at=began_at)
+    push = memory.refused_push(client, repository)
+    if push and push.refused_at - _TRIED_AGAIN <= began_at <= push.until:
+        until = max(push.until, at + _pause_after(push.status))
+        memory.keep_refused_push(client, repository, replace(push, until=until))
+
+
+def note_question(
+    client: Client, repository: Repository, what: Reference, memory: Memory, *, at: datetime
+) -> None:
+    """A client asks whether a manifest or blob is there, before it pushes it: once for each push.
+
+    oras and helm ask for the manifest first, containerd for its blobs. Of an index each manifest is asked for.
+    """
+    note_request(client, repository, memory, began_at=at)
+    push = memory.refused_push(client, repository)
+    since = max(push.since, at - _ASKED_KEPT) if push else at
+    asked_before = push is not None and memory.asked_since(client, repository, what, since)
+    memory.learn_question(client, repository, what, at=at)
+    if push is None:
+        return
+    has_ended = _pause_after(push.status) == _FINAL and at > push.refused_at + _AT_ONCE
+    if asked_before or has_ended:
+        _open(client, repository, memory, at=at)
+
+
+def _open(client: Client, repository: Repository, memory: Memory, *, at: datetime) -> None:
+    """Note that the client begins another push, unless it does so by itself to try again."""
+    push = memory.refused_push(client, repository)
+    if push is None or push.opened_at or at <= push.refused_at:
+        return
+    if not (_begins_again(client, push.status) and at < push.refused_at + _RESTARTED_WITHIN):
+        memory.keep_refused_push(client, repository, replace(push, opened_at=at))
+
+
+def _begins_again(client: Client, status: int) -> bool:
+    """Whether the whole push is tried again (BuildKit: util/push; containers/common: libimage)."""
+    agent = client.user_agent
+    return (
+        agent.startswith(_PODMAN_AND_BUILDAH)
+        if status == 429
+        else status >= 500 and agent.startswith(_BUILDKIT)
+    )
+
+
+def _since(known: RefusedPush | None, began_at: datetime) -> datetime:
+    """From when on a question is one of the push that began at about that time."""
+    if known is None or known.refused_at > began_at:
+        return began_at - _ASKED_KEPT
+    return known.opened_at or known.refused_at
+
+
+def _subject(exchange: Exchange, event: Event, routes: Routes) -> tuple[Repository, str]:
+    """Where refused requests of one push meet, and what is pushed as far as this one says it."""
+    match exchange.operation:
+        case UploadChart(tenant) | UploadProvenance(tenant):
+            name = f"{event.chart.name} {event.chart.version}" if event.chart else ""
+            return chart_repository_of(tenant, "", routes), name
+        case _:
+            return event.repository, event.tag
+
+
+def _is_of(push: RefusedPush, exchange: Exchange, what: str) -> bool:
+    """Whether a refused request is of a push; one that lies ahead is from before the clock was set back."""
+    began_at = exchange.began_at
+    if not push.refused_at - _TRIED_AGAIN <= began_at <= push.until:
+        return False
+    if push.opened_at and began_at >= push.opened_at:
+        return False
+    match exchange.operation:
+        case UploadChart():  # one request is one push, unless a process sends it again
+            return bool(what) and what == push.what and exchange.client.connection == push.connection != ""
+        case PutManifest():
+            return not what or push.what in {"", what}
+        case _:
+            return True
+
+
+def _pause_after(status: int) -> timedelta:
+    """How long a client may pause in a push that was refused so."""
+    return _TRIED_AGAIN if status == 429 or status >= 500 else _FINAL

@@ -1,0 +1,70 @@
+"""PROJECT QUOTA EXCEED: what a refused write says on its own, and whether its push has said it already."""
+
+from dataclasses import replace
+from uuid import uuid5
+
+from sidecar.detectors.artifacts import digest_of
+from sidecar.detectors.refused_pushes import goes_on
+from sidecar.event import Event, EventType
+from sidecar.exchange import Exchange
+from sidecar.memory import Memory
+from sidecar.names import Repository
+from sidecar.operation import (
+    PutManifest,
+    Routes,
+    UploadChart,
+    UploadProvenance,
+    UploadStep,
+    WriteBlob,
+    chart_repository_of,
+)
+from sidecar.quota.rules import Rejection
+
+
+def rejection_events(
+    exchange: Exchange, rejection: Rejection, memory: Memory, *, grouped: bool, routes: Routes
+) -> tuple[Event, ...]:
+    """The event of a refused write, unless its push has raised one already.
+
+    grouped   False: as Harbor, one for each request that it counts; of an upload, PATCH is none
+              (Harbor src/server/middleware/quota)
+    """
+    event = _event(exchange, rejection, routes)
+    if grouped:
+        return () if goes_on(exchange, event, memory, routes) else (event,)
+    operation = exchange.operation
+    is_counted = not isinstance(operation, WriteBlob) or operation.step is not UploadStep.PIECE
+    return (event,) if is_counted else ()
+
+
+def _event(exchange: Exchange, rejection: Rejection, routes: Routes) -> Event:
+    bare = Event(
+        id=uuid5(exchange.id, EventType.QUOTA_EXCEED),
+        type=EventType.QUOTA_EXCEED,
+        occurred_at=exchange.answered_at,
+        operator=exchange.client.operator,
+        repository=_repository(exchange, routes),
+        user_agent=exchange.client.user_agent,
+        request_id=exchange.request_id,
+        details=rejection.details,
+    )
+    match exchange.operation:
+        case PutManifest(_, reference):
+            tag = reference.tag or ""
+            digest = digest_of(exchange, reference) or ""
+            return replace(bare, digest=digest, tag=tag, tags=(tag,) if tag else ())
+        case UploadChart() if exchange.chart:
+            version = exchange.chart.version
+            return replace(bare, tag=version, tags=(version,) if version else (), chart=exchange.chart)
+        case _:
+            return bare
+
+
+def _repository(exchange: Exchange, routes: Routes) -> Repository:
+    match exchange.operation:
+        case WriteBlob(repository) | PutManifest(repository):
+            return repository
+        case UploadChart(tenant) | UploadProvenance(tenant):
+            return chart_repository_of(tenant, exchange.chart.name if exchange.chart else "", routes)
+        case _:
+            raise AssertionError(exchange.operation)

@@ -1,0 +1,131 @@
+"""Refused pushes between their requests: what is recognised, and what may be going on.
+
+Nearly always nothing is, and then nobody is asked and nothing is noted: a `GET /v2/` costs nothing here.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from sidecar.detectors.refused_pushes import (
+    asks_for_blobs_once,
+    note_question,
+    note_request,
+    note_upload,
+)
+from sidecar.exchange import Client, Exchange
+from sidecar.names import Digest, Reference, Repository
+from sidecar.operation import GetManifest, HeadManifest
+from sidecar.quota.known import KNOWN_RULES
+from sidecar.quota.rules import Rejection, RejectionRule, recognise, write_of
+from sidecar.quota.words import said_in
+from sidecar.store.ledger import Ledger
+from sidecar.store.store import Store
+
+log = structlog.get_logger()
+
+#: Longer than any client pauses. At the start the last run may have left something going on.
+_LOOKED_FOR_S: Final = 60.0
+_LONGEST_WORDS: Final = 200  #: characters
+
+
+class RefusedPushes:
+    """What the pipeline asks about refusals."""
+
+    def __init__(self, store: Store, *, now: Callable[[], datetime], steady_s: Callable[[], float]) -> None:
+        self._store = store
+        self._now = now
+        self._steady_s = steady_s
+        self._looked_for_until_s = steady_s() + _LOOKED_FOR_S
+        self._rules: tuple[RejectionRule, ...] = KNOWN_RULES
+        self._is_followed = True
+        self._several_workers = False
+
+    def apply(self, rules: Iterable[RejectionRule], *, is_followed: bool, several_workers: bool) -> None:
+        """Use these settings from now on.
+
+        is_followed      one event for each push, not for each request
+        several_workers  what goes on may have been seen by another process
+        """
+        self._rules = tuple(rules)
+        self._is_followed = is_followed
+        self._several_workers = several_workers
+
+    def recognise(self, exchange: Exchange) -> Rejection | None:
+        """What a refused write was refused for, None when that is not lack of room."""
+        write = write_of(exchange.operation)
+        if write is None or exchange.status < 400:
+            return None
+        rejection = recognise(self._rules, write, exchange.status, exchange.refusal)
+        if rejection:
+            self._look_out()
+            log.info(
+                "push.rejected",
+                request_id=exchange.request_id,
+                rule=rejection.rule,
+                status=exchange.status,
+                details=rejection.details[:_LONGEST_WORDS],
+            )
+        elif exchange.refusal:
+            log.info(
+                "push.refused",
+                request_id=exchange.request_id,
+                status=exchange.status,
+                words=_words(exchange.refusal.content),
+            )
+        return rejection
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether any push may have been refused a moment ago, and be tried again."""
+        return self._is_followed and (self._several_workers or self._steady_s() < self._looked_for_until_s)
+
+    def saw_ping(self, client: Client) -> None:
+        if self.may_go_on:
+            at = self._now()
+            self._store.post(lambda ledger: ledger.note_ping(client, at=at))
+
+    def saw_upload(self, client: Client, repository: Repository, began_at: datetime) -> None:
+        if self.may_go_on:
+            self._look_out()
+            at = self._now()
+            self._store.post(lambda ledger: note_upload(client, repository, ledger, began_at=began_at, at=at))
+
+    def saw_blob_question(self, client: Client, repository: Repository, digest: Digest) -> None:
+        if not self._is_followed:
+            return
+        at, what = self._now(), Reference(digest=digest)
+        if asks_for_blobs_once(client):
+            self._store.post(lambda ledger: self._note_question(ledger, client, repository, what, at))
+        elif self.may_go_on:
+            self._store.post(lambda ledger: note_request(client, repository, ledger, began_at=at))
+
+    def note_read(self, exchange: Exchange, ledger: Ledger) -> None:
+        """A manifest was asked for, or fetched: what its client began with, as far as it pushes."""
+        client, at = exchange.client, exchange.began_at
+        match exchange.operation:
+            case HeadManifest(repository, reference) if self._is_followed:
+                self._note_question(ledger, client, repository, reference, at)
+            case GetManifest(repository) if self.may_go_on:
+                note_request(client, repository, ledger, began_at=at)
+            case _:
+                return
+
+    def _note_question(
+        self, ledger: Ledger, client: Client, repository: Repository, what: Reference, at: datetime
+    ) -> None:
+        if self.may_go_on:
+            note_question(client, repository, what, ledger, at=at)
+        else:
+            ledger.learn_question(client, repository, what, at=at)
+
+    def _look_out(self) -> None:
+        self._looked_for_until_s = self._steady_s() + _LOOKED_FOR_S
+
+
+def _words(content: bytes) -> str:
+    """What the upstream said, for whoever wants to write a rule."""
+    texts = (text for said in said_in(content) for text in (said.code, *said.texts) if text)
+    return " ".join(" ".join(texts).split())[:_LONGEST_WORDS]
