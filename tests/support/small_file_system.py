@@ -76,6 +76,15 @@ class SmallFileSystem:
         for path in self._filler("").iterdir():
             path.unlink()
 
+    def make_read_only(self) -> None:
+        """As a kernel does after an error of the disk. There is no way back."""
+        command = ["mount", "-o", "remount,ro", str(self._mount_point)]
+        if self._holder:
+            inside = ["--user", "--mount", "--preserve-credentials"]
+            command = ["nsenter", f"--target={self._holder.pid}", *inside, *command]
+        if refusal := self._run(*command):
+            raise NotPermittedError(f"no read-only file system here: {refusal}")
+
     def __enter__(self) -> Self:
         self._mount_point.mkdir(parents=True, exist_ok=True)
         self._mount()

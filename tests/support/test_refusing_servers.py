@@ -70,6 +70,12 @@ def test_file_system_without_inodes_takes_bytes_and_no_file(tmp_path: Path) -> N
         (small.root / "one-more").touch()
 
 
+def test_file_system_is_made_read_only(small: SmallFileSystem) -> None:
+    small.make_read_only()
+    with pytest.raises(OSError, match="Read-only file system"):
+        (small.root / "file").touch()
+
+
 @pytest.mark.parametrize("is_in_use", [False, True])
 def test_file_system_is_gone_afterwards(tmp_path: Path, *, is_in_use: bool) -> None:
     folder = tmp_path / "small"

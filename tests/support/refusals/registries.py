@@ -26,15 +26,11 @@ def server_name(version: Version) -> str:
     return "distribution v" + said.stdout.split()[-1].removeprefix("v").partition("+")[0]
 
 
-def remount_read_only(small: SmallFileSystem) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(small.root.parent)], check=True)
-
-
 STATES: tuple[tuple[str, Callable[[SmallFileSystem], None], bool], ...] = (
     ("the file system is full", SmallFileSystem.fill, True),
     ("the file system has 1 MiB left", lambda small: small.fill(leaving=MIB), True),
     ("the file system has no inode left", SmallFileSystem.take_inodes, True),
-    ("the file system is read-only", remount_read_only, False),
+    ("the file system is read-only", SmallFileSystem.make_read_only, False),
 )
 
 

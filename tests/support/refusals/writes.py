@@ -19,7 +19,8 @@ SENDINGS: dict[Sending, str] = {
     "chunked": "chunked",
     "expect": "after Expect: 100-continue",
 }
-SESSION = "SESSION"  #: in a path: the Location of an upload that was begun while there was room
+#: In a path: the Location of an upload that was begun while there was room, and of one that has its content.
+SESSION, STORED = "SESSION", "STORED"
 
 
 def same_blobs(comment: str) -> Artifact:
@@ -39,7 +40,7 @@ def writes(*, thoroughly: bool) -> Iterator[Write]:
     put = Write(variant="PUT of a whole blob", operation="upload-put", method="PUT", path=place, body=BLOB)
     yield from each_sending(put, thoroughly=thoroughly)
     if thoroughly:
-        place = f"{SESSION}&digest={digest_of(BEFORE)}"
+        place = f"{STORED}&digest={digest_of(BEFORE)}"
         yield Write(variant="PUT that ends an upload", operation="upload-put", method="PUT", path=place)
     yield from list(manifest_writes())[: None if thoroughly else 1]
 
@@ -81,17 +82,19 @@ class Asked:
         self._url = url
         with httpx.Client(base_url=prepared_at or url, trust_env=False, auth=auth) as client:
             self._sessions = [begin(client) for _ in range(16)]
+            self._stored = begin(client, BEFORE)
 
     def answers(
         self, headers: Mapping[str, str] | None = None, *, thoroughly: bool = False
     ) -> Iterator[tuple[Write, Answer]]:
         for write, session in zip(writes(thoroughly=thoroughly), self._sessions, strict=False):
-            path = write.path.replace(SESSION, session)
+            path = write.path.replace(SESSION, session).replace(STORED, self._stored)
             asked = replace(write, path=path, headers={**write.headers, **(headers or {})})
             yield write, ask(self._url, asked)
 
 
-def begin(client: httpx.Client) -> str:
+def begin(client: httpx.Client, content: bytes = b"") -> str:
     place = client.post(UPLOADS).raise_for_status().headers["Location"]
-    place = client.patch(place, content=BEFORE).raise_for_status().headers["Location"]
+    if content:
+        place = client.patch(place, content=content).raise_for_status().headers["Location"]
     return httpx.URL(place).raw_path.decode()
