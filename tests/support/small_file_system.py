@@ -78,7 +78,7 @@ class SmallFileSystem:
 
     def make_read_only(self) -> None:
         """As a kernel does after an error of the disk. There is no way back."""
-        command = ["mount", "-o", "remount,ro", str(self._mount_point)]
+        command = ["mount", "-o", "remount,bind,ro", str(self._mount_point)]
         if self._holder:
             inside = ["--user", "--mount", "--preserve-credentials"]
             command = ["nsenter", f"--target={self._holder.pid}", *inside, *command]

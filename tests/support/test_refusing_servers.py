@@ -28,9 +28,13 @@ def small(tmp_path: Path) -> Iterator[SmallFileSystem]:
 def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallFileSystem]:
     """As another user than root has it."""
     refusing = SmallFileSystem(tmp_path / "held", size=4 * MIB)
-    monkeypatch.setattr(refusing, "_run", lambda *_: "must be superuser to use mount")
-    with refusing as it:
-        yield it
+    with monkeypatch.context() as mounting:
+        mounting.setattr(refusing, "_run", lambda *_: "must be superuser to use mount")
+        refusing.__enter__()
+    try:
+        yield refusing
+    finally:
+        refusing.__exit__(None, None, None)
 
 
 def write(path: Path, size: int) -> None:
@@ -70,10 +74,12 @@ def test_file_system_without_inodes_takes_bytes_and_no_file(tmp_path: Path) -> N
         (small.root / "one-more").touch()
 
 
-def test_file_system_is_made_read_only(small: SmallFileSystem) -> None:
-    small.make_read_only()
+@pytest.mark.parametrize("kind", ["small", "held"])
+def test_file_system_is_made_read_only(kind: str, request: pytest.FixtureRequest) -> None:
+    it: SmallFileSystem = request.getfixturevalue(kind)
+    it.make_read_only()
     with pytest.raises(OSError, match="Read-only file system"):
-        (small.root / "file").touch()
+        (it.root / "file").touch()
 
 
 @pytest.mark.parametrize("is_in_use", [False, True])
