@@ -19,7 +19,7 @@ from sidecar.exchange import Client, Exchange
 from sidecar.names import Digest, Reference, Repository
 from sidecar.operation import GetManifest, HeadManifest
 from sidecar.quota.known import KNOWN_RULES
-from sidecar.quota.rules import Rejection, RejectionRule, recognise, write_of
+from sidecar.quota.rules import USUAL_COURSE, Rejection, RejectionRule, recognise, write_of
 from sidecar.quota.words import said_in
 from sidecar.store.ledger import Ledger
 from sidecar.store.store import Store
@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 #: Longer than any client pauses. At the start the last run may have left something going on.
 _LOOKED_FOR_S: Final = 60.0
+_MOST_CLIENTS: Final = 10_000
 _LONGEST_WORDS: Final = 200  #: characters
 
 
@@ -39,6 +40,7 @@ class RefusedPushes:
         self._now = now
         self._steady_s = steady_s
         self._looked_for_until_s = steady_s() + _LOOKED_FOR_S
+        self._refused: set[Client] = set()  #: while any of them may go on
         self._rules: tuple[RejectionRule, ...] = KNOWN_RULES
         self._is_followed = True
         self._several_workers = False
@@ -60,7 +62,7 @@ class RefusedPushes:
             return None
         rejection = recognise(self._rules, write, exchange.status, exchange.refusal)
         if rejection:
-            self._look_out()
+            self._look_out_for(exchange.client)
             log.info(
                 "push.rejected",
                 request_id=exchange.request_id,
@@ -68,7 +70,7 @@ class RefusedPushes:
                 status=exchange.status,
                 details=rejection.details[:_LONGEST_WORDS],
             )
-        elif exchange.refusal:
+        elif exchange.refusal and exchange.status not in USUAL_COURSE:
             log.info(
                 "push.refused",
                 request_id=exchange.request_id,
@@ -89,7 +91,8 @@ class RefusedPushes:
 
     def saw_upload(self, client: Client, repository: Repository, began_at: datetime) -> None:
         if self.may_go_on:
-            self._look_out()
+            if client in self._refused:
+                self._look_out_for(client)
             at = self._now()
             self._store.post(lambda ledger: note_upload(client, repository, ledger, began_at=began_at, at=at))
 
@@ -106,9 +109,9 @@ class RefusedPushes:
         """A manifest was asked for, or fetched: what its client began with, as far as it pushes."""
         client, at = exchange.client, exchange.began_at
         match exchange.operation:
-            case HeadManifest(repository, reference) if self._is_followed:
+            case HeadManifest(repository, reference) if self._is_followed and exchange.status == 404:
                 self._note_question(ledger, client, repository, reference, at)
-            case GetManifest(repository) if self.may_go_on:
+            case GetManifest(repository) | HeadManifest(repository) if self.may_go_on:
                 note_request(client, repository, ledger, began_at=at)
             case _:
                 return
@@ -121,7 +124,10 @@ class RefusedPushes:
         else:
             ledger.learn_question(client, repository, what, at=at)
 
-    def _look_out(self) -> None:
+    def _look_out_for(self, client: Client) -> None:
+        if not self.may_go_on or len(self._refused) >= _MOST_CLIENTS:
+            self._refused.clear()
+        self._refused.add(client)
         self._looked_for_until_s = self._steady_s() + _LOOKED_FOR_S
 
 

@@ -16,7 +16,7 @@ from sidecar.operation import DeleteManifest, PutManifest, WriteBlob, WriteOpera
 from sidecar.proxy.headers import text_of
 from sidecar.proxy.manifest_facts import ManifestLookUps
 from sidecar.proxy.manifests import decoded_opening, sha256_of
-from sidecar.proxy.passage import Observer, now, unharmed
+from sidecar.proxy.passage import Observer, now, unharmed, unharmed_work
 from sidecar.proxy.refusals import Refused, no_memory_left
 from sidecar.proxy.relay import ClientGone, Upload, read_whole
 
@@ -34,7 +34,8 @@ class Write(Observer):
     Of a refusal the client gets what comes as it comes, all but its end.
     """
 
-    _refused: Exchange | None = None  #: until it is recorded
+    _refused: Exchange | None = None  #: until it is being recorded
+    _recording: asyncio.Task[None] | None = None
 
     async def saw_head(self, answer: ClientResponse) -> None:
         exchange = self.described(self.exchange(answer))
@@ -56,19 +57,27 @@ class Write(Observer):
         self._opening += piece[: _LARGEST_REFUSAL_BYTES - len(self._opening)]
 
     async def _before_end(self) -> None:
-        await self._record_refusal(Outcome.COMPLETED)
+        await self._recorded_refusal(Outcome.COMPLETED)
 
     async def saw_end(self, outcome: Outcome) -> None:
-        await self._record_refusal(outcome)
+        await self._recorded_refusal(outcome)
 
     def _give_up_waiting(self) -> None:
-        self.tasks.start(self._record_refusal(Outcome.COMPLETED), name="record")
+        self._begin_recording(Outcome.COMPLETED)
 
-    async def _record_refusal(self, outcome: Outcome) -> None:
+    async def _recorded_refusal(self, outcome: Outcome) -> None:
+        self._begin_recording(outcome)
+        if self._recording:
+            await asyncio.shield(self._recording)
+
+    def _begin_recording(self, outcome: Outcome) -> None:
         exchange, self._refused = self._refused, None
-        if exchange is None:
-            return
-        self._timer.cancel()
+        if exchange:
+            self._timer.cancel()
+            work = unharmed_work(self._record_refusal(exchange, outcome))
+            self._recording = self.tasks.start(work, name="record")
+
+    async def _record_refusal(self, exchange: Exchange, outcome: Outcome) -> None:
         content = await decoded_opening(bytes(self._opening), self._encoding, _LARGEST_REFUSAL_BYTES)
         assert exchange.refusal
         refusal = replace(exchange.refusal, content=content)
@@ -86,15 +95,7 @@ class Write(Observer):
         return exchange
 
 
-#: Asking for credentials, or for an upload that is no more, is the usual course of things.
-_USUAL_COURSE: Final = frozenset({401, 404, 416})
-
-
 class BlobWrite(Write):
-    async def saw_head(self, answer: ClientResponse) -> None:
-        if answer.status not in _USUAL_COURSE:
-            await super().saw_head(answer)
-
     async def request_body(self) -> Upload | None:
         self._saw_upload()
         return await super().request_body()

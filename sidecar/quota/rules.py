@@ -11,8 +11,8 @@ from sidecar.operation import Operation, PutManifest, UploadChart, UploadProvena
 from sidecar.quota.words import Said, said_in
 
 _LONGEST_DETAILS: Final = 1000  #: characters
-#: Asking for credentials and naming what is not there: never for want of room, unless a rule names the status.
-_USUAL_COURSE: Final = frozenset({401, 404})
+#: Asking for credentials, or for an upload that is no more: never for want of room, unless a rule names the status.
+USUAL_COURSE: Final = frozenset({401, 404, 416})
 
 
 class Write(StrEnum):
@@ -47,7 +47,7 @@ class RejectionRule:
     """
 
     name: str
-    statuses: frozenset[int] = frozenset()  #: none: any from 400 but 401 and 404
+    statuses: frozenset[int] = frozenset()  #: none: any from 400 but 401, 404 and 416
     writes: frozenset[Write] = ALL_WRITES
     code: str = ""  #: of an error, as `errors[].code`
     texts: tuple[str, ...] = ()  #: one of them stands in message or detail of that error
@@ -98,8 +98,8 @@ def judgements(
 
 
 def _mismatch(rule: RejectionRule, write: Write, status: int, *, is_retry: bool) -> str:
-    if status < 400 or status not in (rule.statuses or {status} - _USUAL_COURSE):
-        return f"is for status {_listed(rule.statuses) or 'from 400, but 401 and 404'}"
+    if status < 400 or status not in (rule.statuses or {status} - USUAL_COURSE):
+        return f"is for status {_listed(rule.statuses) or 'from 400, but 401, 404 and 416'}"
     if write not in rule.writes:
         return f"is for {_listed(rule.writes)}"
     if rule.unless_retry_after and is_retry:

@@ -274,3 +274,17 @@ async def test_crane_asks_for_blobs_again_when_it_tries_again(scene: Scene) -> N
         await scene.request(asked, second, second, 404, CRANE)
         await scene.upload(second + 0.1, 500, client=CRANE)
     assert await scene.events() == 1
+
+
+@pytest.mark.parametrize("status", [401, 404, 416])
+async def test_usual_course_of_an_upload_is_no_event(scene: Scene, status: int) -> None:
+    scene.line.pipeline.apply(replace(FOLLOWED, rejections=(RejectionRule(name="any", texts=("",)),)))
+    await scene.upload(0, status)
+    assert await scene.events() == 0
+
+
+async def test_who_pulls_and_pushes_elsewhere_does_not_keep_pings_looked_at(scene: Scene) -> None:
+    await scene.upload(0, 403)
+    for second in range(1, 100, 3):
+        await scene.upload(second, 202, client=SKOPEO)
+    assert not scene.line.pipeline.is_observed(Ping())

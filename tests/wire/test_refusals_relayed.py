@@ -158,18 +158,6 @@ async def test_encoded_refusal_passes_untouched_and_is_read(
     assert exchange.refusal.content == read
 
 
-@pytest.mark.parametrize("status", [b"401 Unauthorized", b"404 Not Found", b"416 Range Not Satisfiable"])
-async def test_usual_course_of_an_upload_is_not_recorded(
-    start_proxy: StartProxy, noted: Noted, status: bytes
-) -> None:
-    async with RawUpstream(answering(answer(BODY, status=status))) as upstream:
-        client = await (await start_proxy(upstream.url)).connect()
-        await client.send(POST)
-        await client.read_head()
-        await client.read(len(BODY))
-    assert noted.exchanges == []
-
-
 async def test_retry_after_is_noted(start_proxy: StartProxy, noted: Noted) -> None:
     whole = answer(BODY, b"retry-after: 5", status=b"429 Too Many Requests")
     async with RawUpstream(answering(whole)) as upstream:

@@ -64,7 +64,7 @@ def test_many_stars_in_a_long_answer_take_no_time() -> None:
     assert details(RejectionRule(name="r", texts=("a*" * 200 + "c",)), b"[" + body + b"]") is None
 
 
-@pytest.mark.parametrize("status", [200, 302, 401, 404])
+@pytest.mark.parametrize("status", [200, 302, 401, 404, 416])
 def test_usual_course_is_no_rejection_unless_a_rule_names_it(status: int) -> None:
     assert details(RULE, FULL, status) is None
     named = RejectionRule(name="r", statuses=frozenset({status}), texts=RULE.texts)
