@@ -1,7 +1,7 @@
 """Starts a registry, ChartMuseum, a receiver and the sidecar, plays the show, and stays until Ctrl-C.
 
 The image half begins at once; ChartMuseum is built meanwhile where it is missing, then the chart half follows.
-With ONCE=1 in the environment it ends after the show: status 0 only when all six events arrived.
+With ONCE=1 in the environment it ends after the show: status 0 only when all seven events arrived.
 """
 
 import os

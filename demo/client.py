@@ -12,6 +12,7 @@ Ends with status 1 and what the server answered when it was refused.
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +47,12 @@ def upload_file(file: str, url: str) -> None:
     httpx.post(url, content=Path(file).read_bytes(), trust_env=False).raise_for_status()
 
 
+def offer(file: str, url: str) -> None:
+    """Upload what may be refused, before all of it is sent."""
+    with suppress(httpx.TransportError):
+        httpx.post(url, content=Path(file).read_bytes(), trust_env=False)
+
+
 def download(file: str, url: str) -> None:
     Path(file).write_bytes(httpx.get(url, trust_env=False).raise_for_status().content)
 
@@ -78,6 +85,7 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "pull": pull,
     "delete": delete,
     "upload": upload_file,
+    "offer": offer,
     "download": download,
     "remove": remove,
 }

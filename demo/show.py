@@ -1,4 +1,4 @@
-"""The show: six things done with ordinary clients, each awaited until its webhook is there."""
+"""The show: seven things done with ordinary clients, each awaited until its webhook is there."""
 
 import subprocess
 import sys
@@ -14,7 +14,9 @@ from tests.support.receiver import Answer, Received
 
 WAIT_S = 30.0
 IMAGE_EVENTS = ("pushImage", "pullImage", "deleteImage")
-CHART_EVENTS = ("uploadChart", "downloadChart", "deleteChart")
+CHART_EVENTS = ("uploadChart", "downloadChart", "deleteChart", "projectQuota")
+#: ChartMuseum takes 20 MiB.
+TOO_LARGE_BYTES = 21 * 1024 * 1024
 OWN_CLIENT = ("python", "-m", "demo.client")
 
 
@@ -78,6 +80,7 @@ def play_chart(stage: Stage) -> None:
     chart = build_chart("hello-chart", "1.0.0", appVersion="2.1", description="made for the demo")
     chart.write(stage.folder)
     (stage.folder / "pulled-chart").mkdir()
+    (stage.folder / "too-large.tgz").write_bytes(bytes(TOO_LARGE_BYTES))
     _act(stage, zip(chart_commands(chart, f"http://{stage.host}"), CHART_EVENTS, strict=True))
 
 
@@ -109,7 +112,7 @@ def image_commands(image: Artifact, host: str) -> Sequence[Sequence[str]]:
 
 
 def chart_commands(chart: Chart, url: str) -> Sequence[Sequence[str]]:
-    """Upload, download and delete, with curl and helm where they are."""
+    """Upload, download and delete, with curl and helm where they are; upload what is refused for its size."""
     charts, file = f"{url}/api/prj/charts", f"{url}/prj/charts/{chart.file_name}"
     version = f"{charts}/{chart.name}/{chart.version}"
     if is_installed("curl"):
@@ -117,13 +120,15 @@ def chart_commands(chart: Chart, url: str) -> Sequence[Sequence[str]]:
         upload: Sequence[str] = (*curl, "-o", "saved.json", "--data-binary", f"@{chart.file_name}", charts)
         download: Sequence[str] = (*curl, "-o", "pulled.tgz", file)
         delete: Sequence[str] = (*curl, "-o", "deleted.json", "-X", "DELETE", version)
+        offer: Sequence[str] = ("curl", "-sS", "-o", "refused.txt", "--data-binary", "@too-large.tgz", charts)
     else:
         upload = (*OWN_CLIENT, "upload", chart.file_name, charts)
         download = (*OWN_CLIENT, "download", "pulled.tgz", file)
         delete = (*OWN_CLIENT, "remove", version)
+        offer = (*OWN_CLIENT, "offer", "too-large.tgz", charts)
     if is_installed("helm"):
         download = ("helm", "pull", chart.name, "--repo", f"{url}/prj", "--destination", "pulled-chart")
-    return upload, download, delete
+    return upload, download, delete, offer
 
 
 def _act(stage: Stage, scenes: Iterable[tuple[Sequence[str], str]]) -> None:

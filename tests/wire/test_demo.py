@@ -19,7 +19,7 @@ import pytest
 from tests.support.process import ROOT, environment, require_program, wait_until
 
 IMAGE_EVENTS = ("pushImage", "pullImage", "deleteImage")
-CHART_EVENTS = ("uploadChart", "downloadChart", "deleteChart")
+CHART_EVENTS = ("uploadChart", "downloadChart", "deleteChart", "projectQuota")
 GO = """#!/bin/sh
 if [ "$1" = env ]; then echo go1.25.0; exit; fi
 echo "$$" >"$GO_PID_FILE"
