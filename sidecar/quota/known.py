@@ -1,7 +1,8 @@
 """The rules of servers that are known, most particular first. docs/events.md says where each comes from.
 
-A single word that a repository, a tag or a digest may be called is no text of a rule: registries put the
-names of what they could not write into their answers.
+Answers quote what clients wrote, and that is no reason. A single word that a repository, a tag or a digest may be
+called is no text of a rule. A manifest's mediaType, a Content-Range and a chart's name may be any text: where
+they are quoted no rule listens.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,31 @@ from sidecar.quota.rules import RejectionRule, Write
 _OVERFLOW: Final = (
     "of * resource, which when updated to current usage of * will exceed the configured upper limit of"
 )
+_REGISTRY: Final = frozenset({Write.BLOB, Write.MANIFEST})
+_DISK_FULL: Final = ("no space left on device", "disk quota exceeded")
+_STORE_FULL: Final = (
+    "XMinioStorageFull: *status code: ",
+    "QuotaExceeded: *status code: ",
+    "InsufficientStorage: *status code: ",
+    "AccessDenied: *size quota is reached*status code: ",
+)
+#: distribution 3 answers 500 to what is no Content-Range, and quotes it.
+_RANGE: Final = "invalid content range"
+#: What is wrong with the request (distribution-spec, "Error Codes"): their details quote it.
+_OF_THE_REQUEST: Final = frozenset(
+    {
+        *("BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID"),
+        *("MANIFEST_BLOB_UNKNOWN", "MANIFEST_INVALID", "MANIFEST_UNKNOWN", "MANIFEST_UNVERIFIED"),
+        *("NAME_INVALID", "NAME_UNKNOWN", "RANGE_INVALID", "SIZE_INVALID", "TAG_INVALID", "UNSUPPORTED"),
+    }
+)
 _RATE: Final = ("per second", "per minute", "per hour", "per day", "rate limit", "too many requests")
+
+
+def _in_file_names(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The texts as a chart may be called, whose file cannot be written for another reason."""
+    return tuple(f"{text}*{ending}" for text in texts for ending in (".tgz", ".prov"))
+
 
 KNOWN_RULES: Final = (
     # Harbor src/pkg/quota/errors.go; before 2.0 with a prefix, and for charts as plain text.
@@ -39,19 +64,24 @@ KNOWN_RULES: Final = (
     RejectionRule(
         name="disk-full",
         statuses=frozenset({500, 503}),
-        texts=("no space left on device", "disk quota exceeded"),
+        texts=_DISK_FULL,
+        unless=(_RANGE, *_in_file_names(_DISK_FULL)),
     ),
     # distribution 2.8 where it tells the number alone.
     RejectionRule(
         name="disk-full-errno",
         statuses=frozenset({500}),
+        writes=_REGISTRY,
         texts=('"Err":28}', '"Err":28,'),
+        unless=(_RANGE,),
         says="no space left on device",
     ),
     RejectionRule(
         name="disk-quota-errno",
         statuses=frozenset({500}),
+        writes=_REGISTRY,
         texts=('"Err":122}', '"Err":122,'),
+        unless=(_RANGE,),
         says="disk quota exceeded",
     ),
     # Errors of object stores as distribution's S3 driver writes them: MinIO, Ceph and Scaleway, Garage. In most of its
@@ -59,12 +89,8 @@ KNOWN_RULES: Final = (
     RejectionRule(
         name="object-store",
         statuses=frozenset({500, 503}),
-        texts=(
-            "XMinioStorageFull: *status code: ",
-            "QuotaExceeded: *status code: ",
-            "InsufficientStorage: *status code: ",
-            "AccessDenied: *size quota is reached*status code: ",
-        ),
+        texts=_STORE_FULL,
+        unless=(_RANGE, *_in_file_names(_STORE_FULL)),
     ),
     # ChartMuseum pkg/chartmuseum/server/multitenant (--max-storage-objects), and whoever else says so in HTTP.
     RejectionRule(name="insufficient-storage", statuses=frozenset({507})),
@@ -74,12 +100,16 @@ KNOWN_RULES: Final = (
     RejectionRule(
         name="artifactory",
         statuses=frozenset({403, 413, 500, 503}),
+        writes=_REGISTRY,
+        unless=(_RANGE,),
         texts=("datastore disk usage is too high", "disk usage * exceeded", "storage quota limit"),
     ),
     # Hosted registries, as far as their documents give the words.
     RejectionRule(
         name="hosted",
         statuses=frozenset({400, 402, 403, 409, 412}),
+        writes=_REGISTRY,
+        unless_codes=_OF_THE_REQUEST,
         texts=(
             "quota exceeded",
             "quota has been exceeded",

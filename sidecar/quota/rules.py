@@ -52,6 +52,7 @@ class RejectionRule:
     code: str = ""  #: of an error, as `errors[].code`
     texts: tuple[str, ...] = ()  #: one of them stands in message or detail of that error
     unless: tuple[str, ...] = ()  #: texts of answers that only look alike
+    unless_codes: frozenset[str] = frozenset()  #: of errors that are not listened to
     unless_retry_after: bool = False  #: with that header it is a rate limit
     says: str = ""  #: the reason, where the answer has no words for it
     prefix: str = ""  #: of the answer's text, not part of the reason
@@ -118,6 +119,10 @@ def _read(rule: RejectionRule, status: int, said: tuple[Said, ...]) -> Rejection
     if not rule.code and not rule.texts:
         plainest = next((text for error in said for text in error.texts), "")
         return Rejection(rule=rule.name, details=_details(rule, plainest, status))
+    if passed_over := {error.code for error in said} & rule.unless_codes:
+        said = tuple(error for error in said if error.code not in rule.unless_codes)
+        if not said:
+            return Miss(f"is not for {_listed(passed_over)}: that quotes the request")
     named = [error for error in said if not rule.code or error.code.upper() == rule.code.upper()]
     if not named:
         return Miss(f"no error with code {rule.code}")

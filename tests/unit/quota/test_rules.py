@@ -128,6 +128,7 @@ def test_judgements_say_why_each_rule_does_not_match() -> None:
         RejectionRule(name="code", code="FULL"),
         RejectionRule(name="text", texts=("x y",)),
         RejectionRule(name="alike", texts=("full",), unless=("shelf",)),
+        RejectionRule(name="quoting", texts=("full",), unless_codes=frozenset({"DENIED"})),
         RULE,
     )
     judged = {
@@ -140,5 +141,6 @@ def test_judgements_say_why_each_rule_does_not_match() -> None:
         "code": Miss("no error with code FULL"),
         "text": Miss("says none of its texts"),
         "alike": Miss("is not for this: the shelf is full"),
+        "quoting": Miss("is not for DENIED: that quotes the request"),
         "r": Rejection(rule="r", details="the shelf is full"),
     }
