@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 
 from tests.support.images import build_chart
@@ -53,6 +54,11 @@ def uploads() -> list[Write]:
     ]
 
 
+def push_first(museum: ChartMuseum) -> None:
+    write = replace(raw("", CHARTS, FIRST.content), headers=basic(ALICE))
+    assert ask(museum.url, write).status == HTTPStatus.CREATED
+
+
 def every_sending(written: list[Write]) -> list[Write]:
     return [
         replace(write, variant=f"{write.variant}, {words}", sending=sending)
@@ -62,11 +68,11 @@ def every_sending(written: list[Write]) -> list[Write]:
 
 
 def answers(
-    museum: ChartMuseum, written: list[Write], headers: Mapping[str, str] | None = None
+    url: str, written: list[Write], headers: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Write, Answer]]:
     for write in written:
         asked = replace(write, headers={**write.headers, **(headers or {})})
-        yield write, ask(museum.url, asked)
+        yield write, ask(url, asked)
 
 
 SPOILS: tuple[tuple[str, Callable[[SmallFileSystem], None]], ...] = (
@@ -81,30 +87,30 @@ def on_a_file_system(folder: Path) -> Iterator[Record]:
             SmallFileSystem(folder / "small", size=2 * MIB, inodes=64) as small,
             ChartMuseum(folder / "charts", user=ALICE, root=small.root) as museum,
         ):
-            ask(museum.url, replace(raw("", CHARTS, FIRST.content), headers=basic(ALICE)))
+            push_first(museum)
             spoil(small)
             full = Telling(server=server_name(), state=state, is_quota=True, root=small.root)
-            yield from full.refused(answers(museum, uploads(), basic(ALICE)))
+            yield from full.refused(answers(museum.url, uploads(), basic(ALICE)))
             again = replace(full, state=f"after {state}: again", is_quota=False)
             small.make_room()
-            yield from again.refused(answers(museum, uploads()[:2], basic(ALICE)))
+            yield from again.refused(answers(museum.url, uploads()[:2], basic(ALICE)))
             small.fill()
             yield from strangers(museum, f"{state}, and no credentials")
 
 
 def strangers(museum: ChartMuseum, state: str) -> Iterator[Record]:
-    yield from Telling(server=server_name(), state=state).refused(answers(museum, uploads()[:4]))
+    yield from Telling(server=server_name(), state=state).refused(answers(museum.url, uploads()[:4]))
 
 
 def at_its_limits(folder: Path) -> Iterator[Record]:
     with ChartMuseum(folder / "objects", user=ALICE, max_storage_objects=1) as museum:
-        ask(museum.url, replace(raw("", CHARTS, FIRST.content), headers=basic(ALICE)))
+        push_first(museum)
         telling = Telling(server=server_name(), state="--max-storage-objects is reached", is_quota=True)
-        yield from telling.refused(answers(museum, uploads(), basic(ALICE)))
+        yield from telling.refused(answers(museum.url, uploads(), basic(ALICE)))
         yield from strangers(museum, "--max-storage-objects is reached, and no credentials")
     with ChartMuseum(folder / "size", user=ALICE, max_upload_size=64) as museum:
         telling = Telling(server=server_name(), state="larger than --max-upload-size", is_quota=True)
-        yield from telling.refused(answers(museum, every_sending(uploads()[:5]), basic(ALICE)))
+        yield from telling.refused(answers(museum.url, every_sending(uploads()[:5]), basic(ALICE)))
         yield from strangers(museum, "larger than --max-upload-size, and no credentials")
 
 
@@ -118,8 +124,8 @@ def refused_for_other_reasons(folder: Path) -> Iterator[Record]:
         raw("no .prov", PROVENANCE, b"no provenance"),
     ]
     with ChartMuseum(folder, user=ALICE) as museum:
-        ask(museum.url, replace(there[0], headers=basic(ALICE)))
+        push_first(museum)
         telling = Telling(server=server_name(), state="")
-        yield from telling.refused(answers(museum, there, basic(ALICE)))
+        yield from telling.refused(answers(museum.url, there, basic(ALICE)))
         wrong = replace(telling, state="a wrong password")
-        yield from wrong.refused(answers(museum, uploads()[:3], basic(BOB)))
+        yield from wrong.refused(answers(museum.url, uploads()[:3], basic(BOB)))
