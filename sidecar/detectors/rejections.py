@@ -5,7 +5,7 @@ from uuid import uuid5
 
 from sidecar.detectors.artifacts import digest_of
 from sidecar.detectors.refused_pushes import goes_on
-from sidecar.event import Event, EventType
+from sidecar.event import Chart, Event, EventType
 from sidecar.exchange import Exchange
 from sidecar.memory import Memory
 from sidecar.names import Repository
@@ -16,6 +16,7 @@ from sidecar.operation import (
     UploadProvenance,
     UploadStep,
     WriteBlob,
+    chart_download_path,
     chart_repository_of,
 )
 from sidecar.quota.rules import Rejection
@@ -53,11 +54,17 @@ def _event(exchange: Exchange, rejection: Rejection, routes: Routes) -> Event:
             tag = reference.tag or ""
             digest = digest_of(exchange, reference) or ""
             return replace(bare, digest=digest, tag=tag, tags=(tag,) if tag else ())
-        case UploadChart() if exchange.chart:
-            version = exchange.chart.version
-            return replace(bare, tag=version, tags=(version,) if version else (), chart=exchange.chart)
+        case UploadChart(tenant) if exchange.chart:
+            return _of_chart(bare, exchange.chart, tenant, routes)
         case _:
             return bare
+
+
+def _of_chart(bare: Event, chart: Chart, tenant: str, routes: Routes) -> Event:
+    """With the place where the chart would be, which tells it apart from an image."""
+    path = chart_download_path(tenant, f"{chart.name}-{chart.version}.tgz", routes) if chart.name else ""
+    tags = (chart.version,) if chart.version else ()
+    return replace(bare, tag=chart.version, tags=tags, chart=replace(chart, path=path))
 
 
 def _repository(exchange: Exchange, routes: Routes) -> Repository:

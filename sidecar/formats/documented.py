@@ -45,6 +45,8 @@ def _image_contents(event: Event, context: FormatContext) -> dict[str, object]:
         contents["image_size"] = event.size_bytes
     if event.type is EventType.QUOTA_EXCEED:
         contents["details"] = event.details
+        if event.chart:
+            contents |= _of_chart(event.chart)
     if event.scan:
         contents |= _scan_contents(event.scan)
     return contents
@@ -82,15 +84,21 @@ def _chart_contents(event: Event, chart: Chart, context: FormatContext) -> dict[
         "project": event.repository.project,
         "repo_name": event.repository.name,
         "full_name": event.repository.full_name,
-        "chart_name": chart.name,
-        "chart_type": chart.type,
-        "version": chart.version,
-        "chart_size": chart.size_bytes,
+        **_of_chart(chart),
         "tag": event.tag,
         "trigger_time": unix_milliseconds(event.occurred_at),
         "project_type": _project_type(context),
         "username": event.operator,
         "resource_url": resource_url_of(event, context),
+    }
+
+
+def _of_chart(chart: Chart) -> dict[str, object]:
+    return {
+        "chart_name": chart.name,
+        "chart_type": chart.type,
+        "version": chart.version,
+        "chart_size": chart.size_bytes,
     }
 
 

@@ -26,10 +26,14 @@ def tag_of(event: Event) -> str:
 
 
 def resource_url_of(event: Event, context: FormatContext) -> str:
-    """Where to get it: an image or OCI chart without scheme as clients write it, a chart's download."""
+    """Where to get it: an image or OCI chart without scheme as clients write it, a chart's download.
+
+    Of what was refused, where it would be.
+    """
     if event.chart and event.chart.path:
         return context.external_url.rstrip("/") + event.chart.path
-    name = f"{context.hostname}/{event.repository.full_name}"
+    # At depth 0 a chart that nobody could read has no name.
+    name = f"{context.hostname}/{event.repository.full_name}".rstrip("/")
     tag = tag_of(event)
     if tag or not event.digest:
         return f"{name}:{tag}" if tag else name

@@ -118,7 +118,8 @@ def samples_of(kind: EventType) -> tuple[Event, ...]:
     awkward = replace(usual, operator=_AWKWARD, platforms=(), details=usual.details and _AWKWARD)
     by_digest = replace(usual, operator="", tag="", tags=(), platforms=(), size_bytes=None)
     if kind is EventType.QUOTA_EXCEED:
-        return usual, awkward, replace(by_digest, digest="")
+        of_chart = replace(_chart_event(kind, usual.repository.project), details=_REFUSAL)
+        return usual, awkward, replace(by_digest, digest=""), of_chart
     if scan := usual.scan:
         return usual, replace(awkward, scan=_awkward_scan(scan)), replace(by_digest, scan=_empty_scan(scan))
     return usual, awkward, by_digest

@@ -125,6 +125,38 @@ def test_upload_of_a_chart_that_nobody_could_read_fits_too(repository: Repositor
         VALIDATORS[schema_of(name)].validate(json.loads(payload.body))
 
 
+@pytest.mark.parametrize(
+    ("repository", "known"),
+    [
+        pytest.param(Repository("prj", "", "prj"), False, id="not read"),
+        pytest.param(Repository("library", "", ""), False, id="not read, no tenants"),
+        pytest.param(Repository("prj", "web", "prj/web"), True, id="read"),
+    ],
+)
+def test_refused_chart_fits(repository: Repository, *, known: bool) -> None:
+    chart = samples_of(EventType.CHART_PUSH)[0] if known else None
+    event = replace(
+        samples_of(EventType.QUOTA_EXCEED)[0],
+        repository=repository,
+        digest="",
+        tag=chart.tag if chart else "",
+        tags=chart.tags if chart else (),
+        chart=chart.chart if chart else None,
+    )
+    for name, payload in payloads(event, CONTEXT).items():
+        VALIDATORS[schema_of(name)].validate(json.loads(payload.body))
+
+
+def test_of_a_refused_chart_all_is_told_or_nothing() -> None:
+    name = Path("documented", "projectQuota.json")
+    chart = samples_of(EventType.QUOTA_EXCEED)[-1]
+    document = json.loads(payloads(chart, CONTEXT)[name].body)
+    for key in ("chart_name", "chart_type", "version", "chart_size"):
+        (contents,) = document["events"]
+        without = {kept: contents[kept] for kept in contents if kept != key}
+        assert not VALIDATORS[name].is_valid(document | {"events": [without]})
+
+
 @pytest.mark.parametrize("kind", list(EXAMPLES))
 def test_older_type_names_fit_too(kind: EventType) -> None:
     payload = default.encode(EXAMPLES[kind], CONTEXT, EventNames.HARBOR1)

@@ -79,7 +79,14 @@ def test_a_manifest_by_digest_has_no_tag(wire: Wire) -> None:
 def test_a_chart_that_was_read_is_named(wire: Wire) -> None:
     event = the_event(wire, exchange_of(UploadChart("prj"), chart=CHART))
     assert event.repository.full_name == "prj/web"
-    assert (event.chart, event.tag, event.tags) == (CHART, "1.2.3", ("1.2.3",))
+    assert event.chart == replace(CHART, path="/prj/charts/web-1.2.3.tgz")
+    assert (event.tag, event.tags) == ("1.2.3", ("1.2.3",))
+
+
+def test_a_chart_without_a_name_has_no_place(wire: Wire) -> None:
+    event = the_event(wire, exchange_of(UploadChart("prj"), chart=replace(CHART, name="")))
+    assert event.chart
+    assert (event.chart.path, event.repository.full_name) == ("", "prj")
 
 
 @pytest.mark.parametrize("operation", [UploadChart("prj"), UploadProvenance("prj")])

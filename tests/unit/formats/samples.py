@@ -124,7 +124,8 @@ def contexts() -> st.SearchStrategy[FormatContext]:
 def events(draw: Callable[[st.SearchStrategy[Any]], Any], *types: EventType) -> Event:
     """Any event that a detector may raise of these types (of all, when none is named)."""
     kind = draw(st.sampled_from(types or TYPES))
-    chart = draw(_CHARTS) if kind in CHART_TYPES else None
+    may_be_chart = kind is EventType.QUOTA_EXCEED and draw(st.booleans())
+    chart = draw(_CHARTS) if kind in CHART_TYPES or may_be_chart else None
     tag = chart.version if chart else draw(st.just("") | _TAGS)
     always = kind is not EventType.QUOTA_EXCEED
     digest = "" if chart else draw(_DIGESTS if always else st.just("") | _DIGESTS)

@@ -99,6 +99,29 @@ def test_quota_has_the_registrys_own_words() -> None:
     assert exceeded["digest"] == DIGEST
 
 
+def test_refused_chart_has_its_contents_too() -> None:
+    chart = an_event(EventType.CHART_PUSH).chart
+    refused = an_event(EventType.QUOTA_EXCEED, repository="prj/web", tag="1.2.3", digest="", chart=chart)
+    assert contents(refused) == {
+        "project": "prj",
+        "repo_name": "web",
+        "tag": "1.2.3",
+        "full_name": "prj/web",
+        "trigger_time": 1767323045678,
+        "image_id": "",
+        "project_type": "Private",
+        "tags": ["1.2.3"],
+        "digest": "",
+        "resource_url": "https://registry.example.com/prj/charts/web-1.2.3.tgz",
+        "username": "alice",
+        "details": OVERFLOW,
+        "chart_name": "web",
+        "chart_type": "application",
+        "version": "1.2.3",
+        "chart_size": 4711,
+    }
+
+
 def test_anonymous_and_public() -> None:
     context = FormatContext(hostname="h", external_url="https://h", public=True)
     anonymous = contents(an_event(operator=""), context)

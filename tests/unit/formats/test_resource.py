@@ -1,9 +1,11 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from sidecar.event import EventType
 from sidecar.formats.resource import go_time, resource_url_of, tag_of, unix_milliseconds, unix_seconds
+from sidecar.names import Repository
 from tests.unit.formats.samples import CHART_TYPES, CONTEXT, DIGEST, an_event, at
 
 HOST = CONTEXT.hostname
@@ -44,6 +46,23 @@ def test_rejected_layer_is_known_by_its_repository() -> None:
 def test_chart_is_known_by_its_download(kind: EventType) -> None:
     url = resource_url_of(an_event(kind), CONTEXT)
     assert url == "https://registry.example.com/prj/charts/web-1.2.3.tgz"
+
+
+def test_refused_chart_is_known_by_where_it_would_be() -> None:
+    chart = an_event(EventType.CHART_PUSH)
+    refused = an_event(
+        EventType.QUOTA_EXCEED, repository="prj/web", tag="1.2.3", digest="", chart=chart.chart
+    )
+    assert resource_url_of(refused, CONTEXT) == resource_url_of(chart, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("repository", "url"),
+    [(Repository("prj", "", "prj"), f"{HOST}/prj"), (Repository("library", "", ""), HOST)],
+)
+def test_chart_that_nobody_could_read_is_known_by_where_it_was_sent(repository: Repository, url: str) -> None:
+    event = an_event(EventType.QUOTA_EXCEED, tag="", digest="")
+    assert resource_url_of(replace(event, repository=repository), CONTEXT) == url
 
 
 def test_times_are_cut_to_whole_units() -> None:

@@ -23,7 +23,8 @@ def test_samples_show_what_may_be_missing_and_what_needs_care(kind: EventType) -
     assert "" in {event.operator for event in events}
     assert any('"' in event.operator for event in events)
     shapes = {frozenset(documented.contents_of(event, CONTEXT)) for event in events}
-    assert len(shapes) == (2 if kind in IMAGE_TYPES else 1)  # platforms, or none
+    # platforms, or none; a refused image, or chart
+    assert len(shapes) == (2 if kind in {*IMAGE_TYPES, EventType.QUOTA_EXCEED} else 1)
 
 
 def test_sample_belongs_to_the_project_that_is_asked_for() -> None:
