@@ -21,6 +21,7 @@ _STORE_FULL: Final = (
     "QuotaExceeded: *status code: ",
     "InsufficientStorage: *status code: ",
     "AccessDenied: *size quota is reached*status code: ",
+    "azure: *ErrorCode=AccountSizeOverQuota,",
 )
 #: distribution 3 answers 500 to what is no Content-Range, and quotes it.
 _RANGE: Final = "invalid content range"
@@ -84,7 +85,7 @@ KNOWN_RULES: Final = (
         unless=(_RANGE,),
         says="disk quota exceeded",
     ),
-    # Errors of object stores as distribution's S3 driver writes them: MinIO, Ceph and Scaleway, Garage. In most of its
+    # Errors of object stores as distribution's drivers write them: MinIO, Ceph and Scaleway, Garage, Azure. Over S3, in most of its
     # answers 2.8 says of all errors the same, so those cannot be told.
     RejectionRule(
         name="object-store",
@@ -118,7 +119,8 @@ KNOWN_RULES: Final = (
             "storage quota",
             "storage limit",
             "insufficient storage",
-            "already has the maximum allowed number of images",
+            "the maximum allowed number of",
+            "registry contains * repositories, limit is",
         ),
         unless=_RATE,
     ),
