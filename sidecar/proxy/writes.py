@@ -24,8 +24,8 @@ log = structlog.get_logger()
 
 #: Of a refusal; its reason stands at its beginning.
 _LARGEST_REFUSAL_BYTES: Final = 16 * 1024
-#: A refusal that is longer on its way is recorded with what has come of it.
-_REFUSAL_COMES_WITHIN_S: Final = 2.0
+#: A refusal of which nothing comes for so long is recorded with what has come of it.
+_REFUSAL_PAUSES_S: Final = 2.0
 
 
 class Write(Observer):
@@ -51,10 +51,19 @@ class Write(Observer):
         self._encoding = answer.headers.get("Content-Encoding", "").strip().lower()
         self.saw_piece = self._feed
         self.before_end = self._before_end
-        self._timer = asyncio.get_running_loop().call_later(_REFUSAL_COMES_WITHIN_S, self._give_up_waiting)
+        self._wait_for_more()
+
+    def _wait_for_more(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_REFUSAL_PAUSES_S, self._give_up_waiting)
 
     def _feed(self, piece: bytes) -> None:
-        self._opening += piece[: _LARGEST_REFUSAL_BYTES - len(self._opening)]
+        wanted = piece[: _LARGEST_REFUSAL_BYTES - len(self._opening)]
+        if not wanted:
+            return
+        self._opening += wanted
+        if self._refused:
+            self._timer.cancel()
+            self._wait_for_more()
 
     async def _before_end(self) -> None:
         await self._recorded_refusal(Outcome.COMPLETED)

@@ -9,6 +9,7 @@ import pytest
 from sidecar.exchange import Exchange, Outcome
 from sidecar.names import repository_of
 from sidecar.operation import HeadManifest, UploadProvenance, UploadStep, WriteBlob
+from sidecar.proxy import writes
 from tests.support.raw_upstream import RawConnection, RawUpstream, Script
 from tests.wire.conftest import Noted, StartProxy
 
@@ -98,6 +99,29 @@ async def test_refusal_that_does_not_end_is_recorded_all_the_same(
         never.set()
         await client.read(len(BODY))
     assert len(noted.exchanges) == 1
+
+
+async def test_refusal_that_comes_slowly_is_recorded_whole(
+    start_proxy: StartProxy, noted: Noted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes, "_REFUSAL_PAUSES_S", 1.0)
+
+    async def slowly(connection: RawConnection) -> None:
+        await connection.read_head()
+        whole = answer(BODY)
+        await connection.send(whole[: -len(BODY)])
+        for at in range(len(BODY)):
+            await connection.send(BODY[at : at + 1])
+            await asyncio.sleep(0.05)
+
+    async with RawUpstream(slowly) as upstream:
+        client = await (await start_proxy(upstream.url)).connect()
+        await client.send(POST)
+        await client.read_head()
+        await client.read(len(BODY))
+    (exchange,) = noted.exchanges
+    assert exchange.refusal is not None
+    assert exchange.refusal.content == BODY
 
 
 async def test_refusal_that_breaks_off_is_recorded_with_what_came(
