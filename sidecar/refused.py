@@ -5,6 +5,7 @@ Nearly always nothing is, and then nobody is asked and nothing is noted: a `GET 
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -109,7 +110,7 @@ class RefusedPushes:
         """A manifest was asked for, or fetched: what its client began with, as far as it pushes."""
         client, at = exchange.client, exchange.began_at
         match exchange.operation:
-            case HeadManifest(repository, reference) if self._is_followed and exchange.status == 404:
+            case HeadManifest(repository, reference) if self._is_followed and _may_begin_a_push(exchange):
                 self._note_question(ledger, client, repository, reference, at)
             case GetManifest(repository) | HeadManifest(repository) if self.may_go_on:
                 note_request(client, repository, ledger, began_at=at)
@@ -129,6 +130,18 @@ class RefusedPushes:
             self._refused.clear()
         self._refused.add(client)
         self._looked_for_until_s = self._steady_s() + _LOOKED_FOR_S
+
+
+def _may_begin_a_push(exchange: Exchange) -> bool:
+    """Whether a HEAD of a manifest may be asked before it is pushed: what is not there, or by digest.
+
+    oras asks by digest for what it is to give another tag, and it is there.
+    """
+    match exchange.operation:
+        case HeadManifest(_, Reference(digest=digest)) if digest:
+            return exchange.status == HTTPStatus.NOT_FOUND or not asks_for_blobs_once(exchange.client)
+        case _:
+            return exchange.status == HTTPStatus.NOT_FOUND
 
 
 def _words(content: bytes) -> str:

@@ -16,6 +16,7 @@ from sidecar.exchange import Client, Exchange, Outcome, Refusal
 from sidecar.names import parse_digest, parse_reference, repository_of
 from sidecar.operation import (
     HeadBlob,
+    HeadManifest,
     Operation,
     Ping,
     PutManifest,
@@ -288,3 +289,24 @@ async def test_who_pulls_and_pushes_elsewhere_does_not_keep_pings_looked_at(scen
     for second in range(1, 100, 3):
         await scene.upload(second, 202, client=SKOPEO)
     assert not scene.line.pipeline.is_observed(Ping())
+
+
+async def test_oras_gives_another_tag_to_what_is_there_twice(scene: Scene) -> None:
+    """It asks for the manifest by digest, which is there, and only then puts it: once for each push."""
+    oras = replace(DOCKER, user_agent="oras/1.3.0")
+    asked = HeadManifest(APP, parse_reference(a_digest("there")))
+    put = PutManifest(APP, parse_reference("v2"))
+    for start in (0.0, 7.3, 14.6):
+        await scene.request(asked, start, start, 200, oras)
+        for second in (0.01, 0.25, 0.75, 1.8, 4.0, 7.0):
+            await scene.request(put, start + second, start + second, 500, oras)
+    assert await scene.events() == 3
+
+
+async def test_who_pulls_by_digest_behind_one_address_begins_no_push(scene: Scene) -> None:
+    containerd = replace(DOCKER, user_agent="containerd/1.6.20")
+    asked = HeadManifest(APP, parse_reference(a_digest("there")))
+    for second in (0, 5, 10):
+        await scene.request(asked, second, second, 200, containerd)
+        await scene.upload(second + 1, 500, client=containerd)
+    assert await scene.events() == 1
