@@ -23,6 +23,8 @@ class Dockerd(Process):
             f"--host=unix://{self.socket}",
             "--storage-driver=vfs",
             "--bridge=none",
+            # What a registry refuses with 5xx keeps its place for 50 s; other pushes are not to wait for it.
+            "--max-concurrent-uploads=64",
             *(f"--{feature}=false" for feature in ("iptables", "ip6tables", "ip-forward", "ip-masq")),
         ]
 

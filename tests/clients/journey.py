@@ -58,12 +58,16 @@ class Journey:
 
         An event is of the journey's repository unless it names another as `beside` (its suffix).
         """
-        through, direct = action(self.through), action(self.direct)
+        through, direct = self.both(action)
         assert through.status == direct.status, f"{what}: {through.output}\ndirectly: {direct.output}"
         assert bool(through.status) is fails, f"{what}: {through.output}"
         assert through.digest == direct.digest, f"{what}: {through}\ndirectly: {direct}"
         self.expect(what, *events, digest=through.digest)
         return through
+
+    def both(self, action: Action) -> tuple[Done, Done]:
+        """Through the sidecar, and directly."""
+        return action(self.through), action(self.direct)
 
     def expect(self, what: str, *events: Json, digest: str = "") -> None:
         """Wait for the next events, in any order where they are alike."""
@@ -106,6 +110,12 @@ def _compare(what: str, arrived: Json, expected: Json) -> None:
 
 def pushed(tag: str, **more: Any) -> Json:
     return {"event_type": "pushImage", "tag": tag, **more}
+
+
+def refused(details: object, *, tag: str = "", digest: object = "", **more: Any) -> Json:
+    """For lack of room; tag and digest are known where it was the manifest that was refused."""
+    known = {"tag": tag, "tags": [tag] if tag else [], "digest": digest}
+    return {"event_type": "projectQuota", **known, "details": details, **more}
 
 
 def pulled(tag: str | None = None, **more: Any) -> Json:

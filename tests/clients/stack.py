@@ -135,11 +135,12 @@ class ChartStack(EventLog):
 
 
 @contextmanager
-def running_chart_stack(folder: Path, user: Credentials | None) -> Iterator[ChartStack]:
+def running_chart_stack(folder: Path, user: Credentials | None, **limits: Any) -> Iterator[ChartStack]:
+    """`limits` are ChartMuseum's, or where it keeps its charts."""
     require_program("chartmuseum")
     with ExitStack() as servers:
         registry = servers.enter_context(Registry(folder / "registry"))
-        charts = servers.enter_context(ChartMuseum(folder / "chartmuseum", user=user))
+        charts = servers.enter_context(ChartMuseum(folder / "chartmuseum", user=user, **limits))
         receiver = servers.enter_context(Receiver())
         sidecar = servers.enter_context(
             Sidecar(

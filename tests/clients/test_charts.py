@@ -1,23 +1,20 @@
 """Charts: helm with a registry (OCI), and helm, cm-push and curl with ChartMuseum."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.clients.journey import ARRIVES_WITHIN_S, Done, Journey, deleted, pulled, pushed
+from tests.clients.chart_journey import ChartJourney
+from tests.clients.journey import Done, Journey, deleted, pulled, pushed
 from tests.clients.stack import ALICE, ChartStack, Stack, running_chart_stack
-from tests.clients.tools import Crane, Helm, run_program
-from tests.support.images import Chart, build_chart
-from tests.support.process import environment, require_program
+from tests.clients.tools import Crane, Helm
+from tests.support.images import build_chart
 
 pytestmark = pytest.mark.clients
 
 _numbers = count()
-Json = dict[str, Any]
 
 
 def test_helm_pushes_and_pulls_through_a_registry(stack: Stack, tmp_path: Path) -> None:
@@ -43,84 +40,6 @@ def charts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield running
 
 
-class ChartJourney:
-    """As Journey, for one tenant of ChartMuseum."""
-
-    def __init__(self, stack: ChartStack, folder: Path) -> None:
-        number = next(_numbers)
-        self.stack, self.folder, self.project = stack, folder, f"charts-{number}"
-        self._places = (stack.sidecar.url, self.project), (stack.charts.url, f"direct-{number}")
-        self._expected: list[Json] = []
-
-    def step(self, what: str, action: Callable[[str, str], Done], *events: Json, fails: bool = False) -> None:
-        """`action` is given the address before the tenant, and the tenant."""
-        through, direct = (action(*place) for place in self._places)
-        assert through.status == direct.status, f"{what}: {through.output}\ndirectly: {direct.output}"
-        assert bool(through.status) is fails, f"{what}: {through.output}"
-        for event in events:
-            self._expect(what, event)
-
-    def _expect(self, what: str, event: Json) -> None:
-        self._expected.append(event)
-        deadline = time.monotonic() + ARRIVES_WITHIN_S
-        name = self._name_of(event)
-        while (
-            len(arrived := self.stack.events_of(name)) < len(self._expected) and time.monotonic() < deadline
-        ):
-            time.sleep(0.02)
-        assert len(arrived) >= len(self._expected), f"{what}: {event['event_type']} did not come: {arrived}"
-        seen = {key: arrived[len(self._expected) - 1].get(key, "(not there)") for key in event}
-        assert seen == event, what
-
-    def finish(self) -> None:
-        for name in map(self._name_of, self._expected):
-            self.stack.finished[name] = [
-                event["event_type"] for event in self._expected if self._name_of(event) == name
-            ]
-
-    def _name_of(self, event: Json) -> str:
-        return f"{self.project}/{event['chart_name']}"
-
-    # The clients
-
-    def curl(self, url: str, *words: str, method: str = "POST") -> Done:
-        """Its status is curl's, its output the server's status and body."""
-        user = ["--user", ":".join(self.stack.user.pair)] if self.stack.user else []
-        shown = ["--silent", "--show-error", "--fail-with-body", "--write-out", " %{http_code}"]
-        return self._run("curl", *shown, *user, "--request", method, *words, url)
-
-    def helm(self, *words: str) -> Done:
-        user = self.stack.user
-        return self._run(
-            "helm", *words, *(["--username", user.user, "--password", user.password] if user else [])
-        )
-
-    def cm_push(self, *words: str) -> Done:
-        user = self.stack.user
-        flags = ["--username", user.user, "--password", user.password] if user else []
-        return self._run("helm-cm-push", *words, *flags)
-
-    def _run(self, *words: str) -> Done:
-        homes = {
-            f"HELM_{kind}_HOME": str(self.folder / f"helm-{kind}") for kind in ("CONFIG", "CACHE", "DATA")
-        }
-        return run_program([require_program(words[0]), *words[1:]], self.folder, environment(**homes))
-
-    def event(self, event_type: str, chart: Chart) -> Json:
-        user = {"username": self.stack.user.user} if self.stack.user else {}
-        return {
-            "event_type": event_type,
-            "project": self.project,
-            "chart_name": chart.name,
-            "chart_type": chart.type,
-            "version": chart.version,
-            "tag": chart.version,
-            "chart_size": len(chart.content),
-            "project_type": "Private",
-            **user,
-        }
-
-
 def test_cm_push_uploads_and_helm_pulls(charts: ChartStack, tmp_path: Path) -> None:
     journey = ChartJourney(charts, tmp_path)
     chart = build_chart("my-chart-2", "1.0.0-rc.1", size=50_000)
@@ -138,18 +57,15 @@ def test_cm_push_uploads_and_helm_pulls(charts: ChartStack, tmp_path: Path) -> N
         "cm-push --force", lambda url, tenant: journey.cm_push("--force", path, f"{url}/{tenant}"), uploaded
     )
     journey.step("repo add", add)
-    journey.step("repo update", lambda _, tenant: run_helm(journey, "repo", "update", tenant))
+    journey.step("repo update", lambda _, tenant: journey.helm_alone("repo", "update", tenant))
     journey.step(
         "pull",
-        lambda _, tenant: run_helm(journey, "pull", f"{tenant}/{chart.name}", "--devel", "-d", str(tmp_path)),
+        lambda _, tenant: journey.helm_alone(
+            "pull", f"{tenant}/{chart.name}", "--devel", "-d", str(tmp_path)
+        ),
         downloaded,
     )
     journey.finish()
-
-
-def run_helm(journey: ChartJourney, *words: str) -> Done:
-    """helm with the credentials that `repo add` kept."""
-    return journey._run("helm", *words)
 
 
 @pytest.mark.parametrize("form", [False, True], ids=["raw", "form"])

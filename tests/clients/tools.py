@@ -43,6 +43,7 @@ def at_once(number: int, run: Callable[[], Done]) -> Done:
 
 class Tool:
     names: tuple[str, ...] = ()
+    ended_after_s: float | None = None  #: by SIGTERM; else a client that hangs fails the test
 
     def __init__(self, stack: Stack, folder: Path) -> None:
         self.program = require_program(*self.names)
@@ -51,7 +52,8 @@ class Tool:
         self._outputs = count(1)
 
     def run(self, *words: str | Path, cwd: Path | None = None) -> Done:
-        return run_program([self.program, *map(str, words)], cwd or self.folder, self.environment())
+        limit = [] if self.ended_after_s is None else ["timeout", str(self.ended_after_s)]
+        return run_program([*limit, self.program, *map(str, words)], cwd or self.folder, self.environment())
 
     def environment(self) -> dict[str, str]:
         homes = {
@@ -78,9 +80,8 @@ class Skopeo(Tool):
         tag = _tag_of(layout)
         printed = self.folder / "digest"
         done = self.copy(f"oci:{layout}:{tag}", f"docker://{reference}", f"--digestfile={printed}", *flags)
-        return Done(
-            status=done.status, digest=printed.read_text() if printed.exists() else "", output=done.output
-        )
+        digest = printed.read_text() if done.status == 0 else ""
+        return Done(status=done.status, digest=digest, output=done.output)
 
     def pull(self, reference: str, *flags: str) -> Done:
         folder = self.output_folder()
