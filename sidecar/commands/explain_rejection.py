@@ -1,5 +1,6 @@
 """`sidecar explain-rejection`: which rule matches an upstream's answer, and why the others do not."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,13 @@ import click
 from sidecar.commands.common import config_option, echo_json, json_option, read_settings
 from sidecar.commands.text import plain, table
 from sidecar.exchange import Refusal
+from sidecar.proxy.manifests import decoded_opening
 from sidecar.quota.rules import Miss, Rejection, RejectionRule, Write, judgements
 from sidecar.quota.words import LARGEST_READ_BYTES, said_in
 
 _MATCHES_NONE: Final = 1
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
+_ENCODING: Final = re.compile(rb"^content-encoding:[ \t]*([!-~]+)", re.IGNORECASE | re.MULTILINE)
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _LARGEST_HEAD_BYTES: Final = 64 * 1024
 _LONGEST_WORDS: Final = 300
@@ -51,7 +54,7 @@ def command(answer: BinaryIO, status: int | None, write: str, config: Path, *, a
     if as_json:
         echo_json(_document(matching, judged))
     else:
-        click.echo("\n".join(_lines(refusal, matching, judged)))
+        click.echo("\n".join(_lines(status, refusal, matching, judged)))
     if matching is None:
         raise click.exceptions.Exit(_MATCHES_NONE)
 
@@ -64,7 +67,16 @@ def _read(answer: bytes, *, is_body: bool) -> tuple[int | None, Refusal]:
         end = _HEAD_END.search(answer)
         head, answer = (answer[: end.start()], answer[end.end() :]) if end else (answer, b"")
     names_retry = any(line.lower().startswith(b"retry-after:") for line in head.splitlines())
-    return status, Refusal(content=answer, content_type="", names_retry=names_retry)
+    return status, Refusal(content=_decoded(answer, head), content_type="", names_retry=names_retry)
+
+
+def _decoded(content: bytes, head: bytes) -> bytes:
+    """A body without its encoding; as it is where `curl --compressed` has undone that, which leaves the header."""
+    encoding = _ENCODING.search(head)
+    if encoding is None:
+        return content
+    name = encoding[1].decode("ascii").lower()
+    return asyncio.run(decoded_opening(content, name, LARGEST_READ_BYTES)) or content
 
 
 def _words(refusal: Refusal) -> Iterator[str]:
@@ -72,8 +84,10 @@ def _words(refusal: Refusal) -> Iterator[str]:
         yield " ".join(" ".join(filter(None, (said.code, *said.texts))).split())[:_LONGEST_WORDS]
 
 
-def _lines(refusal: Refusal, matching: Rejection | None, judged: Judged) -> Iterator[str]:
-    if matching:
+def _lines(status: int, refusal: Refusal, matching: Rejection | None, judged: Judged) -> Iterator[str]:
+    if status < 400:
+        yield f"Status {status} is no refusal: this raises no projectQuota."
+    elif matching:
         yield f"Rule {matching.rule} matches. details: {plain(matching.details)}"
     else:
         yield "No rule matches: this raises no projectQuota. Add one under quota.rejections (docs/events.md)."

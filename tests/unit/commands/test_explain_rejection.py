@@ -1,4 +1,6 @@
+import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,21 @@ def test_control_characters_of_an_answer_do_not_reach_the_terminal(
     result = run("explain-rejection", str(answer), "--config", config)
     assert result.exit_code == 0
     assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize("squeeze", [gzip.compress, bytes], ids=["curl -i", "curl -i --compressed"])
+def test_a_compressed_answer_is_read_as_the_proxy_reads_it(
+    run: Run, config: str, tmp_path: Path, squeeze: Callable[[bytes], bytes]
+) -> None:
+    answer = tmp_path / "answer.txt"
+    answer.write_bytes(b"HTTP/2 403\r\nContent-Encoding: GZip\r\n\r\n" + squeeze(b"tenant 5 is out of space"))
+    result = run("explain-rejection", str(answer), "--config", config)
+    assert result.output.startswith("Rule ours matches. details: tenant 5 is out of space\n")
+
+
+def test_an_answer_that_is_no_refusal_is_called_so(run: Run, config: str, tmp_path: Path) -> None:
+    answer = tmp_path / "answer.txt"
+    answer.write_bytes(b"HTTP/1.1 201 Created\r\n\r\ntenant 5 is out of space")
+    result = run("explain-rejection", str(answer), "--config", config)
+    assert result.exit_code == 1
+    assert result.output.startswith("Status 201 is no refusal")
