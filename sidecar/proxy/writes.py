@@ -2,11 +2,12 @@
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 import structlog
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, StreamReader
 
 from sidecar.errors import StoreUnavailable
 from sidecar.exchange import LARGEST_NOTED_BYTES, Body, Exchange, Facts, Intent, Outcome, Refusal
@@ -19,6 +20,7 @@ from sidecar.proxy.manifests import decoded_opening, sha256_of
 from sidecar.proxy.passage import Observer, now, unharmed, unharmed_work
 from sidecar.proxy.refusals import Refused, no_memory_left
 from sidecar.proxy.relay import ClientGone, Upload, read_whole
+from sidecar.proxy.upstream import FAULTS
 
 log = structlog.get_logger()
 
@@ -36,6 +38,7 @@ class Write(Observer):
 
     _refused: Exchange | None = None  #: until it is being recorded
     _recording: asyncio.Task[None] | None = None
+    _left: StreamReader  #: of a refusal, what has not been read yet
 
     async def saw_head(self, answer: ClientResponse) -> None:
         exchange = self.described(self.exchange(answer))
@@ -48,6 +51,7 @@ class Write(Observer):
             names_retry="Retry-After" in answer.headers,
         )
         self._refused, self._opening = replace(exchange, refusal=refusal), bytearray()
+        self._left = answer.content
         self._encoding = answer.headers.get("Content-Encoding", "").strip().lower()
         self.saw_piece = self._feed
         self.before_end = self._before_end
@@ -69,7 +73,16 @@ class Write(Observer):
         await self._recorded_refusal(Outcome.COMPLETED)
 
     async def saw_end(self, outcome: Outcome) -> None:
+        if self._refused and outcome is Outcome.CLIENT_GONE:
+            await self._read_on()
         await self._recorded_refusal(outcome)
+
+    async def _read_on(self) -> None:
+        """What the client did not wait for, as far as it comes at once: its other blobs may all be refused so."""
+        with suppress(TimeoutError, *FAULTS):
+            async with asyncio.timeout(_REFUSAL_PAUSES_S):
+                while len(self._opening) < _LARGEST_REFUSAL_BYTES and (piece := await self._left.readany()):
+                    self._feed(piece)
 
     def _give_up_waiting(self) -> None:
         self._begin_recording(Outcome.COMPLETED)

@@ -150,6 +150,36 @@ async def test_client_that_leaves_at_the_head_changes_nothing(start_proxy: Start
     assert exchange.status == 403
 
 
+@pytest.mark.parametrize("pieces", [1, 2])
+async def test_refusal_is_read_whole_when_the_client_has_left_before_its_head(
+    start_proxy: StartProxy, noted: Noted, pieces: int
+) -> None:
+    """containerd leaves its other requests when the first blob is refused."""
+    client_left, may_end, whole = asyncio.Event(), asyncio.Event(), answer(BODY)
+
+    async def script(connection: RawConnection) -> None:
+        await connection.read_head()
+        await client_left.wait()
+        if pieces == 2:
+            await connection.send(whole[:-20])
+            await may_end.wait()
+        await connection.send(whole[-20:] if pieces == 2 else whole)
+
+    async with RawUpstream(script) as upstream:
+        client = await (await start_proxy(upstream.url)).connect()
+        await client.send(POST)
+        await asyncio.sleep(0.1)
+        client.reset()
+        await asyncio.sleep(0.1)
+        client_left.set()
+        await asyncio.sleep(0.1)
+        may_end.set()
+        (exchange,) = await noted.recorded()
+    assert exchange.outcome is Outcome.CLIENT_GONE
+    assert exchange.refusal is not None
+    assert exchange.refusal.content == BODY
+
+
 def _raw_deflate(content: bytes) -> bytes:
     squeezer = zlib.compressobj(wbits=-15)
     return squeezer.compress(content) + squeezer.flush()
