@@ -83,7 +83,12 @@ class RefusedPushes:
     @property
     def may_go_on(self) -> bool:
         """Whether any push may have been refused a moment ago, and be tried again."""
-        return self._is_followed and (self._several_workers or self._steady_s() < self._looked_for_until_s)
+        return self._might_go_on(before_s=0)
+
+    def _might_go_on(self, *, before_s: float) -> bool:
+        """As `may_go_on`, so many seconds ago."""
+        since_s = self._steady_s() - before_s
+        return self._is_followed and (self._several_workers or since_s < self._looked_for_until_s)
 
     def saw_ping(self, client: Client) -> None:
         if self.may_go_on:
@@ -91,10 +96,10 @@ class RefusedPushes:
             self._store.post(lambda ledger: ledger.note_ping(client, at=at))
 
     def saw_upload(self, client: Client, repository: Repository, began_at: datetime) -> None:
-        if self.may_go_on:
+        at = self._now()
+        if self._might_go_on(before_s=(at - began_at).total_seconds()):  # when it began: it may take minutes
             if client in self._refused:
                 self._look_out_for(client)
-            at = self._now()
             self._store.post(lambda ledger: note_upload(client, repository, ledger, began_at=began_at, at=at))
 
     def saw_blob_question(self, client: Client, repository: Repository, digest: Digest) -> None:

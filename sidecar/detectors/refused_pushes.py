@@ -73,7 +73,7 @@ def note_upload(
     """A step of an upload begins or ends: while its client is at it, a refused push goes on."""
     note_request(client, repository, memory, began_at=began_at)
     push = memory.refused_push(client, repository)
-    if push and push.refused_at - _TRIED_AGAIN <= began_at <= push.until:
+    if push and _is_at_time_of(push, began_at, at):
         until = max(push.until, at + _pause_after(push.status))
         memory.keep_refused_push(client, repository, replace(push, until=until))
 
@@ -134,9 +134,9 @@ def _subject(exchange: Exchange, event: Event, routes: Routes) -> tuple[Reposito
 
 
 def _is_of(push: RefusedPush, exchange: Exchange, what: str) -> bool:
-    """Whether a refused request is of a push; one that lies ahead is from before the clock was set back."""
+    """Whether a refused request is of a push."""
     began_at = exchange.began_at
-    if not push.refused_at - _TRIED_AGAIN <= began_at <= push.until:
+    if not _is_at_time_of(push, began_at, exchange.answered_at):
         return False
     if push.opened_at and began_at >= push.opened_at:
         return False
@@ -147,6 +147,14 @@ def _is_of(push: RefusedPush, exchange: Exchange, what: str) -> bool:
             return not what or push.what in {"", what}
         case _:
             return True
+
+
+def _is_at_time_of(push: RefusedPush, began_at: datetime, ended_at: datetime) -> bool:
+    """Whether a request goes by before a push has ended, be it that it began minutes before the first refusal.
+
+    A push that lies ahead of its end is from before the clock was set back.
+    """
+    return began_at <= push.until and ended_at >= push.refused_at - _TRIED_AGAIN
 
 
 def _pause_after(status: int) -> timedelta:

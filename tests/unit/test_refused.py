@@ -141,6 +141,26 @@ async def test_a_layer_that_takes_minutes_until_it_is_refused_again_is_the_same_
     assert await scene.events() == 1
 
 
+@pytest.mark.parametrize("status", [403, 500])
+async def test_a_large_layer_that_began_minutes_before_the_first_refusal_is_the_same_push(
+    scene: Scene, status: int
+) -> None:
+    await scene.upload(200, status)
+    await scene.upload(0, status, ended_s=205)
+    assert await scene.events() == 1
+
+
+@pytest.mark.parametrize("began_s", [0, 101])
+async def test_a_large_layer_that_is_taken_meanwhile_keeps_the_push_going(
+    scene: Scene, began_s: float
+) -> None:
+    """The file system is full when it is to be put in its place."""
+    await scene.upload(100, 500)
+    await scene.upload(began_s, 202, ended_s=400)
+    await scene.upload(400, 500)
+    assert await scene.events() == 1
+
+
 async def test_layers_that_were_on_their_way_are_the_same_push(scene: Scene) -> None:
     await scene.upload(0, 403)
     await scene.upload(0, 403, ended_s=300)
