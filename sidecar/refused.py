@@ -59,8 +59,8 @@ class RefusedPushes:
     def recognise(self, exchange: Exchange) -> Rejection | None:
         """What a refused write was refused for, None when that is not lack of room."""
         write = write_of(exchange.operation)
-        if write is None or exchange.status < 400:
-            return None
+        if write is None or exchange.status < 400 or exchange.refusal is None:
+            return None  # without an answer of the upstream the status is ours
         rejection = recognise(self._rules, write, exchange.status, exchange.refusal)
         if rejection:
             self._look_out_for(exchange.client)
@@ -71,7 +71,7 @@ class RefusedPushes:
                 status=exchange.status,
                 details=rejection.details[:_LONGEST_WORDS],
             )
-        elif exchange.refusal and exchange.status not in USUAL_COURSE:
+        elif exchange.status not in USUAL_COURSE:
             log.info(
                 "push.refused",
                 request_id=exchange.request_id,

@@ -304,6 +304,24 @@ async def test_usual_course_of_an_upload_is_no_event(scene: Scene, status: int) 
     assert await scene.events() == 0
 
 
+async def test_an_upstream_that_does_not_answer_has_refused_nothing(scene: Scene) -> None:
+    gateway = RejectionRule(name="gateway", statuses=frozenset({502}))
+    scene.line.pipeline.apply(replace(FOLLOWED, rejections=(gateway,)))
+    unanswered = Exchange(
+        id=uuid4(),
+        operation=PutManifest(APP, parse_reference("v1")),
+        client=DOCKER,
+        began_at=START,
+        answered_at=START,
+        status=502,
+        outcome=Outcome.UPSTREAM_FAILED,
+    )
+    await scene.line.pipeline.record(unanswered)
+    assert await scene.events() == 0
+    await scene.request(unanswered.operation, 1, 1, 502)
+    assert await scene.events() == 1
+
+
 async def test_who_pulls_and_pushes_elsewhere_does_not_keep_pings_looked_at(scene: Scene) -> None:
     await scene.upload(0, 403)
     for second in range(1, 100, 3):
