@@ -67,11 +67,18 @@ def without_chance(output: str, *names: str) -> list[str]:
 
 
 class SideBySide(Journey):
-    """Each step through the sidecar and directly at the same time; what a client says must be the same."""
+    """Each step through the sidecar and directly at the same time; what a client says must be the same.
+
+    But where that depends on which of all requests came first.
+    """
+
+    said_by_chance = False
 
     def both(self, action: Action) -> tuple[Done, Done]:
         with ThreadPoolExecutor(2) as threads:
             through, direct = threads.map(action, (self.through, self.direct))
+        if self.said_by_chance:
+            return through, direct
         ours = without_chance(through.output, self.through.repository, self.through.host)
         theirs = without_chance(direct.output, self.direct.repository, self.direct.host)
         assert ours == theirs, f"{through.output}\ndirectly: {direct.output}"
@@ -121,7 +128,7 @@ class Client:
         """All manifests that it pushed, or tried to, are one."""
         repository = self.journey.through.repository + self._more.get("beside", "")
         digests = {event["digest"] for event in self.journey.stack.events_of(repository)} - {""}
-        assert len(digests) == 1, digests
+        assert len(digests) <= 1, digests
         self.journey.finish()
 
     def _push(self, tag: str, at: Place) -> Done:
@@ -141,6 +148,8 @@ class Server:
     kind: str
     upstream_in: Callable[[Path, Given], Any]
     scenes: Scenes
+    said_by_chance: bool = False  #: at which step a push is refused, and so what its client says
+    answers_early: bool = False  #: before it has read a blob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +194,7 @@ class Campaign:
 
     def _scenes(self, name: str, stack: RefusingStack, closing: ExitStack) -> Iterator[None]:
         journey = SideBySide(stack, name)
+        journey.said_by_chance = self._server.said_by_chance
         pushes = {
             place: self._prepared(name, place, stack, closing) for place in (journey.through, journey.direct)
         }
@@ -202,8 +212,8 @@ class Campaign:
             dockerd=self._engines.dockerd,
             containerd=self._engines.containerd,
             closing=closing,
-            # containerd 1.6 hangs when it is answered before it has sent a blob, which nginx does.
-            patience_s=5 if stack.kind.startswith("nginx") else None,
+            # containerd 1.6 hangs when it is answered before it has sent a blob.
+            patience_s=15 if self._server.answers_early else None,
         )
         return CLIENTS[name](desk)
 

@@ -122,13 +122,13 @@ Given = Mapping[str, Any]
 
 
 @contextmanager
-def on_a_small_disk(folder: Path, given: Given, *, version: Version) -> Iterator[Upstream]:
-    """Full, with room, full again, with room again."""
+def on_a_small_disk(folder: Path, given: Given, *, version: Version, leaving: int = 0) -> Iterator[Upstream]:
+    """Full but for so many bytes, with room, full again, with room again."""
     with (
         SmallFileSystem(folder / "small", size=128 * MIB) as small,
         Registry(folder / "registry", version=version, root=small.root, **given) as registry,
     ):
-        small.fill()
+        small.fill(leaving=leaving)
         turns = (small.make_room, small.fill, small.make_room)
         yield Upstream(registry=registry, port=registry.port, turns=turns)
 

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from tests.clients.campaign import LONGEST_S, Campaign, Client, Engines, Like, Server
-from tests.clients.pushing import CLIENTS
+from tests.clients.pushing import CLIENTS, SIZE
 from tests.clients.refusing import Refusal, Step, behind_nginx, on_a_small_disk, replaying
 from tests.support.process import NotInstalledError
 from tests.support.refusals.refusal import Record, read
@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(LONGEST_S + 30)]
 
 NO_SPACE = Like(".*no space left on device")
 TOO_LARGE = "413 Request Entity Too Large"
+LESS_THAN_A_LAYER = SIZE * 3 // 4
 OPERATIONS = {Step.START: "upload-start", Step.END: "upload-put", Step.MANIFEST: "manifest-put"}
 
 
@@ -58,6 +59,12 @@ def on_a_full_disk(client: Client) -> Iterator[None]:
     client.succeeds("v2")
 
 
+def on_a_disk_too_small(client: Client) -> Iterator[None]:
+    """Registry 2.8 keeps empty links of what it could not write: here nothing is sure to succeed later."""
+    client.is_refused("v1", NO_SPACE, times=1 if client.name == "docker" else 2)
+    yield from ()
+
+
 def behind_a_limit(client: Client) -> Iterator[None]:
     client.is_refused("v1", TOO_LARGE)
     yield
@@ -87,7 +94,16 @@ SERVERS = {
         upstream_in=partial(on_a_small_disk, version="2.8"),
         scenes=on_a_full_disk,
     ),
-    "nginx": Server(kind="nginx-htpasswd", upstream_in=behind_nginx, scenes=behind_a_limit),
+    "2.8 on a disk too small for a layer": Server(
+        kind="2.8-disk-htpasswd",
+        upstream_in=partial(on_a_small_disk, version="2.8", leaving=LESS_THAN_A_LAYER),
+        scenes=on_a_disk_too_small,
+        said_by_chance=True,
+        answers_early=True,
+    ),
+    "nginx": Server(
+        kind="nginx-htpasswd", upstream_in=behind_nginx, scenes=behind_a_limit, answers_early=True
+    ),
     "harbor": Server(
         kind="harbor-token",
         upstream_in=partial(replaying, refusals=HARBOR),
@@ -99,7 +115,7 @@ SERVERS = {
         scenes=partial(step_by_step, QUAY),
     ),
 }
-SLOW = 2
+SLOW = 3
 SLOW_LAST = [*SERVERS][SLOW:] + [*SERVERS][:SLOW]
 
 
