@@ -64,7 +64,7 @@ def goes_on(exchange: Exchange, event: Event, memory: Memory, routes: Routes) ->
 def note_request(client: Client, repository: Repository, memory: Memory, *, began_at: datetime) -> None:
     """A client asks for something in a repository: if it asked `GET /v2/` before, this is what for."""
     if memory.take_ping(client, repository, since=began_at - _PING_KEPT, until=began_at):
-        _open(client, repository, memory, at=began_at)
+        _open(client, repository, memory, at=began_at)  # whatever of the last push was refused meanwhile
 
 
 def note_upload(
@@ -93,14 +93,14 @@ def note_question(
     if push is None:
         return
     has_ended = _pause_after(push.status) == _FINAL and at > push.refused_at + _AT_ONCE
-    if asked_before or has_ended:
+    if at > push.refused_at and (asked_before or has_ended):
         _open(client, repository, memory, at=at)
 
 
 def _open(client: Client, repository: Repository, memory: Memory, *, at: datetime) -> None:
     """Note that the client begins another push, unless it does so by itself to try again."""
     push = memory.refused_push(client, repository)
-    if push is None or push.opened_at or at <= push.refused_at:
+    if push is None or push.opened_at:
         return
     if not (_begins_again(client, push.status) and at < push.refused_at + _RESTARTED_WITHIN):
         memory.keep_refused_push(client, repository, replace(push, opened_at=at))

@@ -59,8 +59,7 @@ class RefusedPushes:
     def take_ping(self, client: Client, repository: Repository, *, since: datetime, until: datetime) -> bool:
         agent, between = _agent_key(client), (seconds(since), seconds(until))
         pinged = self._sql.execute(
-            "SELECT 1 FROM refused_pushes "
-            "WHERE client = ? AND repository = ? AND pinged_at BETWEEN ? AND ? AND pinged_at > refused_at",
+            "SELECT 1 FROM refused_pushes WHERE client = ? AND repository = ? AND pinged_at BETWEEN ? AND ?",
             (client_key(client), repository.full_name, *between),
         ).fetchone()
         self._sql.execute(

@@ -193,6 +193,18 @@ async def test_what_is_still_refused_of_the_first_push_when_the_second_has_begun
     assert await scene.events() == 2
 
 
+async def test_what_is_still_refused_while_the_second_push_asks_its_first_question_does_not_hide_that(
+    scene: Scene,
+) -> None:
+    asked = HeadManifest(APP, parse_reference("v1"))
+    await scene.upload(0, 403)
+    await scene.ping(1.0)
+    await scene.upload(0.1, 403, ended_s=1.3)
+    await scene.request(asked, 1.1, 1.5, 404)
+    await scene.upload(1.6, 403)
+    assert await scene.events() == 2
+
+
 async def test_a_second_push_by_digest_of_what_is_there_is_another_event(scene: Scene) -> None:
     """Its blobs were taken before: it asks for them, then only the manifest is refused."""
     put = PutManifest(APP, parse_reference("v1"))
