@@ -93,7 +93,7 @@ def note_question(
     if push is None:
         return
     has_ended = _pause_after(push.status) == _FINAL and at > push.refused_at + _AT_ONCE
-    if at > push.refused_at and (asked_before or has_ended):
+    if asked_before or has_ended:
         _open(client, repository, memory, at=at)
 
 

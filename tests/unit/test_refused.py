@@ -205,6 +205,19 @@ async def test_what_is_still_refused_while_the_second_push_asks_its_first_questi
     assert await scene.events() == 2
 
 
+async def test_what_is_still_refused_while_oras_asks_for_its_manifest_again_does_not_hide_that(
+    scene: Scene,
+) -> None:
+    oras = replace(DOCKER, user_agent="oras/1.3.0")
+    asked = HeadManifest(APP, parse_reference(a_digest("manifest")))
+    await scene.request(asked, 0, 0, 404, oras)
+    await scene.upload(0.1, 403, client=oras)
+    await scene.upload(0.1, 403, ended_s=1.3, client=oras)
+    await scene.request(asked, 1.1, 1.5, 404, oras)
+    await scene.upload(1.6, 403, client=oras)
+    assert await scene.events() == 2
+
+
 async def test_a_second_push_by_digest_of_what_is_there_is_another_event(scene: Scene) -> None:
     """Its blobs were taken before: it asks for them, then only the manifest is refused."""
     put = PutManifest(APP, parse_reference("v1"))
