@@ -22,5 +22,5 @@ def test_requests_are_counted_by_operation_and_status(tmp_path: Path) -> None:
         client.get(f"{sidecar.url}/v2/")
         metrics = client.get(f"{sidecar.admin_url}/metrics").text
     assert 'sidecar_requests_total{operation="get_manifest",status="4xx"} 2.0' in metrics
-    assert 'sidecar_requests_total{operation="other",status="2xx"} 1.0' in metrics
+    assert 'sidecar_requests_total{operation="ping",status="2xx"} 1.0' in metrics
     assert 'sidecar_request_duration_seconds_count{operation="get_manifest"} 2.0' in metrics
