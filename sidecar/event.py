@@ -1,16 +1,31 @@
-"""What happened, in Harbor's terms.
+"""What happened, in Harbor's terms, and the one table of all that is said of each event type.
 
 An Event is not a payload: formats turn it into what a target receives. The names of the nine events
-are those of Harbor's webhook page; their spellings on the wire are in `EventType`.
+are those of Harbor's webhook page; their spellings on the wire are in `EventType` and its table. Whoever adds a
+type writes its row here, and what raises it (docs/architecture.md, "A new event").
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import Final
 from uuid import UUID
 
 from sidecar.names import Repository
+from sidecar.operation import (
+    DeleteChart,
+    DeleteManifest,
+    DownloadChart,
+    GetBlob,
+    GetManifest,
+    HeadBlob,
+    HeadManifest,
+    Operation,
+    PutManifest,
+    UploadChart,
+    UploadProvenance,
+    WriteBlob,
+)
 from sidecar.scan import Scan
 
 
@@ -31,36 +46,178 @@ class EventType(StrEnum):
     QUOTA_EXCEED = "projectQuota"
 
     @property
+    def about(self) -> "About":
+        """Its row of the table."""
+        return _TABLE[self]
+
+    @property
     def harbor2(self) -> str:
         """The name that Harbor 2.x sends."""
-        return _HARBOR2[self]
+        return _TABLE[self].harbor2
 
 
-_HARBOR2 = {
-    EventType.IMAGE_PUSH: "PUSH_ARTIFACT",
-    EventType.IMAGE_PULL: "PULL_ARTIFACT",
-    EventType.IMAGE_DELETE: "DELETE_ARTIFACT",
-    EventType.CHART_PUSH: "UPLOAD_CHART",
-    EventType.CHART_PULL: "DOWNLOAD_CHART",
-    EventType.CHART_DELETE: "DELETE_CHART",
-    EventType.SCAN_COMPLETED: "SCANNING_COMPLETED",
-    EventType.SCAN_FAILED: "SCANNING_FAILED",
-    EventType.QUOTA_EXCEED: "QUOTA_EXCEED",
-}
-#: As the table of Harbor's webhook page writes them.
-_ON_THE_PAGE = {
-    EventType.IMAGE_PUSH: "IMAGE PUSH",
-    EventType.IMAGE_PULL: "IMAGE PULL",
-    EventType.IMAGE_DELETE: "IMAGE DELETE",
-    EventType.CHART_PUSH: "CHART PUSH",
-    EventType.CHART_PULL: "CHART PULL",
-    EventType.CHART_DELETE: "CHART DELETE",
-    EventType.SCAN_COMPLETED: "IMAGE SCAN COMPLETED",
-    EventType.SCAN_FAILED: "IMAGE SCAN FAILED",
-    EventType.QUOTA_EXCEED: "PROJECT QUOTA EXCEED",
-}
+class Shape(Enum):
+    """What payloads tell of an event, whatever their format."""
+
+    IMAGE = auto()  #: an image and its repository
+    CHART = auto()
+    SCAN = auto()  #: an image, and what was found in it
+    QUOTA = auto()  #: what was refused (an image, a chart, or a piece that says of neither), and why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """All that is said of one event type."""
+
+    harbor2: str  #: its name in Harbor 2.x
+    page: str  #: its name in the table of Harbor's webhook page
+    cloudevents: str  #: its type in CloudEvents; Harbor has none for charts, ours follow its pattern
+    title: str  #: what chats begin with
+    meaning: str  #: what happened, for the descriptions in schemas/
+    shape: Shape
+    operations: frozenset[type[Operation]]  #: what may raise it, and what decides whether it is raised
+    as_oci_chart: EventType | None  #: what it is besides, for a chart that is kept as an OCI artifact
+    happens: bool  #: whether anything raises it in this version
+    in_all: bool  #: whether a policy that names no events asks for it
+
+
+_Operations = frozenset[type[Operation]]
+#: Whoever hears of one of them needs the other: what tags name is remembered by both.
+_CHANGES: Final[_Operations] = frozenset({PutManifest, DeleteManifest})
+#: A pull is told from a read-back by what was pushed, from the preparation of a delete by the delete.
+_PULLS: Final[_Operations] = _CHANGES | {HeadManifest, GetManifest, GetBlob}
+
+
+def _row(kind: EventType) -> About:
+    # A match, because a type checker sees when one is missing; of a dictionary it would not.
+    match kind:
+        case EventType.IMAGE_PUSH:
+            return About(
+                harbor2="PUSH_ARTIFACT",
+                page="IMAGE PUSH",
+                cloudevents="harbor.artifact.pushed",
+                title="Image pushed",
+                meaning="an image was pushed",
+                shape=Shape.IMAGE,
+                operations=_CHANGES | {WriteBlob},  # an upload under way lets a push by digest wait
+                as_oci_chart=EventType.CHART_PUSH,
+                happens=True,
+                in_all=True,
+            )
+        case EventType.IMAGE_PULL:
+            return About(
+                harbor2="PULL_ARTIFACT",
+                page="IMAGE PULL",
+                cloudevents="harbor.artifact.pulled",
+                title="Image pulled",
+                meaning="an image was pulled",
+                shape=Shape.IMAGE,
+                operations=_PULLS,
+                as_oci_chart=EventType.CHART_PULL,
+                happens=True,
+                in_all=True,
+            )
+        case EventType.IMAGE_DELETE:
+            return About(
+                harbor2="DELETE_ARTIFACT",
+                page="IMAGE DELETE",
+                cloudevents="harbor.artifact.deleted",
+                title="Image deleted",
+                meaning="an image or one of its tags was deleted",
+                shape=Shape.IMAGE,
+                operations=_CHANGES,
+                as_oci_chart=EventType.CHART_DELETE,
+                happens=True,
+                in_all=True,
+            )
+        case EventType.CHART_PUSH:
+            return About(
+                harbor2="UPLOAD_CHART",
+                page="CHART PUSH",
+                cloudevents="harbor.chart.uploaded",
+                title="Chart uploaded",
+                meaning="a chart was uploaded",
+                shape=Shape.CHART,
+                operations=_CHANGES | {UploadChart},
+                as_oci_chart=None,
+                happens=True,
+                in_all=True,
+            )
+        case EventType.CHART_PULL:
+            return About(
+                harbor2="DOWNLOAD_CHART",
+                page="CHART PULL",
+                cloudevents="harbor.chart.downloaded",
+                title="Chart downloaded",
+                meaning="a chart was downloaded",
+                shape=Shape.CHART,
+                operations=_PULLS | {DownloadChart},
+                as_oci_chart=None,
+                happens=True,
+                in_all=True,
+            )
+        case EventType.CHART_DELETE:
+            return About(
+                harbor2="DELETE_CHART",
+                page="CHART DELETE",
+                cloudevents="harbor.chart.deleted",
+                title="Chart deleted",
+                meaning="a version of a chart was deleted",
+                shape=Shape.CHART,
+                operations=_CHANGES | {DeleteChart},
+                as_oci_chart=None,
+                happens=True,
+                in_all=True,
+            )
+        case EventType.SCAN_COMPLETED:
+            return About(
+                harbor2="SCANNING_COMPLETED",
+                page="IMAGE SCAN COMPLETED",
+                cloudevents="harbor.scan.completed",
+                title="Scan completed",
+                meaning="an image was scanned for vulnerabilities",
+                shape=Shape.SCAN,
+                operations=frozenset(),
+                as_oci_chart=None,
+                happens=False,
+                in_all=True,
+            )
+        case EventType.SCAN_FAILED:
+            return About(
+                harbor2="SCANNING_FAILED",
+                page="IMAGE SCAN FAILED",
+                cloudevents="harbor.scan.failed",
+                title="Scan failed",
+                meaning="a scan came to no result",
+                shape=Shape.SCAN,
+                operations=frozenset(),
+                as_oci_chart=None,
+                happens=False,
+                in_all=True,
+            )
+        case EventType.QUOTA_EXCEED:
+            return About(
+                harbor2="QUOTA_EXCEED",
+                page="PROJECT QUOTA EXCEED",
+                cloudevents="harbor.quota.exceeded",
+                title="Project quota exceeded",
+                meaning="a push was refused for want of storage",
+                shape=Shape.QUOTA,
+                # What a client asks first tells which refused requests are one push.
+                operations=frozenset(
+                    {PutManifest, HeadManifest, HeadBlob, WriteBlob, UploadChart, UploadProvenance}
+                ),
+                as_oci_chart=None,
+                happens=True,
+                in_all=True,
+            )
+
+
+_TABLE: Final = {kind: _row(kind) for kind in EventType}
+#: What a policy asks for that names no events.
+IN_ALL: Final = frozenset(kind for kind in EventType if kind.about.in_all)
 #: What raises these is not there yet.
-NOT_YET: Final = frozenset({EventType.SCAN_COMPLETED, EventType.SCAN_FAILED})
+NOT_YET: Final = frozenset(kind for kind in EventType if not kind.about.happens)
 #: The rest of what Harbor 2 lets a policy ask for (GET /webhook/events).
 OF_HARBOR_ALONE: Final = ("SCANNING_STOPPED", "QUOTA_WARNING", "REPLICATION", "TAG_RETENTION")
 
@@ -71,7 +228,7 @@ def _bare(text: str) -> str:
 
 
 _BY_SPELLING = {
-    _bare(name): kind for kind in EventType for name in (kind.value, kind.harbor2, _ON_THE_PAGE[kind])
+    _bare(name): kind for kind in EventType for name in (kind.value, kind.harbor2, kind.about.page)
 }
 _ALONE = {_bare(name): name for name in OF_HARBOR_ALONE}
 

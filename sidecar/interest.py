@@ -2,48 +2,29 @@
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, get_args
 
 from sidecar.event import EventType
 from sidecar.exchange import HARBOR_CLIENT, Exchange
 from sidecar.operation import (
     DeleteChart,
-    DeleteManifest,
     DownloadChart,
-    GetBlob,
     GetManifest,
-    HeadBlob,
     HeadManifest,
     Operation,
     Other,
     Ping,
-    PutManifest,
     Routes,
     UploadChart,
     UploadProvenance,
-    WriteBlob,
     chart_repository_of,
 )
 from sidecar.policy import ALL_PROJECTS, WebhookPolicy
 
-_PULLS: Final = frozenset({EventType.IMAGE_PULL, EventType.CHART_PULL})
-_REJECTIONS: Final = frozenset({EventType.QUOTA_EXCEED})
-_CHANGES: Final = frozenset(
-    {EventType.IMAGE_PUSH, EventType.IMAGE_DELETE, EventType.CHART_PUSH, EventType.CHART_DELETE}
-)
-#: What each operation is looked at for; a pull is told from a read-back by what was pushed.
+#: What each operation is looked at for: the table of event types, read the other way round.
 _SERVES: Final[dict[type[Operation], frozenset[EventType]]] = {
-    PutManifest: _CHANGES | _PULLS | _REJECTIONS,
-    DeleteManifest: _CHANGES | _PULLS,
-    HeadManifest: _PULLS | _REJECTIONS,
-    GetManifest: _PULLS,
-    GetBlob: _PULLS,
-    HeadBlob: _REJECTIONS,
-    WriteBlob: _REJECTIONS | {EventType.IMAGE_PUSH},
-    UploadChart: _REJECTIONS | {EventType.CHART_PUSH},
-    UploadProvenance: _REJECTIONS,
-    DownloadChart: frozenset({EventType.CHART_PULL}),
-    DeleteChart: frozenset({EventType.CHART_DELETE}),
+    operation: frozenset(kind for kind in EventType if operation in kind.about.operations)
+    for operation in get_args(Operation)
 }
 
 
@@ -64,8 +45,8 @@ class Interest:
 
     def observes(self, operation: Operation) -> bool:
         """Whether any event that somebody wants may depend on the operation."""
-        wanted = _SERVES.get(type(operation))
-        return wanted is not None and bool(self._wanted_in(operation) & wanted)
+        served = _SERVES[type(operation)]
+        return bool(served and self._wanted_in(operation) & served)
 
     def wants_rejections(self, operation: Operation) -> bool:
         return EventType.QUOTA_EXCEED in self._wanted_in(operation)

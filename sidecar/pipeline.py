@@ -22,7 +22,7 @@ from sidecar.detectors import detect
 from sidecar.detectors.enriching import is_size_known
 from sidecar.detectors.grouping import Holds, ripe, with_chart_events
 from sidecar.errors import StoreUnavailable
-from sidecar.event import Event, EventType
+from sidecar.event import Event, EventType, Shape
 from sidecar.exchange import Client, Exchange, Intent, Outcome
 from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for
@@ -59,8 +59,6 @@ _MOST_NOTED: Final = 10_000
 _MOST_BLOBS: Final = 1_000
 _RIPE_LATE_S: Final = 2.0
 _DESCRIPTOR_BYTES: Final = 500
-
-_IMAGES: Final = frozenset({EventType.IMAGE_PUSH, EventType.IMAGE_PULL, EventType.IMAGE_DELETE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,7 +293,7 @@ class Pipeline:
     def _keep_event(self, ledger: Ledger, event: Event, kept: _Kept) -> None:
         now = self._now()
         # A repository older than the sidecar is dated from its first sight, whatever was done to it.
-        seen_at = event.occurred_at if event.type in _IMAGES else None
+        seen_at = event.occurred_at if event.type.about.shape is Shape.IMAGE else None
         created_at = ledger.created_at(event.repository, at=seen_at)
         deliveries = deliveries_for(
             event, self._settings.policies, lambda raised: self._context(raised, created_at), at=now

@@ -12,7 +12,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final
 
-from sidecar.event import Event, EventType
+from sidecar.event import IN_ALL, Event, EventType
 
 ALL_PROJECTS: Final = "*"
 
@@ -120,7 +120,7 @@ class WebhookPolicy:
     project: str  #: or ALL_PROJECTS
     name: str
     enabled: bool = True
-    event_types: frozenset[EventType] = frozenset(EventType)
+    event_types: frozenset[EventType] = IN_ALL
     repositories: tuple[str, ...] = ()  #: globs over the full name; empty = all
     tags: tuple[str, ...] = ()  #: globs; empty = all
     exclude_repositories: tuple[str, ...] = ()  #: globs; go before `repositories`

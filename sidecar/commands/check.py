@@ -8,7 +8,7 @@ import click
 from sidecar.commands.common import config_option, host_of, read_settings
 from sidecar.commands.text import table
 from sidecar.config import ChartUpstream, Notification, Settings
-from sidecar.event import EventType
+from sidecar.event import IN_ALL
 from sidecar.operation import DYNAMIC
 from sidecar.policy import Target, WebhookPolicy
 
@@ -70,7 +70,7 @@ def _address(address: tuple[str, int]) -> str:
 
 
 def _policy_row(policy: WebhookPolicy) -> tuple[str, str, str, str]:
-    events = "all" if policy.event_types == frozenset(EventType) else " ".join(sorted(policy.event_types))
+    events = "all" if policy.event_types == IN_ALL else " ".join(sorted(policy.event_types))
     return (
         policy.id if policy.enabled else f"{policy.id} (off)",
         events or "none",

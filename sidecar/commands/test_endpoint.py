@@ -17,14 +17,14 @@ from sidecar.commands.common import (
     read_settings,
     rfc3339,
 )
-from sidecar.commands.samples import MARK, SAMPLE_TYPES
 from sidecar.commands.text import echo_lines, plain, when
 from sidecar.commands.trial import Seen, Trial, Tried, try_targets
 from sidecar.config import Settings
 from sidecar.config.checks import header_value, signing_secret, target_address
 from sidecar.delivery import Attempt, Unreachable
-from sidecar.event import EventType
+from sidecar.event import NOT_YET, EventType
 from sidecar.formats.receivers import mismatch
+from sidecar.formats.samples import MARK
 from sidecar.policy import PayloadFormat, Secret, Target, TargetType, WebhookPolicy
 
 _ALL: Final = "all"
@@ -35,7 +35,9 @@ _SHOWN_LINES: Final = 5  # of an answer that is not 2xx
 
 
 def _types(text: str) -> tuple[EventType, ...]:
-    return SAMPLE_TYPES if text == _ALL else (event_type_named(text),)
+    if text == _ALL:
+        return tuple(kind for kind in EventType if kind not in NOT_YET)
+    return (event_type_named(text),)
 
 
 @click.command("test-endpoint")

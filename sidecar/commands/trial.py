@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from uuid import uuid4
 
 from sidecar import wiring
 from sidecar.commands.certificate import Certificate, fetch_certificate, parse_certificate
-from sidecar.commands.samples import sample_event
 from sidecar.config import Settings
 from sidecar.delivery import Accepted, Attempt, Delivery, DeliveryState, Unreachable
 from sidecar.dispatcher.addresses import Dial
@@ -18,6 +18,7 @@ from sidecar.dispatcher.prepared import PreparedTarget, TlsContexts, make_tls_co
 from sidecar.event import EventType
 from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for
+from sidecar.formats.samples import marked_sample
 from sidecar.policy import ALL_PROJECTS, Target, WebhookPolicy
 
 _HANDSHAKE_S: Final = 5.0
@@ -91,7 +92,7 @@ def _sample_deliveries(
         delivery
         for kind in types
         for delivery in deliveries_for(
-            sample_event(kind, project=project, at=at), [wanting], lambda _: context, at
+            marked_sample(kind, project=project, id=uuid4(), at=at), [wanting], lambda _: context, at
         )
     ]
 

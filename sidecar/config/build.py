@@ -16,7 +16,7 @@ from sidecar.config.settings import (
     Upstream,
 )
 from sidecar.config.tls_files import tls_files_of
-from sidecar.event import EventType, parse_event_type
+from sidecar.event import IN_ALL, EventType, parse_event_type
 from sidecar.policy import (
     ALL_PROJECTS,
     BodySignature,
@@ -175,7 +175,7 @@ def _policy(section: model.PolicySection, project: str, folder: Path) -> Webhook
 
 def _event_types(names: list[str] | None) -> frozenset[EventType]:
     if names is None:
-        return frozenset(EventType)
+        return IN_ALL
     return frozenset(kind for name in names if (kind := parse_event_type(name)))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sidecar.config.mistakes import Location, Mistakes, sections
 from sidecar.config.model import HarborYml, PolicySection
-from sidecar.event import EventType, parse_event_type
+from sidecar.event import IN_ALL, EventType, parse_event_type
 from sidecar.formats import FormatContext, TemplateFailed, template
 from sidecar.formats.payload import JSON_TYPE
 from sidecar.formats.samples import SAMPLE_CREATED_AT, samples_of
@@ -36,7 +36,7 @@ def _targets(at: Location, policy: dict[str, Any]) -> Iterator[tuple[Location, d
 def _event_types(policy: dict[str, Any]) -> list[EventType]:
     names = policy.get("event_types")
     if not isinstance(names, list):
-        return list(EventType)
+        return [kind for kind in EventType if kind in IN_ALL]
     return [kind for name in names if isinstance(name, str) and (kind := parse_event_type(name))]
 
 

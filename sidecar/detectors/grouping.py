@@ -14,7 +14,7 @@ from sidecar.detectors.artifacts import digest_of, is_attached, manifest_of, pla
 from sidecar.detectors.asking import ASKED_AGAIN, RESOLUTION_KEPT, asked_before, times_asked
 from sidecar.detectors.enriching import enriched_events, with_tags
 from sidecar.detectors.preparing import drop_preparing_pulls, layers_mark, subjects_of
-from sidecar.event import Event, EventType
+from sidecar.event import Event
 from sidecar.exchange import Client, Exchange
 from sidecar.manifest import Manifest
 from sidecar.memory import HeldPull, HeldPush, KnownManifest, Memory
@@ -301,16 +301,10 @@ def _remember_resolution(exchange: Exchange, head: HeadManifest, memory: Memory)
 
 # Charts kept as OCI artifacts
 
-_AS_CHART_EVENT = {
-    EventType.IMAGE_PUSH: EventType.CHART_PUSH,
-    EventType.IMAGE_PULL: EventType.CHART_PULL,
-    EventType.IMAGE_DELETE: EventType.CHART_DELETE,
-}
-
 
 def with_chart_events(event: Event, *, wanted: bool) -> tuple[Event, ...]:
     """An image event, followed by the chart event that it also is where the project asks for it."""
-    kind = _AS_CHART_EVENT.get(event.type)
+    kind = event.type.about.as_oci_chart
     if not wanted or event.chart is None or kind is None:
         return (event,)
     version = event.chart.version

@@ -1,31 +1,19 @@
 """CloudEvents 1.0 in structured mode, with the types and extensions that Harbor sends.
 
 Source: Harbor src/pkg/notifier/formats/cloudevents.go. Harbor has no types for charts (they were gone
-when it learnt CloudEvents); ours follow its pattern. The id is the event's own, so it is the same for
-every target and every attempt.
+when it learnt CloudEvents); ours follow its pattern, and stand with its own in the table of event types. The id
+is the event's own, so it is the same for every target and every attempt.
 """
 
 from datetime import UTC
 from typing import Final
 
-from sidecar.event import Event, EventType
+from sidecar.event import Event
 from sidecar.formats.context import FormatContext
 from sidecar.formats.default import event_data
 from sidecar.formats.payload import JSON_TYPE, Payload, encode_json, without_empty
 
 CLOUDEVENTS_TYPE: Final = "application/cloudevents+json"
-
-_TYPES: Final = {
-    EventType.IMAGE_PUSH: "harbor.artifact.pushed",
-    EventType.IMAGE_PULL: "harbor.artifact.pulled",
-    EventType.IMAGE_DELETE: "harbor.artifact.deleted",
-    EventType.CHART_PUSH: "harbor.chart.uploaded",
-    EventType.CHART_PULL: "harbor.chart.downloaded",
-    EventType.CHART_DELETE: "harbor.chart.deleted",
-    EventType.SCAN_COMPLETED: "harbor.scan.completed",
-    EventType.SCAN_FAILED: "harbor.scan.failed",
-    EventType.QUOTA_EXCEED: "harbor.quota.exceeded",
-}
 
 
 def encode(event: Event, context: FormatContext) -> Payload:
@@ -33,7 +21,7 @@ def encode(event: Event, context: FormatContext) -> Payload:
         "specversion": "1.0",
         "id": str(event.id),
         "source": context.source or f"/projects/{event.repository.project}",
-        "type": _TYPES[event.type],
+        "type": event.type.about.cloudevents,
         "datacontenttype": JSON_TYPE,
         "time": event.occurred_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "data": event_data(event, context),

@@ -6,21 +6,12 @@ src/controller/event/handler/webhook/; charts: v2.7.0 src/controller/event/handl
 scans: src/pkg/scan/vuln/summary.go (NativeReportSummary).
 """
 
-from sidecar.event import Event, EventType
+from sidecar.event import Event, Shape
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import Payload, encode_json, without_empty
-from sidecar.formats.resource import (
-    CHART_EVENTS,
-    SCAN_EVENTS,
-    go_time,
-    resource_url_of,
-    tag_of,
-    unix_seconds,
-)
+from sidecar.formats.resource import go_time, resource_url_of, tag_of, unix_seconds
 from sidecar.policy import EventNames
 from sidecar.scan import Scan, Scanner, ScanStatus
-
-_DATED = frozenset({EventType.IMAGE_PUSH, EventType.IMAGE_PULL, EventType.IMAGE_DELETE})
 
 
 def encode(event: Event, context: FormatContext, names: EventNames = EventNames.HARBOR2) -> Payload:
@@ -40,26 +31,27 @@ def document_of(
 
 
 def event_data(event: Event, context: FormatContext) -> dict[str, object]:
-    resource = _resource(event, context)
-    details = {"Details": event.details} if event.type is EventType.QUOTA_EXCEED else None
+    shape, resource = event.type.about.shape, _resource(event, context)
     return without_empty(
         resources=[resource] if resource else None,
         repository=_repository(event, context),
-        scan={"scan_type": "vulnerability"} if event.type in SCAN_EVENTS else None,  # Harbor 2.11 and later
-        custom_attributes=details,
+        scan={"scan_type": "vulnerability"} if shape is Shape.SCAN else None,  # Harbor 2.11 and later
+        custom_attributes={"Details": event.details} if shape is Shape.QUOTA else None,
     )
 
 
 def _resource(event: Event, context: FormatContext) -> dict[str, object]:
-    if event.type is EventType.QUOTA_EXCEED:  # a refused blob has neither, and then there is no resource
-        return without_empty(digest=event.digest, tag=event.tag)
-    url = resource_url_of(event, context)
-    if event.type in CHART_EVENTS:
-        return without_empty(tag=event.tag, resource_url=url)
-    if event.type in SCAN_EVENTS:  # here Harbor does not put the digest where there is no tag
-        overview = {event.scan.report_type: _report_summary(event.scan)} if event.scan else None
-        return without_empty(digest=event.digest, tag=event.tag, resource_url=url, scan_overview=overview)
-    return without_empty(digest=event.digest, tag=tag_of(event) or event.digest, resource_url=url)
+    digest, tag, url = event.digest, event.tag, resource_url_of(event, context)
+    match event.type.about.shape:
+        case Shape.IMAGE:
+            return without_empty(digest=digest, tag=tag_of(event) or digest, resource_url=url)
+        case Shape.CHART:
+            return without_empty(tag=tag, resource_url=url)
+        case Shape.SCAN:  # here Harbor does not put the digest where there is no tag
+            overview = {event.scan.report_type: _report_summary(event.scan)} if event.scan else None
+            return without_empty(digest=digest, tag=tag, resource_url=url, scan_overview=overview)
+        case Shape.QUOTA:  # a refused blob has neither, and then there is no resource
+            return without_empty(digest=digest, tag=tag)
 
 
 def _report_summary(scan: Scan) -> dict[str, object]:
@@ -88,7 +80,7 @@ def _scanner(scanner: Scanner) -> dict[str, object]:
 
 
 def _repository(event: Event, context: FormatContext) -> dict[str, object]:
-    dated = context.repository_created_at if event.type in _DATED else None
+    dated = context.repository_created_at if event.type.about.shape is Shape.IMAGE else None
     return without_empty(date_created=dated) | {
         "name": event.repository.name,
         "namespace": event.repository.project,

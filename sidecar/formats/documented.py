@@ -6,10 +6,10 @@ What could not be learnt is null (sizes) or "" (a chart's type), never a guess.
 
 from typing import Final
 
-from sidecar.event import Chart, Event, EventType
+from sidecar.event import Chart, Event, EventType, Shape
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import Payload, encode_json
-from sidecar.formats.resource import CHART_EVENTS, resource_url_of, tag_of, unix_milliseconds
+from sidecar.formats.resource import resource_url_of, tag_of, unix_milliseconds
 from sidecar.names import encoded_part
 from sidecar.scan import Scan, ScanStatus, Severity, Vulnerability
 
@@ -20,9 +20,18 @@ def encode(event: Event, context: FormatContext) -> Payload:
 
 def contents_of(event: Event, context: FormatContext) -> dict[str, object]:
     """The keys of one event."""
-    if event.type in CHART_EVENTS and event.chart:
-        return _chart_contents(event, event.chart, context)
-    return _image_contents(event, context)
+    contents = _image_contents(event, context)
+    match event.type.about.shape:
+        case Shape.IMAGE:
+            return contents | (
+                {"image_size": event.size_bytes} if event.type is EventType.IMAGE_DELETE else {}
+            )
+        case Shape.CHART:
+            return _chart_contents(event, event.chart, context) if event.chart else contents
+        case Shape.SCAN:
+            return contents | (_scan_contents(event.scan) if event.scan else {})
+        case Shape.QUOTA:
+            return contents | {"details": event.details} | (_of_chart(event.chart) if event.chart else {})
 
 
 def _image_contents(event: Event, context: FormatContext) -> dict[str, object]:
@@ -41,14 +50,6 @@ def _image_contents(event: Event, context: FormatContext) -> dict[str, object]:
     }
     if event.platforms:
         contents["platforms"] = list(event.platforms)
-    if event.type is EventType.IMAGE_DELETE:
-        contents["image_size"] = event.size_bytes
-    if event.type is EventType.QUOTA_EXCEED:
-        contents["details"] = event.details
-        if event.chart:
-            contents |= _of_chart(event.chart)
-    if event.scan:
-        contents |= _scan_contents(event.scan)
     return contents
 
 

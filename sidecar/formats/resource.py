@@ -4,13 +4,9 @@ Source: Harbor src/controller/event/handler/util/util.go (BuildImageResourceURL)
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 from sidecar.event import Event, EventType
 from sidecar.formats.context import FormatContext
-
-CHART_EVENTS: Final = frozenset({EventType.CHART_PUSH, EventType.CHART_PULL, EventType.CHART_DELETE})
-SCAN_EVENTS: Final = frozenset({EventType.SCAN_COMPLETED, EventType.SCAN_FAILED})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

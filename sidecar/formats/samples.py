@@ -1,13 +1,13 @@
-"""Sample events of each type: to try a template on, to preview a payload, to test an endpoint."""
+"""Sample events of each type, by its shape: to try a template on, to preview a payload, to test an endpoint."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from sidecar.event import Chart, Event, EventType
-from sidecar.formats.resource import CHART_EVENTS, SCAN_EVENTS
-from sidecar.names import repository_of
+from sidecar.event import Chart, Event, EventType, Shape
+from sidecar.names import Repository, repository_of
 from sidecar.scan import (
     ReportType,
     Scan,
@@ -64,31 +64,47 @@ SAMPLE_CREATED_AT: Final = int((_AT - timedelta(days=1)).timestamp())
 #: Whatever a client may send where text is free.
 _AWKWARD: Final = 'a "quoted" \\ <user>\n'
 
-_WITH_PLATFORMS: Final = frozenset({EventType.IMAGE_PUSH, EventType.IMAGE_PULL, EventType.IMAGE_DELETE})
+#: What tells the samples that are sent to an endpoint from real events.
+MARK: Final = "webhook-test"
+_MARKED_DIGEST: Final = f"sha256:{sha256(MARK.encode()).hexdigest()}"
+_MARKED_VERSION: Final = f"0.0.0-{MARK}"  # a version must be one, or receivers stumble over it
+_MARKED_BYTES: Final = 4096
 
 
 def sample_of(kind: EventType, *, project: str = "prj") -> Event:
     """The usual case: somebody known, a tag, everything learnt."""
-    if kind in CHART_EVENTS:
-        return _chart_event(kind, project)
-    return Event(
-        id=_ID,
-        type=kind,
-        occurred_at=_AT,
-        operator="alice",
-        repository=repository_of(f"{project}/repo1", default_project=project),
-        digest=_DIGEST,
-        tag="v1.2.0",
-        tags=("v1.2.0",),
-        platforms=("linux/amd64", "linux/arm64") if kind in _WITH_PLATFORMS else (),
-        size_bytes=52_428_800,
-        scan=sample_scan(kind, ended_at=_AT) if kind in SCAN_EVENTS else None,
-        details=_REFUSAL if kind is EventType.QUOTA_EXCEED else "",
+    match kind.about.shape:
+        case Shape.IMAGE:
+            return replace(_image_event(kind, project), platforms=("linux/amd64", "linux/arm64"))
+        case Shape.CHART:
+            return _chart_event(kind, project)
+        case Shape.SCAN:
+            return replace(_image_event(kind, project), scan=sample_scan(kind, ended_at=_AT))
+        case Shape.QUOTA:
+            return replace(_image_event(kind, project), details=_REFUSAL)
+
+
+def marked_sample(kind: EventType, *, project: str, id: UUID, at: datetime) -> Event:  # noqa: A002
+    """The usual case as it is sent to an endpoint: of the repository PROJECT/webhook-test, with that tag."""
+    usual = sample_of(kind, project=project)
+    return replace(
+        usual,
+        id=id,
+        occurred_at=at,
+        operator=MARK,
+        repository=Repository(project, MARK, f"{project}/{MARK}"),
+        digest=usual.digest and _MARKED_DIGEST,
+        tag=MARK,
+        tags=(MARK,),
+        platforms=(),
+        size_bytes=usual.size_bytes and _MARKED_BYTES,
+        chart=usual.chart and _marked_chart(usual.chart, project),
+        scan=usual.scan and sample_scan(kind, ended_at=at),
     )
 
 
 def sample_scan(kind: EventType, *, ended_at: datetime) -> Scan:
-    """What an event of one of SCAN_EVENTS carries."""
+    """What an event of the shape SCAN carries."""
     started_at = ended_at - _SCAN_TOOK
     if kind is EventType.SCAN_FAILED:
         return failed_scan(
@@ -117,7 +133,7 @@ def samples_of(kind: EventType) -> tuple[Event, ...]:
         return usual, replace(usual, operator=_AWKWARD), replace(usual, operator="", chart=unknown)
     awkward = replace(usual, operator=_AWKWARD, platforms=(), details=usual.details and _AWKWARD)
     by_digest = replace(usual, operator="", tag="", tags=(), platforms=(), size_bytes=None)
-    if kind is EventType.QUOTA_EXCEED:
+    if kind.about.shape is Shape.QUOTA:
         of_chart = replace(_chart_event(kind, usual.repository.project), details=_REFUSAL)
         return usual, awkward, replace(by_digest, digest=""), of_chart
     if scan := usual.scan:
@@ -139,6 +155,20 @@ def _empty_scan(scan: Scan) -> Scan:
     return replace(scan, status=ScanStatus.STOPPED, scanner=None, error="")
 
 
+def _image_event(kind: EventType, project: str) -> Event:
+    return Event(
+        id=_ID,
+        type=kind,
+        occurred_at=_AT,
+        operator="alice",
+        repository=repository_of(f"{project}/repo1", default_project=project),
+        digest=_DIGEST,
+        tag="v1.2.0",
+        tags=("v1.2.0",),
+        size_bytes=52_428_800,
+    )
+
+
 def _chart_event(kind: EventType, project: str) -> Event:
     return Event(
         id=_ID,
@@ -156,3 +186,8 @@ def _chart_event(kind: EventType, project: str) -> Event:
             path=f"/{project}/charts/web-0.4.0.tgz",
         ),
     )
+
+
+def _marked_chart(chart: Chart, project: str) -> Chart:
+    path = f"/{project}/charts/{MARK}-{_MARKED_VERSION}.tgz"
+    return replace(chart, name=MARK, version=_MARKED_VERSION, size_bytes=_MARKED_BYTES, path=path)

@@ -4,28 +4,17 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import Final
 
-from sidecar.event import Event, EventType
+from sidecar.event import Event
 from sidecar.formats.context import FormatContext
 from sidecar.formats.resource import resource_url_of
 from sidecar.scan import Scan, ScanStatus, Vulnerability
 
-_TITLES: Final = {
-    EventType.IMAGE_PUSH: "Image pushed",
-    EventType.IMAGE_PULL: "Image pulled",
-    EventType.IMAGE_DELETE: "Image deleted",
-    EventType.CHART_PUSH: "Chart uploaded",
-    EventType.CHART_PULL: "Chart downloaded",
-    EventType.CHART_DELETE: "Chart deleted",
-    EventType.SCAN_COMPLETED: "Scan completed",
-    EventType.SCAN_FAILED: "Scan failed",
-    EventType.QUOTA_EXCEED: "Project quota exceeded",
-}
 _LONGEST_FACT: Final = 500  #: characters
 _WORST: Final = 5  #: vulnerabilities that are named
 
 
 def title_of(event: Event) -> str:
-    return _TITLES[event.type]
+    return event.type.about.title
 
 
 def facts_of(event: Event, context: FormatContext) -> dict[str, str]:

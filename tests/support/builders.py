@@ -159,4 +159,7 @@ class Wire:
             outcome=more.pop("outcome", Outcome.COMPLETED),
             **more,
         )
-        self.events += detect(exchange, self.ledger, holds=self.holds, routes=Routes())
+        raised = detect(exchange, self.ledger, holds=self.holds, routes=Routes())
+        # Else a policy for that event alone would never see it: the exchange would not be looked at.
+        assert all(type(operation) in event.type.about.operations for event in raised)
+        self.events += raised

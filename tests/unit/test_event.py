@@ -2,27 +2,67 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.event import OF_HARBOR_ALONE, EventType, of_harbor_alone, parse_event_type
+from sidecar.event import (
+    IN_ALL,
+    NOT_YET,
+    OF_HARBOR_ALONE,
+    EventType,
+    Shape,
+    of_harbor_alone,
+    parse_event_type,
+)
+from sidecar.operation import WriteBlob
+
+NINE = {
+    "pushImage": "PUSH_ARTIFACT",
+    "pullImage": "PULL_ARTIFACT",
+    "deleteImage": "DELETE_ARTIFACT",
+    "uploadChart": "UPLOAD_CHART",
+    "downloadChart": "DOWNLOAD_CHART",
+    "deleteChart": "DELETE_CHART",
+    "scanningCompleted": "SCANNING_COMPLETED",
+    "scanningFailed": "SCANNING_FAILED",
+    "projectQuota": "QUOTA_EXCEED",
+}
 
 
 @pytest.mark.parametrize("kind", list(EventType))
 def test_either_spelling_is_understood(kind: EventType) -> None:
     assert parse_event_type(kind.value) is kind
     assert parse_event_type(kind.harbor2) is kind
+    assert parse_event_type(kind.about.page) is kind
+
+
+@pytest.mark.parametrize("field", ["harbor2", "page", "cloudevents", "title", "meaning"])
+def test_no_two_events_have_one_name(field: str) -> None:
+    names = [getattr(kind.about, field) for kind in EventType]
+    assert all(names)
+    assert len(set(names)) == len(names)
+
+
+def test_what_happens_is_raised_by_some_operation() -> None:
+    assert {kind for kind in EventType if kind.about.operations} == set(EventType) - NOT_YET
+    assert {EventType.SCAN_COMPLETED, EventType.SCAN_FAILED} == NOT_YET
+
+
+def test_a_chart_kept_as_an_artifact_raises_the_chart_event_of_the_same_thing_done() -> None:
+    also = {kind: kind.about.as_oci_chart for kind in EventType if kind.about.as_oci_chart}
+    assert also == {
+        EventType.IMAGE_PUSH: EventType.CHART_PUSH,
+        EventType.IMAGE_PULL: EventType.CHART_PULL,
+        EventType.IMAGE_DELETE: EventType.CHART_DELETE,
+    }
+    for image, chart in also.items():
+        assert image.about.operations - chart.about.operations <= {WriteBlob}
+        assert (image.about.shape, chart.about.shape) == (Shape.IMAGE, Shape.CHART)
+
+
+def test_a_policy_that_names_no_events_asks_for_harbors_nine() -> None:
+    assert {str(kind) for kind in IN_ALL} == NINE.keys()
 
 
 def test_the_nine_events_have_harbors_names() -> None:
-    assert {kind.value: kind.harbor2 for kind in EventType} == {
-        "pushImage": "PUSH_ARTIFACT",
-        "pullImage": "PULL_ARTIFACT",
-        "deleteImage": "DELETE_ARTIFACT",
-        "uploadChart": "UPLOAD_CHART",
-        "downloadChart": "DOWNLOAD_CHART",
-        "deleteChart": "DELETE_CHART",
-        "scanningCompleted": "SCANNING_COMPLETED",
-        "scanningFailed": "SCANNING_FAILED",
-        "projectQuota": "QUOTA_EXCEED",
-    }
+    assert {kind.value: kind.harbor2 for kind in EventType if kind in NINE} == NINE
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,13 @@ def an_exchange(
 
 
 def events(exchange: Exchange, routes: Routes = ROUTES) -> tuple[Event, ...]:
-    return chart_events(exchange, routes)
+    found = chart_events(exchange, routes)
+    assert all(type(exchange.operation) in event.type.about.operations for event in found)
+    return found
 
 
 def the_event(exchange: Exchange, routes: Routes = ROUTES) -> Event:
-    (event,) = chart_events(exchange, routes)
+    (event,) = events(exchange, routes)
     return event
 
 

@@ -42,7 +42,9 @@ def exchange_of(operation: Operation, **more: Any) -> Exchange:
 
 def raised(wire: Wire, exchange: Exchange) -> tuple[Event, ...]:
     routes = Routes(chart_depth=1)
-    return detect(exchange, wire.ledger, holds=wire.holds, routes=routes, rejection=REJECTION)
+    events = detect(exchange, wire.ledger, holds=wire.holds, routes=routes, rejection=REJECTION)
+    assert all(type(exchange.operation) in event.type.about.operations for event in events)
+    return events
 
 
 def the_event(wire: Wire, exchange: Exchange) -> Event:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from sidecar.event import Chart, Event, EventType
+from sidecar.event import Chart, Event, EventType, Shape
 from sidecar.formats import FormatContext
 from sidecar.formats.samples import sample_scan
 from sidecar.names import repository_of
@@ -28,9 +28,9 @@ CONTEXT = FormatContext(
     external_url="https://registry.example.com",
     repository_created_at=1677053165,
 )
-IMAGE_TYPES = (EventType.IMAGE_PUSH, EventType.IMAGE_PULL, EventType.IMAGE_DELETE)
-CHART_TYPES = (EventType.CHART_PUSH, EventType.CHART_PULL, EventType.CHART_DELETE)
-SCAN_TYPES = (EventType.SCAN_COMPLETED, EventType.SCAN_FAILED)
+IMAGE_TYPES = tuple(kind for kind in EventType if kind.about.shape is Shape.IMAGE)
+CHART_TYPES = tuple(kind for kind in EventType if kind.about.shape is Shape.CHART)
+SCAN_TYPES = tuple(kind for kind in EventType if kind.about.shape is Shape.SCAN)
 TYPES = tuple(EventType)
 OVERFLOW = (
     "adding 330.1 MiB of storage resource, which when updated to current usage of 8.4 MiB "

@@ -1,11 +1,13 @@
 import json
+from uuid import UUID
 
 import pytest
 
 from sidecar.event import EventType
 from sidecar.formats import documented
-from sidecar.formats.samples import sample_of, samples_of
+from sidecar.formats.samples import MARK, marked_sample, sample_of, samples_of
 from sidecar.scan import ScanStatus
+from tests.support.builders import START
 from tests.unit.formats.samples import CHART_TYPES, CONTEXT, IMAGE_TYPES, SCAN_TYPES
 
 
@@ -53,3 +55,25 @@ def test_samples_of_a_failed_scan_say_why_or_were_stopped() -> None:
     assert [scan.status for scan in scans] == [ScanStatus.ERROR, ScanStatus.ERROR, ScanStatus.STOPPED]
     assert [bool(scan.error) for scan in scans] == [True, True, False]
     assert '"' in scans[1].error
+
+
+@pytest.mark.parametrize("kind", list(EventType))
+def test_marked_samples_carry_what_their_type_has(kind: EventType) -> None:
+    event = marked_sample(kind, project="prj", id=UUID(int=7), at=START)
+    assert (event.id, event.type, event.occurred_at) == (UUID(int=7), kind, START)
+    assert (event.tag, event.tags, event.operator) == (MARK, (MARK,), MARK)
+    assert event.repository.full_name == f"prj/{MARK}"
+    assert (event.chart is not None) == (kind in CHART_TYPES)
+    assert bool(event.digest) == bool(event.size_bytes) == (event.chart is None)
+    assert (event.scan is not None) == (kind in SCAN_TYPES)
+    assert bool(event.details) == (kind is EventType.QUOTA_EXCEED)
+
+
+def test_marked_chart_has_a_version_and_a_scan_ends_when_it_is_sent() -> None:
+    chart = marked_sample(EventType.CHART_PUSH, project="prj", id=UUID(int=7), at=START).chart
+    assert chart
+    assert (chart.name, chart.version) == (MARK, f"0.0.0-{MARK}")
+    assert chart.path == f"/prj/charts/{MARK}-0.0.0-{MARK}.tgz"
+    scan = marked_sample(EventType.SCAN_COMPLETED, project="prj", id=UUID(int=7), at=START).scan
+    assert scan
+    assert scan.ended_at == START
