@@ -35,7 +35,9 @@ _SHOWN: dict[EventType, dict[str, Any]] = {
 
 
 def _example(kind: EventType, number: int) -> Event:
-    about = {"id": UUID(int=_ID.int | number), "request_id": _REQUEST_ID} | _SHOWN.get(kind, {})
+    about: dict[str, Any] = {"id": UUID(int=_ID.int | number), "request_id": _REQUEST_ID} | _SHOWN.get(
+        kind, {}
+    )
     return replace(sample_of(kind), **about)
 
 

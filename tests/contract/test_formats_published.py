@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.event import EventType
-from tests.contract.published import LIKE, SCHEMAS, Schema, published, text_of
+from tests.contract.published import LIKE, Schema, published, text_of
+from tests.contract.test_formats_schemas import SCHEMAS
 
 
 @pytest.mark.parametrize(
