@@ -11,7 +11,7 @@ from sidecar.config import Settings, load
 from sidecar.config.environment import environment_name, keys
 from sidecar.config.model import HarborYml
 from sidecar.errors import ConfigError
-from sidecar.event import EventType
+from sidecar.event import IN_ALL, EventType
 from sidecar.policy import EventNames, PayloadFormat, Secret, TargetType
 from tests.unit.config.conftest import MINIMAL, TARGET, Load, Mistakes, one_target
 
@@ -91,7 +91,7 @@ def test_every_key_of_the_design_is_understood(load_text: Load) -> None:
     assert (target.type, target.skip_cert_verify) == (TargetType.HTTP, True)
     assert (target.payload_format, target.event_names) == (PayloadFormat.DEFAULT, EventNames.HARBOR1)
     assert (everywhere.id, everywhere.project) == ("*/all", "*")
-    assert everywhere.event_types == frozenset(EventType)
+    assert everywhere.event_types == IN_ALL
     assert everywhere.targets[0].payload_format is PayloadFormat.DOCUMENTED
 
 
