@@ -22,9 +22,9 @@ from sidecar.commands.trial import Seen, Trial, Tried, try_targets
 from sidecar.config import Settings
 from sidecar.config.checks import header_value, signing_secret, target_address
 from sidecar.delivery import Attempt, Unreachable
-from sidecar.event import NOT_YET, EventType
+from sidecar.event import EventType
 from sidecar.formats.receivers import mismatch
-from sidecar.formats.samples import MARK
+from sidecar.formats.samples import MARK, SAMPLE_TYPES
 from sidecar.policy import PayloadFormat, Secret, Target, TargetType, WebhookPolicy
 
 _ALL: Final = "all"
@@ -35,9 +35,7 @@ _SHOWN_LINES: Final = 5  # of an answer that is not 2xx
 
 
 def _types(text: str) -> tuple[EventType, ...]:
-    if text == _ALL:
-        return tuple(kind for kind in EventType if kind not in NOT_YET)
-    return (event_type_named(text),)
+    return SAMPLE_TYPES if text == _ALL else (event_type_named(text),)
 
 
 @click.command("test-endpoint")

@@ -64,6 +64,8 @@ SAMPLE_CREATED_AT: Final = int((_AT - timedelta(days=1)).timestamp())
 #: Whatever a client may send where text is free.
 _AWKWARD: Final = 'a "quoted" \\ <user>\n'
 
+#: The types that happen in this version.
+SAMPLE_TYPES: Final = tuple(kind for kind in EventType if kind.about.happens)
 #: What tells the samples that are sent to an endpoint from real events.
 MARK: Final = "webhook-test"
 _MARKED_DIGEST: Final = f"sha256:{sha256(MARK.encode()).hexdigest()}"
