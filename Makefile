@@ -1,7 +1,7 @@
 # `make` prints what there is. `run` and the tests install what they need themselves (scripts/tools.sh).
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test-fast test test-all bench fmt
+.PHONY: help setup run check hooks test-fast test test-all bench fmt
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1 #/p' Makefile | awk -F' #' '{printf "  make %-11s%s\n", $$1, $$2}'
@@ -19,6 +19,10 @@ check: ## format, lint, types, import contract
 	ruff check .
 	mypy sidecar tests demo bench
 	lint-imports
+
+hooks: ## run the commands of `check` before every commit (.pre-commit-config.yaml)
+	@scripts/tools.sh python
+	pre-commit install
 
 test-fast: ## within two minutes, with nothing but Python: all tests that start no registry, ChartMuseum or client
 	@scripts/tools.sh python
