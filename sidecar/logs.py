@@ -38,7 +38,7 @@ _MOST_REMEMBERED: Final = 1000
 #: Lines that come again and again while something is wrong.
 _REPEATED: Final = frozenset(
     {
-        *("store.unavailable", "store.not_read", "intent.not_noted", "exchange.kept_in_memory"),
+        *("store.unavailable", "intent.not_noted", "exchange.kept_in_memory"),
         *("background.failed", "task.failed", "loop.complained", "readiness.failed"),
         *("exchange.record_failed", "attempt.crashed", "intent.not_settled", "row.unreadable"),
     }
