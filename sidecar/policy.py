@@ -58,6 +58,7 @@ class PayloadFormat(StrEnum):
     DOCUMENTED = "Documented"  #: the form printed on Harbor's webhook page
     DEFAULT = "Default"  #: what Harbor 2 sends
     CLOUDEVENTS = "CloudEvents"
+    CDEVENTS = "CDEvents"  #: of the Continuous Delivery Foundation, in a CloudEvent
     TEMPLATE = "Template"  #: what the target's own template makes of the event
 
 

@@ -20,6 +20,7 @@ from sidecar.commands.text import plain
 from sidecar.config import Settings
 from sidecar.delivery import Delivery
 from sidecar.event import EventType
+from sidecar.formats import unsupported_types
 from sidecar.formats.fanout import deliveries_for
 from sidecar.formats.samples import SAMPLE_CREATED_AT, sample_of
 from sidecar.pipeline import context_of
@@ -45,7 +46,8 @@ def command(policy: str, event_type: EventType | None, config: Path, *, as_json:
     if as_json:
         echo_json([_document(chosen, delivery) for delivery in previews])
     else:
-        click.echo("\n\n".join(_text(chosen, delivery) for delivery in previews))
+        shown = [_text(chosen, delivery) for delivery in previews]
+        click.echo("\n\n".join([*shown, *_unsent(chosen, kinds)]))
     if any(delivery.reason for delivery in previews):
         raise click.exceptions.Exit(_FAILED)
 
@@ -75,6 +77,13 @@ def _text(policy: WebhookPolicy, delivery: Delivery) -> str:
         return f"{head}: {delivery.reason}"
     body = "\n".join(map(plain, delivery.body.decode(errors="replace").split("\n")))
     return f"{head}, {delivery.content_type}\n{body}"
+
+
+def _unsent(policy: WebhookPolicy, kinds: list[EventType]) -> Iterator[str]:
+    for target in policy.targets:
+        for kind in kinds:
+            if kind in unsupported_types(target.payload_format):
+                yield f"# {kind} to {host_of(target)}: not sent, {target.payload_format} has no event type for it"
 
 
 def _document(policy: WebhookPolicy, delivery: Delivery) -> dict[str, object]:

@@ -28,9 +28,7 @@ from sidecar.formats.samples import MARK, SAMPLE_TYPES
 from sidecar.policy import PayloadFormat, Secret, Target, TargetType, WebhookPolicy
 
 _ALL: Final = "all"
-_FORMATS: Final = [
-    str(form) for form in (PayloadFormat.DOCUMENTED, PayloadFormat.DEFAULT, PayloadFormat.CLOUDEVENTS)
-]
+_FORMATS: Final = [str(form) for form in PayloadFormat if form is not PayloadFormat.TEMPLATE]
 _SHOWN_LINES: Final = 5  # of an answer that is not 2xx
 
 
@@ -156,6 +154,8 @@ def _lines(trial: Trial) -> Iterator[str]:
         yield f"  through the proxy {trial.proxy}"
     for tried in trial.tried:
         yield from (f"  {line}" for line in _attempt_lines(tried))
+    for kind in trial.unsent:
+        yield f"  {kind:<15}  not sent: {trial.target.payload_format} has no event type for it"
     if trial.seen:
         yield f"  {_certificate_line(trial.seen)}"
 
@@ -207,6 +207,7 @@ def _document(trial: Trial) -> dict[str, Any]:
         "proxy": trial.proxy or None,
         "certificate": _certificate_document(trial.seen) if trial.seen else None,
         "attempts": [_attempt_document(tried) for tried in trial.tried],
+        "unsent": list(trial.unsent),
     }
 
 

@@ -16,7 +16,7 @@ from sidecar.dispatcher.addresses import Dial
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.prepared import PreparedTarget, TlsContexts, make_tls_contexts, prepare
 from sidecar.event import EventType
-from sidecar.formats import FormatContext
+from sidecar.formats import FormatContext, unsupported_types
 from sidecar.formats.fanout import deliveries_for
 from sidecar.formats.samples import marked_sample
 from sidecar.policy import ALL_PROJECTS, Target, WebhookPolicy
@@ -52,6 +52,7 @@ class Trial:
     target: Target
     proxy: str  #: host of the proxy that they went through; "" for none
     tried: list[Tried]
+    unsent: tuple[EventType, ...]  #: for which the target's format has no event type
     seen: Seen | None  #: None without TLS, or when nothing is known of it
 
 
@@ -66,8 +67,10 @@ async def try_targets(
             prepared = prepare(target, tls=contexts, environment=os.environ, timeout_s=policy.timeout_s)
             mine = [delivery for delivery in deliveries if delivery.target.index == index]
             tried = [await _try(client, delivery, prepared) for delivery in mine]
-            seen = await _look(prepared, tried[-1], contexts)
-            yield Trial(target=target, proxy=_proxy_host(prepared), tried=tried, seen=seen)
+            seen = await _look(prepared, tried[-1], contexts) if tried else None
+            unsupported = unsupported_types(target.payload_format)
+            unsent = tuple(kind for kind in types if kind in unsupported)
+            yield Trial(target=target, proxy=_proxy_host(prepared), tried=tried, unsent=unsent, seen=seen)
 
 
 def _proxy_host(prepared: PreparedTarget | Unreachable) -> str:

@@ -134,7 +134,7 @@ class TargetSection(Section):
     ca_file: FilePath | None = None
     client_cert_file: FilePath | None = None
     client_key_file: FilePath | None = None
-    payload_format: Literal["Documented", "Default", "CloudEvents", "Template"] = "Documented"
+    payload_format: Literal["Documented", "Default", "CloudEvents", "CDEvents", "Template"] = "Documented"
     event_names: Literal["2.x", "1.x"] = "2.x"
     template: str | None = None
     template_file: FilePath | None = None

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from sidecar.config.mistakes import Location, Mistakes, sections
 from sidecar.config.model import HarborYml, PolicySection, TargetSection
-from sidecar.event import NOT_YET, of_harbor_alone, parse_event_type
+from sidecar.event import NOT_YET, EventType, of_harbor_alone, parse_event_type
+from sidecar.formats import unsupported_types
 from sidecar.formats.receivers import mismatch
 from sidecar.policy import EventNames, PayloadFormat
 
@@ -32,6 +33,7 @@ def notices_of(values: dict[str, Any], mistakes: Mistakes) -> Iterator[str]:
         found = list(_not_in_effect(at, mapping))
         if kind is PolicySection:
             found += _about_events(at, mapping)
+            found += _about_formats(at, mapping)
         if kind is TargetSection:
             found += _about_receiver(at, mapping)
         yield from (f"{mistakes.label(location)}: {what}" for location, what in found)
@@ -53,7 +55,7 @@ def _about_events(at: Location, policy: dict[str, Any]) -> Iterator[tuple[Locati
     if names is None:
         return
     location = (*at, "event_types")
-    kinds = {kind for name in names if (kind := parse_event_type(name))}
+    kinds = _chosen(names)
     if alone := [found for name in names if (found := of_harbor_alone(name))]:
         yield location, f"{', '.join(alone)}: accepted, but never raised by this program"
     if waiting := sorted(kinds & NOT_YET):
@@ -62,10 +64,30 @@ def _about_events(at: Location, policy: dict[str, Any]) -> Iterator[tuple[Locati
         yield location, "nothing of this happens: this policy will never be triggered"
 
 
+def _about_formats(at: Location, policy: dict[str, Any]) -> Iterator[tuple[Location, str]]:
+    """Events that a policy wants and the format of a target does not support."""
+    names = policy.get("event_types")
+    wanted = frozenset(EventType) if names is None else _chosen(names)
+    for index, target in enumerate(policy["targets"]):
+        form = _format_of(target)
+        if unsent := wanted & unsupported_types(form):
+            also = "; that is all it asks for" if unsent == wanted else ""
+            what = f"{form} has no event type for {', '.join(sorted(unsent))}: not sent to this target{also}"
+            yield (*at, "targets", index, "payload_format"), what
+
+
+def _chosen(names: list[str]) -> frozenset[EventType]:
+    return frozenset(kind for name in names if (kind := parse_event_type(name)))
+
+
+def _format_of(target: dict[str, Any]) -> PayloadFormat:
+    return PayloadFormat(target.get("payload_format", PayloadFormat.DOCUMENTED))
+
+
 def _about_receiver(at: Location, target: dict[str, Any]) -> Iterator[tuple[Location, str]]:
     if target.get("type", "http") != "http":
         return
-    form = PayloadFormat(target.get("payload_format", PayloadFormat.DOCUMENTED))
+    form = _format_of(target)
     names = EventNames(target.get("event_names", EventNames.HARBOR2))
     if what := mismatch(target["address"], form, names):
         yield (*at, "payload_format"), what

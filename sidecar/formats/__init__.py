@@ -4,20 +4,20 @@ Bytes are made once, when an event is stored, and never again for a retry. Each 
 of its own; `fanout` applies them to all targets that want an event.
 """
 
-from sidecar.event import Event
-from sidecar.formats import cloudevents, default, documented, slack, teams, template
+from sidecar.event import Event, EventType
+from sidecar.formats import cdevents, cloudevents, default, documented, slack, teams, template
 from sidecar.formats.context import FormatContext
-from sidecar.formats.payload import Payload
+from sidecar.formats.payload import NotEncodable, Payload
 from sidecar.formats.template import TemplateFailed
 from sidecar.policy import PayloadFormat, Target, TargetType
 
-__all__ = ["FormatContext", "Payload", "TemplateFailed", "encode"]
+__all__ = ["FormatContext", "NotEncodable", "Payload", "TemplateFailed", "encode", "unsupported_types"]
 
 
 def encode(event: Event, context: FormatContext, target: Target) -> Payload:
     """What `target` receives for `event`; slack and teams have one format each.
 
-    Raises TemplateFailed, for a target with a template only.
+    Raises TemplateFailed, for a target with a template only, and NotEncodable.
     """
     match target.type, target.payload_format:
         case TargetType.SLACK, _:
@@ -30,5 +30,12 @@ def encode(event: Event, context: FormatContext, target: Target) -> Payload:
             return default.encode(event, context, target.event_names)
         case TargetType.HTTP, PayloadFormat.CLOUDEVENTS:
             return cloudevents.encode(event, context)
+        case TargetType.HTTP, PayloadFormat.CDEVENTS:
+            return cdevents.encode(event, context)
         case TargetType.HTTP, PayloadFormat.TEMPLATE:
             return template.encode(event, context, target.template, target.template_content_type)
+
+
+def unsupported_types(payload_format: PayloadFormat) -> frozenset[EventType]:
+    """Event types that a format cannot express: targets that have it are not sent these events."""
+    return cdevents.UNSUPPORTED if payload_format is PayloadFormat.CDEVENTS else frozenset()

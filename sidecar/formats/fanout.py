@@ -9,7 +9,14 @@ from typing import Final
 
 from sidecar.delivery import Delivery, DeliveryState, TargetKey, delivery_id
 from sidecar.event import Event
-from sidecar.formats import FormatContext, Payload, TemplateFailed, encode
+from sidecar.formats import (
+    FormatContext,
+    NotEncodable,
+    Payload,
+    TemplateFailed,
+    encode,
+    unsupported_types,
+)
 from sidecar.policy import PayloadFormat, Target, WebhookPolicy, matches, target_marks
 
 _LONGEST_REASON: Final = 1000
@@ -30,12 +37,14 @@ def deliveries_for(
 ) -> tuple[Delivery, ...]:
     """The deliveries of an event; `context` is asked only when somebody wants the event.
 
-    Where a template or a format fails there is a delivery all the same: given up, without a payload, and it says why.
+    A target whose format does not support events of that type has none. Where a template or a format fails there is a
+    delivery all the same: given up, without a payload, and it says why.
     """
     wanted = [
         (TargetKey(policy_id=policy.id, index=index), target, mark, fault)
         for policy, fault in _wanting(event, policies)
         for index, (target, mark) in enumerate(zip(policy.targets, target_marks(policy), strict=True))
+        if event.type not in unsupported_types(target.payload_format)
     ]
     if not wanted:
         return ()
@@ -86,6 +95,8 @@ def _encoded(event: Event, context: FormatContext, target: Target) -> Payload | 
         return encode(event, context, target)
     except TemplateFailed as exc:
         return FormatFailed(f"the template failed: {exc}")
+    except NotEncodable as exc:
+        return FormatFailed(str(exc))
     except Exception as exc:  # noqa: BLE001  # our bug, or a name that nobody thought of: others get theirs
         return FormatFailed(f"the format failed: {_words(exc)}")
 

@@ -8,6 +8,10 @@ from typing import Final
 JSON_TYPE: Final = "application/json"  #: exactly what Harbor sends, without charset
 
 
+class NotEncodable(Exception):
+    """A format cannot express this one event: why, for whoever looks at the delivery."""
+
+
 @dataclass(frozen=True, slots=True)
 class Payload:
     """The body of a request to a target."""

@@ -62,5 +62,25 @@ def test_default_is_shown_with_the_date_of_the_repository(run: Run, config: str,
     assert body["event_data"]["repository"]["date_created"] < body["occur_at"]
 
 
+def test_event_that_the_format_does_not_support_is_said_not_to_be_sent(
+    run: Run, config: str, path: Path
+) -> None:
+    path.write_text(
+        path.read_text()
+        .replace("- address: http://other", "- address: http://other\n            payload_format: CDEvents")
+        .replace("uploadChart]", "projectQuota]")
+    )
+    result = run("preview", "--policy", "chat", "--config", config)
+    assert result.exit_code == 0
+    heads = [line for line in result.stdout.splitlines() if line.startswith("#")]
+    assert heads == [
+        "# pushImage to https://chat.example.com, application/json",
+        "# pushImage to http://other, application/cloudevents+json",
+        "# projectQuota to https://chat.example.com, application/json",
+        "# projectQuota to http://other: not sent, CDEvents has no event type for it",
+    ]
+    assert '"type":"dev.cdevents.artifact.published.0.3.0"' in result.stdout
+
+
 def test_unknown_policy(run: Run, config: str) -> None:
     assert run("preview", "--policy", "prj/nobody", "--config", config).exit_code == 2

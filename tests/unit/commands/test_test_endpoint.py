@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,21 @@ def test_a_receiver_that_reads_another_format_is_pointed_out(path: Path, run: Ru
     assert result.exit_code == fitting.exit_code == 0
     assert "this looks like the address of Keel, which reads Default" in result.output
     assert "Keel" not in fitting.output
+
+
+def test_what_the_format_does_not_support_is_not_sent_and_that_is_said(path: Path, run: Run) -> None:
+    with Receiver() as receiver:
+        arguments = ("test-endpoint", "--address", receiver.url, "--payload-format", "CDEvents")
+        everything = run(*arguments, "--event-type", "all", "--config", str(path))
+        nothing = run(*arguments, "--event-type", "projectQuota", "--config", str(path))
+        for_scripts = run(*arguments, "--event-type", "projectQuota", "--json", "--config", str(path))
+    assert [everything.exit_code, nothing.exit_code, for_scripts.exit_code] == [0, 0, 0]
+    assert len(receiver.requests) == 6
+    last = "  projectQuota     not sent: CDEvents has no event type for it"
+    assert everything.output.splitlines()[-1] == last
+    assert nothing.output.splitlines()[1:] == [last]
+    (target,) = json.loads(for_scripts.output)["targets"]
+    assert (target["attempts"], target["unsent"]) == ([], ["projectQuota"])
 
 
 def test_a_scan_can_be_tried_before_there_is_one(path: Path, run: Run) -> None:

@@ -80,3 +80,25 @@ def test_an_address_of_a_known_receiver_with_another_format_is_a_notice(load_tex
     assert notice.startswith(f"harbor.yml: {TARGET}.payload_format: this looks like the address of Keel")
     assert load_text(text.rstrip() + "\n            payload_format: Default\n").notices == ()
     assert load_text(text.rstrip() + "\n            type: slack\n").notices == ()
+
+
+def cdevents_of(load_text: Load, text: str) -> list[str]:
+    loaded = load_text(text.rstrip() + "\n            payload_format: CDEvents\n")
+    return [notice for notice in loaded.notices if "CDEvents" in notice]
+
+
+def test_events_that_a_format_does_not_support_are_a_notice_at_the_target(load_text: Load) -> None:
+    at = f"harbor.yml: {TARGET}.payload_format: CDEvents has no event type for"
+    of_all = f"{at} projectQuota, scanningCompleted, scanningFailed: not sent to this target"
+    assert cdevents_of(load_text, one_target()) == [of_all]
+    assert cdevents_of(load_text, of_types("[pushImage, QUOTA_EXCEED]")) == [
+        f"{at} projectQuota: not sent to this target"
+    ]
+    assert cdevents_of(load_text, of_types("[QUOTA_EXCEED]")) == [
+        f"{at} projectQuota: not sent to this target; that is all it asks for"
+    ]
+
+
+@pytest.mark.parametrize("types", ["[pushImage, DELETE_ARTIFACT, chart pull]", "[REPLICATION]"])
+def test_events_that_a_format_supports_are_no_notice(load_text: Load, types: str) -> None:
+    assert cdevents_of(load_text, of_types(types)) == []

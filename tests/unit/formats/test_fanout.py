@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.delivery import Delivery, DeliveryState, TargetKey, delivery_id
-from sidecar.event import Event, EventType
+from sidecar.event import Chart, Event, EventType
 from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for, number_of
 from sidecar.policy import EventNames, PayloadFormat, Target, TargetType, WebhookPolicy, matches
@@ -85,6 +85,11 @@ def test_targets_of_one_format_share_the_bytes() -> None:
             "application/cloudevents+json",
             '"type":"harbor.artifact.pushed"',
         ),
+        (
+            a_target(PayloadFormat.CDEVENTS),
+            "application/cloudevents+json",
+            '"type":"dev.cdevents.artifact.published.0.3.0"',
+        ),
         (a_target(type=TargetType.SLACK), "application/json", '"mrkdwn"'),
         (a_target(type=TargetType.TEAMS), "application/json", '"AdaptiveCard"'),
     ],
@@ -103,6 +108,29 @@ def test_cloudevents_name_their_policy_as_source() -> None:
     # The first 31 bits of what `sha256sum` prints for prj and for prj/ci.
     assert json.loads(by_name.body)["source"] == "/projects/963636254/webhook/policies/1276968090"
     assert json.loads(by_number.body)["source"] == "/projects/963636254/webhook/policies/3"
+
+
+def test_cdevents_name_the_registry_as_source_whatever_the_policy() -> None:
+    target = a_target(PayloadFormat.CDEVENTS)
+    first, second = deliver(an_event(), a_policy(target), a_policy(target, name="ops"))
+    assert json.loads(first.body)["source"] == CONTEXT.external_url
+    assert first.body is second.body
+
+
+@pytest.mark.parametrize("kind", [EventType.QUOTA_EXCEED, EventType.SCAN_COMPLETED, EventType.SCAN_FAILED])
+def test_a_target_whose_format_does_not_support_an_event_is_not_sent_it(kind: EventType) -> None:
+    unsupported, other = a_target(PayloadFormat.CDEVENTS), a_target()
+    (delivery,) = deliver(an_event(kind), a_policy(unsupported, other), a_policy(unsupported, name="ops"))
+    assert delivery.target == TargetKey(policy_id="prj/ci", index=1)
+    assert delivery.state is DeliveryState.WAITING
+
+
+def test_a_chart_that_a_format_cannot_name_is_given_up_and_says_so() -> None:
+    unnamed = Chart(name="", version="", type="", size_bytes=None)
+    event = an_event(EventType.CHART_PUSH, chart=unnamed, tag="")
+    first, second = deliver(event, a_policy(a_target(PayloadFormat.CDEVENTS), a_target()))
+    assert (first.state, second.state) == (DeliveryState.GIVEN_UP, DeliveryState.WAITING)
+    assert first.reason == "CDEvents names what it is about, and the name of this chart is not known"
 
 
 @given(st.text())

@@ -1,0 +1,116 @@
+"""CDEvents 0.5.1, the vocabulary of the Continuous Delivery Foundation, in a CloudEvent of structured mode.
+
+An artifact is named by its package URL (purl). CDEvents has nothing for scans and quotas. Its `signed` needs the text
+of the signature, which no event has. `context.source` is the registry and not the policy: one occurrence has
+one id and one source for all who hear of it.
+Sources: cdevents/spec v0.5.1 spec.md, continuous-integration.md ("artifact") and cloudevents-binding.md;
+package-url/purl-spec types/oci-definition.json. Helm has no definition there yet: pull request 236 and what is used.
+"""
+
+from typing import Final
+from urllib.parse import quote
+
+from sidecar.event import Chart, Event, EventType, Shape
+from sidecar.formats.cloudevents import CLOUDEVENTS_TYPE
+from sidecar.formats.context import FormatContext
+from sidecar.formats.payload import JSON_TYPE, NotEncodable, Payload, encode_json, without_empty
+from sidecar.formats.resource import go_time, tag_of
+
+_SPEC_VERSION: Final = "0.5.1"
+
+
+def _type_of(kind: EventType) -> str | None:
+    """None where CDEvents has no such event."""
+    # A match, because mypy sees when a type is missing; of a dictionary it would not.
+    match kind:
+        case EventType.IMAGE_PUSH | EventType.CHART_PUSH:
+            return "dev.cdevents.artifact.published.0.3.0"
+        case EventType.IMAGE_PULL | EventType.CHART_PULL:
+            return "dev.cdevents.artifact.downloaded.0.2.0"
+        case EventType.IMAGE_DELETE | EventType.CHART_DELETE:
+            return "dev.cdevents.artifact.deleted.0.2.0"
+        case EventType.SCAN_COMPLETED | EventType.SCAN_FAILED | EventType.QUOTA_EXCEED:
+            return None
+
+
+UNSUPPORTED: Final = frozenset(kind for kind in EventType if _type_of(kind) is None)
+
+
+def encode(event: Event, context: FormatContext) -> Payload:
+    """Raises NotEncodable."""
+    cdevent = _cdevent(event, context)
+    about = cdevent["context"]
+    document = {
+        "specversion": "1.0",
+        "id": about["id"],
+        "source": about["source"],
+        "type": about["type"],
+        "subject": cdevent["subject"]["id"],
+        "datacontenttype": JSON_TYPE,
+        "time": about["timestamp"],
+        "data": cdevent,
+    }
+    return Payload(encode_json(document), CLOUDEVENTS_TYPE)
+
+
+def _cdevent(event: Event, context: FormatContext) -> dict[str, dict[str, object]]:
+    kind = _type_of(event.type)
+    if kind is None:
+        raise NotEncodable(f"CDEvents has no event type for {event.type}")
+    return {
+        "context": {
+            "specversion": _SPEC_VERSION,
+            "id": str(event.id),
+            "source": context.external_url,
+            "type": kind,
+            "timestamp": go_time(event.occurred_at),
+        },
+        "subject": {
+            "id": _purl_of(event, context),
+            "content": without_empty(user=event.operator),
+        },
+    }
+
+
+def _purl_of(event: Event, context: FormatContext) -> str:
+    # An image event may be of a chart, too: one that is kept as an OCI artifact.
+    if event.chart and event.type.about.shape is Shape.CHART:
+        return _chart_purl(event.chart, event, context)
+    return _image_purl(event, context)
+
+
+def _image_purl(event: Event, context: FormatContext) -> str:
+    full_name = event.repository.full_name
+    return _purl(
+        "oci",
+        full_name.rpartition("/")[2].lower(),
+        event.digest,
+        repository_url=f"{context.hostname}/{full_name}",
+        tag=tag_of(event),
+    )
+
+
+def _chart_purl(chart: Chart, event: Event, context: FormatContext) -> str:
+    """What Helm is told: a chart, its version, and the repository in which both are found."""
+    if not chart.name:
+        raise NotEncodable("CDEvents names what it is about, and the name of this chart is not known")
+    if chart.path:
+        repository_url = context.external_url.rstrip("/") + chart.path.rpartition("/charts/")[0]
+    else:  # kept as an OCI artifact
+        folder = event.repository.full_name.rpartition("/")[0]
+        repository_url = f"oci://{context.hostname}/{folder}".rstrip("/")
+    return _purl("helm", chart.name, chart.version, repository_url=repository_url)
+
+
+def _purl(kind: str, name: str, version: str, **qualifiers: str) -> str:
+    """A package URL as the documents of CDEvents write them; what is empty is left out.
+
+    qualifiers  sorted by name, as a purl has them
+    """
+    version = f"@{_quote(version)}" if version else ""
+    pairs = "&".join(f"{key}={_quote(value, safe=':/')}" for key, value in qualifiers.items() if value)
+    return f"pkg:{kind}/{_quote(name)}{version}?{pairs}"
+
+
+def _quote(text: str, safe: str = "") -> str:
+    return quote(text, safe=safe, errors="replace")
