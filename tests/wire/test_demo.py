@@ -76,7 +76,7 @@ def started(checkout: Checkout) -> Iterator[subprocess.Popen[str]]:
     checkout.install_go(HANGS)
     with checkout.start() as process:
         yield process
-        process.kill()
+        process.terminate()  # killed, it would leave its servers behind
 
 
 def webhooks_in(output: str) -> list[str]:
