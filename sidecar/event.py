@@ -72,6 +72,7 @@ class About:
     harbor2: str  #: its name in Harbor 2.x
     page: str  #: its name in the table of Harbor's webhook page
     cloudevents: str  #: its type in CloudEvents; Harbor has none for charts, ours follow its pattern
+    cdevents: str | None  #: its type in CDEvents; None where that has no such event
     title: str  #: what chats begin with
     meaning: str  #: what happened, for the descriptions in schemas/
     shape: Shape
@@ -96,6 +97,7 @@ def _row(kind: EventType) -> About:
                 harbor2="PUSH_ARTIFACT",
                 page="IMAGE PUSH",
                 cloudevents="harbor.artifact.pushed",
+                cdevents="dev.cdevents.artifact.published.0.3.0",
                 title="Image pushed",
                 meaning="an image was pushed",
                 shape=Shape.IMAGE,
@@ -109,6 +111,7 @@ def _row(kind: EventType) -> About:
                 harbor2="PULL_ARTIFACT",
                 page="IMAGE PULL",
                 cloudevents="harbor.artifact.pulled",
+                cdevents="dev.cdevents.artifact.downloaded.0.2.0",
                 title="Image pulled",
                 meaning="an image was pulled",
                 shape=Shape.IMAGE,
@@ -122,6 +125,7 @@ def _row(kind: EventType) -> About:
                 harbor2="DELETE_ARTIFACT",
                 page="IMAGE DELETE",
                 cloudevents="harbor.artifact.deleted",
+                cdevents="dev.cdevents.artifact.deleted.0.2.0",
                 title="Image deleted",
                 meaning="an image or one of its tags was deleted",
                 shape=Shape.IMAGE,
@@ -135,6 +139,7 @@ def _row(kind: EventType) -> About:
                 harbor2="UPLOAD_CHART",
                 page="CHART PUSH",
                 cloudevents="harbor.chart.uploaded",
+                cdevents="dev.cdevents.artifact.published.0.3.0",
                 title="Chart uploaded",
                 meaning="a chart was uploaded",
                 shape=Shape.CHART,
@@ -148,6 +153,7 @@ def _row(kind: EventType) -> About:
                 harbor2="DOWNLOAD_CHART",
                 page="CHART PULL",
                 cloudevents="harbor.chart.downloaded",
+                cdevents="dev.cdevents.artifact.downloaded.0.2.0",
                 title="Chart downloaded",
                 meaning="a chart was downloaded",
                 shape=Shape.CHART,
@@ -161,6 +167,7 @@ def _row(kind: EventType) -> About:
                 harbor2="DELETE_CHART",
                 page="CHART DELETE",
                 cloudevents="harbor.chart.deleted",
+                cdevents="dev.cdevents.artifact.deleted.0.2.0",
                 title="Chart deleted",
                 meaning="a version of a chart was deleted",
                 shape=Shape.CHART,
@@ -174,6 +181,7 @@ def _row(kind: EventType) -> About:
                 harbor2="SCANNING_COMPLETED",
                 page="IMAGE SCAN COMPLETED",
                 cloudevents="harbor.scan.completed",
+                cdevents=None,
                 title="Scan completed",
                 meaning="an image was scanned for vulnerabilities",
                 shape=Shape.SCAN,
@@ -187,6 +195,7 @@ def _row(kind: EventType) -> About:
                 harbor2="SCANNING_FAILED",
                 page="IMAGE SCAN FAILED",
                 cloudevents="harbor.scan.failed",
+                cdevents=None,
                 title="Scan failed",
                 meaning="a scan came to no result",
                 shape=Shape.SCAN,
@@ -200,6 +209,7 @@ def _row(kind: EventType) -> About:
                 harbor2="QUOTA_EXCEED",
                 page="PROJECT QUOTA EXCEED",
                 cloudevents="harbor.quota.exceeded",
+                cdevents=None,
                 title="Project quota exceeded",
                 meaning="a push was refused for want of storage",
                 shape=Shape.QUOTA,

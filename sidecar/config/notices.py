@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sidecar.config.mistakes import Location, Mistakes, sections
 from sidecar.config.model import HarborYml, PolicySection, TargetSection
-from sidecar.event import NOT_YET, EventType, of_harbor_alone, parse_event_type
+from sidecar.event import IN_ALL, NOT_YET, EventType, of_harbor_alone, parse_event_type
 from sidecar.formats import unsupported_types
 from sidecar.formats.receivers import mismatch
 from sidecar.policy import EventNames, PayloadFormat
@@ -67,7 +67,7 @@ def _about_events(at: Location, policy: dict[str, Any]) -> Iterator[tuple[Locati
 def _about_formats(at: Location, policy: dict[str, Any]) -> Iterator[tuple[Location, str]]:
     """Events that a policy wants and the format of a target does not support."""
     names = policy.get("event_types")
-    wanted = frozenset(EventType) if names is None else _chosen(names)
+    wanted = IN_ALL if names is None else _chosen(names)
     for index, target in enumerate(policy["targets"]):
         form = _format_of(target)
         if unsent := wanted & unsupported_types(form):

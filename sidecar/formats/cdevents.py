@@ -18,22 +18,8 @@ from sidecar.formats.resource import go_time, tag_of
 
 _SPEC_VERSION: Final = "0.5.1"
 
-
-def _type_of(kind: EventType) -> str | None:
-    """None where CDEvents has no such event."""
-    # A match, because mypy sees when a type is missing; of a dictionary it would not.
-    match kind:
-        case EventType.IMAGE_PUSH | EventType.CHART_PUSH:
-            return "dev.cdevents.artifact.published.0.3.0"
-        case EventType.IMAGE_PULL | EventType.CHART_PULL:
-            return "dev.cdevents.artifact.downloaded.0.2.0"
-        case EventType.IMAGE_DELETE | EventType.CHART_DELETE:
-            return "dev.cdevents.artifact.deleted.0.2.0"
-        case EventType.SCAN_COMPLETED | EventType.SCAN_FAILED | EventType.QUOTA_EXCEED:
-            return None
-
-
-UNSUPPORTED: Final = frozenset(kind for kind in EventType if _type_of(kind) is None)
+#: What CDEvents has no event type for.
+UNSUPPORTED: Final = frozenset(kind for kind in EventType if kind.about.cdevents is None)
 
 
 def encode(event: Event, context: FormatContext) -> Payload:
@@ -54,7 +40,7 @@ def encode(event: Event, context: FormatContext) -> Payload:
 
 
 def _cdevent(event: Event, context: FormatContext) -> dict[str, dict[str, object]]:
-    kind = _type_of(event.type)
+    kind = event.type.about.cdevents
     if kind is None:
         raise NotEncodable(f"CDEvents has no event type for {event.type}")
     return {
