@@ -8,14 +8,18 @@
     model         the shape of harbor.yml  (pydantic; nothing of it leaves this package)
     rules         what one key alone cannot say
     notices       what can be used, but will not do what may be expected
+    passes        the first of these, for whole and part
     load          all of these in order    => Settings, or ConfigError with every mistake at once
+    alone         the same for one policy or one target
     changes       what of new settings needs a restart
 
-Only app, cli and reload may import this package; every other stage is handed plain values.
+Which parts may import this package is in .importlinter; every other stage is handed plain values.
 """
 
+from sidecar.config.alone import Checked, check_policy, check_target
 from sidecar.config.changes import Changes, compare
 from sidecar.config.load import load
+from sidecar.config.mistakes import Remark
 from sidecar.config.settings import (
     ChartUpstream,
     Egress,
@@ -29,12 +33,16 @@ from sidecar.config.settings import (
 __all__ = [
     "Changes",
     "ChartUpstream",
+    "Checked",
     "Egress",
     "Events",
     "Network",
     "Notification",
+    "Remark",
     "Settings",
     "Upstream",
+    "check_policy",
+    "check_target",
     "compare",
     "load",
 ]

@@ -56,7 +56,7 @@ def settings_of(
         egress=_egress(checked.egress),
         projects=tuple(_project(project) for project in checked.projects if project.name != ALL_PROJECTS),
         policies=tuple(
-            _policy(policy, project.name, folder)
+            policy_of(policy, project.name, folder)
             for project in checked.projects
             for policy in project.webhook_policies
         ),
@@ -154,7 +154,7 @@ def _project(section: model.ProjectSection) -> Project:
     return Project(name=section.name, public=section.public, oci_chart_events=section.oci_chart_events)
 
 
-def _policy(section: model.PolicySection, project: str, folder: Path) -> WebhookPolicy:
+def policy_of(section: model.PolicySection, project: str, folder: Path) -> WebhookPolicy:
     return WebhookPolicy(
         id=f"{project}/{section.name}",
         project=project,
@@ -169,7 +169,7 @@ def _policy(section: model.PolicySection, project: str, folder: Path) -> Webhook
         max_retry=section.webhook_job_max_retry,
         timeout_s=section.webhook_job_http_client_timeout,
         retry_waits_s=None if section.retry_waits_s is None else tuple(section.retry_waits_s),
-        targets=tuple(_target(target, folder) for target in section.targets),
+        targets=tuple(target_of(target, folder) for target in section.targets),
     )
 
 
@@ -179,7 +179,7 @@ def _event_types(names: list[str] | None) -> frozenset[EventType]:
     return frozenset(kind for name in names if (kind := parse_event_type(name)))
 
 
-def _target(section: model.TargetSection, folder: Path) -> Target:
+def target_of(section: model.TargetSection, folder: Path) -> Target:
     return Target(
         address=section.address,
         type=TargetType(section.type),

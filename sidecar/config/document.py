@@ -13,9 +13,11 @@ import yaml
 from sidecar.config.mistakes import Mistakes
 
 _TAG: Final = "tag:yaml.org,2002:"
+#: What is wrong where whole_text raises.
+HALF_A_CHARACTER: Final = "holds half of a character (\\ud800 to \\udfff come in twos); write the other half"
 _LARGEST_FILE_BYTES: Final = 4 * 1024 * 1024
 _MOST_NODES: Final = 200_000
-_DEEPEST: Final = 40
+DEEPEST: Final = 40
 #: A name that PyYAML quotes, and not its punctuation and token names: it may be part of a secret.
 _QUOTED = re.compile(r"'(?!<)[^' ]{2,}'|\"(?!<)[^\" ]{2,}\"")
 
@@ -105,7 +107,7 @@ class _BoundedLoader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self.nodes += 1
         self.depth += 1
-        if self.depth > _DEEPEST + 1 or self.nodes > _MOST_NODES:
+        if self.depth > DEEPEST + 1 or self.nodes > _MOST_NODES:
             raise _Unusable(
                 f"line {self.line + 1}: is nested too deeply, or holds more than {_MOST_NODES} values"
             )
@@ -123,7 +125,7 @@ def _compose(text: str) -> yaml.Node | None:
         loader.dispose()
 
 
-def _whole(text: str) -> str:
+def whole_text(text: str) -> str:
     r"""Text in which two halves of a character, written as JSON writes them (\ud83d\ude80), are one.
 
     Raises UnicodeError where a half has no other.
@@ -141,7 +143,7 @@ class _Values:
 
     def of(self, node: yaml.Node, depth: int = 0) -> Any:
         self._nodes += 1
-        if depth > _DEEPEST or self._nodes > _MOST_NODES:
+        if depth > DEEPEST or self._nodes > _MOST_NODES:
             raise _Unusable(f"line {_line(node)}: is nested too deeply, or its aliases multiply")
         match node:
             case yaml.MappingNode():
@@ -185,11 +187,9 @@ class _Values:
 
     def _text(self, node: yaml.Node) -> str:
         try:
-            return _whole(str(node.value))
+            return whole_text(str(node.value))
         except UnicodeError:
-            self._say(
-                node, "holds half of a character (\\ud800 to \\udfff come in twos); write the other half"
-            )
+            self._say(node, HALF_A_CHARACTER)
             return str(node.value).encode(errors="replace").decode()
 
     def _converted(self, node: yaml.Node) -> Any:

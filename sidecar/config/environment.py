@@ -67,7 +67,7 @@ class _Overlay:
     def put(self, name: str, text: str, *, setting: str) -> None:
         found = key_of(setting, self._model)
         if found is None:
-            self._mistakes.add_line(f"{name}: unknown setting{self._near(name)}")
+            self._mistakes.add_for(name, f"unknown setting{self._near(name)}")
             return
         location, annotation = found
         try:
@@ -75,7 +75,7 @@ class _Overlay:
             value = text if text and is_text(annotation) else parse_value(text)
             mapping = insert(self._values, location, value)
         except ValueError as exc:
-            self._mistakes.add_line(f"{name}: {exc}")
+            self._mistakes.add_for(name, str(exc))
             return
         if value is not None:
             self._drop_sibling(mapping, location)

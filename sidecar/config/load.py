@@ -2,21 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from sidecar.config.build import settings_of
 from sidecar.config.document import read_document
 from sidecar.config.environment import lay_over
-from sidecar.config.mistakes import Mistakes, sections
+from sidecar.config.mistakes import Mistakes
 from sidecar.config.model import HarborYml
 from sidecar.config.notices import notices_of
+from sidecar.config.passes import leave_out_nulls, read_files, validated
 from sidecar.config.rules import check_rules
-from sidecar.config.secret_files import read_header_files, read_secret_files
 from sidecar.config.settings import Settings
 from sidecar.config.templates import check_templates
-from sidecar.config.tls_files import check_tls_files
 from sidecar.errors import ConfigError
 
 
@@ -52,30 +48,12 @@ def _load(path: Path, environ: Mapping[str, str]) -> Settings:
     if values is None:
         raise ConfigError(mistakes.lines)
     lay_over(values, environ, HarborYml, mistakes)
-    _leave_out_nulls(values)
-    files = read_secret_files(values, HarborYml, mistakes, folder=path.parent)
-    files += read_header_files(values, HarborYml, mistakes, folder=path.parent)
-    files += check_tls_files(values, HarborYml, mistakes, folder=path.parent)
+    leave_out_nulls(values, HarborYml)
+    files = read_files(values, HarborYml, mistakes, folder=path.parent)
     check_rules(values, mistakes)
-    check_templates(values, mistakes)
-    checked = _validated(values, mistakes)
+    check_templates(values, HarborYml, mistakes)
+    checked = validated(values, HarborYml, mistakes)
     if checked is None or mistakes:
         raise ConfigError(mistakes.lines)
-    notices = tuple(notices_of(values, mistakes))
+    notices = tuple(map(str, notices_of(values, HarborYml, mistakes)))
     return settings_of(checked, folder=path.parent, notices=notices, files=tuple(files))
-
-
-def _leave_out_nulls(values: dict[str, Any]) -> None:
-    """`key:` with nothing behind it is a key left out; an unknown one stays unknown."""
-    for _, mapping, kind in sections(values, HarborYml):
-        for name in kind.model_fields:
-            if name in mapping and mapping[name] is None:
-                del mapping[name]
-
-
-def _validated(values: dict[str, Any], mistakes: Mistakes) -> HarborYml | None:
-    try:
-        return HarborYml.model_validate(values)
-    except ValidationError as exc:
-        mistakes.add_validation(exc, HarborYml)
-        return None

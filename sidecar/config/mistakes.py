@@ -1,9 +1,10 @@
-"""Collects every mistake as one line: where it stands, what is wrong, what to do.
+"""Collects every mistake: where it stands, what is wrong, what to do.
 
-No line ever holds a value that may be a secret: callers say what is wrong, not what they read.
+No remark ever holds a value that may be a secret: callers say what is wrong, not what they read.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -27,30 +28,52 @@ def _printable(text: str) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing to say of a configuration; as text, one line."""
+
+    where: str  #: file and key, or a name of the environment; of a part that is checked alone, the key in it
+    what: str  #: never with a value
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.where, self.what)))
+
+
 class Mistakes:
-    """Every mistake found so far; knows which values came from the environment."""
+    """Every mistake found so far; knows which values came from the environment.
+
+    file_name   before each place; "" for a part that stands in no file
+    """
 
     def __init__(self, file_name: str) -> None:
         self._file_name = file_name
-        self._lines: dict[str, None] = {}  # ordered, without repetition
+        self._found: dict[Remark, None] = {}  # ordered, without repetition
         self.environment_names: dict[Location, str] = {}
         self.read_from: dict[Location, Location] = {}  #: a secret => the *_file key it was read by
 
     def __bool__(self) -> bool:
-        return bool(self._lines)
+        return bool(self._found)
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        return tuple(self._found)
 
     @property
     def lines(self) -> tuple[str, ...]:
-        return tuple(self._lines)
+        return tuple(map(str, self._found))
 
     def add(self, location: Location, what: str) -> None:
-        self.add_line(f"{self.label(location)}: {what}")
+        self._add(self.label(location), what)
 
-    def add_line(self, line: str) -> None:
-        self._lines[_printable(line)] = None
+    def add_for(self, name: str, what: str) -> None:
+        """Of a name of the environment."""
+        self._add(name, what)
 
     def add_in_file(self, what: str) -> None:
-        self.add_line(f"{self._file_name}: {what}")
+        self._add(self._file_name, what)
+
+    def _add(self, where: str, what: str) -> None:
+        self._found[Remark(_printable(where), _printable(what))] = None
 
     def label(self, location: Location) -> str:
         """The place as the user knows it: a key of the file, or a name of the environment."""

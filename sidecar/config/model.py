@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from sidecar.config import checks
+from sidecar.config.settings import DEFAULT_PROJECT
 
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(checks.plain_text)]
 SecretText = Annotated[str, Field(min_length=1)]
@@ -93,7 +94,7 @@ class EventsSection(Section):
     pull_hold_s: HoldSeconds = 3.0
     push_hold_s: HoldSeconds = 30.0
     ignore_user_agents: list[Glob] = []
-    default_project: Annotated[str, AfterValidator(checks.project_name)] = "library"
+    default_project: Annotated[str, AfterValidator(checks.project_name)] = DEFAULT_PROJECT
 
 
 class RejectionSection(Section):

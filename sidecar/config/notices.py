@@ -1,11 +1,13 @@
-"""What can be used and yet will not do what its writer may expect: one line each, never with a value."""
+"""What can be used and yet will not do what its writer may expect."""
 
 import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sidecar.config.mistakes import Location, Mistakes, sections
-from sidecar.config.model import HarborYml, PolicySection, TargetSection
+from pydantic import BaseModel
+
+from sidecar.config.mistakes import Location, Mistakes, Remark, sections
+from sidecar.config.model import PolicySection, TargetSection
 from sidecar.event import IN_ALL, NOT_YET, EventType, of_harbor_alone, parse_event_type
 from sidecar.formats import unsupported_types
 from sidecar.formats.receivers import mismatch
@@ -27,20 +29,21 @@ _VARIABLE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::?[-=?+][^}]*)?\}")
 _TEXTS_OF_THEIR_OWN: Final = {"template"}  # where ${x} may be meant
 
 
-def notices_of(values: dict[str, Any], mistakes: Mistakes) -> Iterator[str]:
+def notices_of(values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes) -> Iterator[Remark]:
     """Of values that the model has accepted."""
-    for at, mapping, kind in sections(values, HarborYml):
+    for at, mapping, kind in sections(values, model):
         found = list(_not_in_effect(at, mapping))
         if kind is PolicySection:
             found += _about_events(at, mapping)
             found += _about_formats(at, mapping)
         if kind is TargetSection:
             found += _about_receiver(at, mapping)
-        yield from (f"{mistakes.label(location)}: {what}" for location, what in found)
+        yield from (Remark(mistakes.label(location), what) for location, what in found)
     for location in _variables(values):
-        yield (
-            f"{mistakes.label(location)}: holds ${{…}}, which is used as it stands; a value can come from "
-            "the environment by its own name, or from a file (docs/configuration.md)"
+        yield Remark(
+            mistakes.label(location),
+            "holds ${…}, which is used as it stands; a value can come from "
+            "the environment by its own name, or from a file (docs/configuration.md)",
         )
 
 
@@ -65,15 +68,20 @@ def _about_events(at: Location, policy: dict[str, Any]) -> Iterator[tuple[Locati
 
 
 def _about_formats(at: Location, policy: dict[str, Any]) -> Iterator[tuple[Location, str]]:
-    """Events that a policy wants and the format of a target does not support."""
-    names = policy.get("event_types")
-    wanted = IN_ALL if names is None else _chosen(names)
     for index, target in enumerate(policy["targets"]):
-        form = _format_of(target)
-        if unsent := wanted & unsupported_types(form):
-            also = "; that is all it asks for" if unsent == wanted else ""
-            what = f"{form} has no event type for {', '.join(sorted(unsent))}: not sent to this target{also}"
-            yield (*at, "targets", index, "payload_format"), what
+        yield from about_format((*at, "targets", index), target, policy.get("event_types"))
+
+
+def about_format(
+    at: Location, target: dict[str, Any], event_types: list[str] | None
+) -> Iterator[tuple[Location, str]]:
+    """Events that its policy wants (None: all) and the format of a target does not support."""
+    wanted = IN_ALL if event_types is None else _chosen(event_types)
+    form = _format_of(target)
+    if unsent := wanted & unsupported_types(form):
+        also = "; that is all it asks for" if unsent == wanted else ""
+        what = f"{form} has no event type for {', '.join(sorted(unsent))}: not sent to this target{also}"
+        yield (*at, "payload_format"), what
 
 
 def _chosen(names: list[str]) -> frozenset[EventType]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from sidecar.config.checks import header_name_fault, listen_address, split_address
 from sidecar.config.mistakes import Location, Mistakes, did_you_mean
+from sidecar.config.settings import DEFAULT_PROJECT
 from sidecar.policy import ALL_PROJECTS, is_glob_of, plain_globs
 from sidecar.quota.known import KNOWN_RULES
 
@@ -25,14 +26,21 @@ def check_rules(values: dict[str, Any], mistakes: Mistakes) -> None:
         _check_credentials((key,), _section(values, key), mistakes)
     _check_rejections(list(_elements(_section(values, "quota"), ("quota", "rejections"))), mistakes)
     _check_names(_elements(values, ("projects",)), mistakes)
-    default_project = _section(values, "events").get("default_project", "library")
+    default_project = _section(values, "events").get("default_project", DEFAULT_PROJECT)
     for at, project in _elements(values, ("projects",)):
         policies = list(_elements(project, (*at, "webhook_policies")))
         _check_names(policies, mistakes)
         for policy_at, policy in policies:
-            _check_globs(policy_at, policy, project.get("name"), default_project, mistakes)
-            for target_at, target in _elements(policy, (*policy_at, "targets")):
-                _check_target(target_at, target, mistakes)
+            check_policy_rules(policy_at, policy, project.get("name"), default_project, mistakes)
+
+
+def check_policy_rules(
+    at: Location, policy: dict[str, Any], project: object, default_project: object, mistakes: Mistakes
+) -> None:
+    """What one policy says, whatever stands beside it; `project` is the name of its own."""
+    _check_globs(at, policy, project, default_project, mistakes)
+    for target_at, target in _elements(policy, (*at, "targets")):
+        check_target_rules(target_at, target, mistakes)
 
 
 def _section(values: dict[str, Any], key: str) -> dict[str, Any]:
@@ -83,8 +91,8 @@ def _check_credentials(at: Location, upstream: dict[str, Any], mistakes: Mistake
         mistakes.add((*at, "username"), "needs a password or password_file beside it")
 
 
-def _check_target(at: Location, target: dict[str, Any], mistakes: Mistakes) -> None:
-    if target.get("type") in {"slack", "teams"}:
+def check_target_rules(at: Location, target: dict[str, Any], mistakes: Mistakes) -> None:
+    if target.get("type") in ("slack", "teams"):  # it may be a list, which has no hash
         for key in ("auth_header", "payload_format"):
             if key in target:
                 mistakes.add((*at, key), f"has no meaning for {target['type']}; remove it")

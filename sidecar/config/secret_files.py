@@ -13,6 +13,7 @@ from sidecar.config.mistakes import Location, Mistakes, sections
 _SUFFIX: Final = "_file"
 _VALUE_FILE: Final = "value_file"
 _LARGEST_SECRET_BYTES: Final = 64 * 1024
+_FOR_HARBOR_YML: Final = "names a file, which harbor.yml alone may do"
 
 
 def read_secret_files(
@@ -67,15 +68,31 @@ def _contents(path: Path) -> str:
     return text
 
 
+def refuse_files(values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes) -> None:
+    """Names every key that names a file, where values come from somebody who may not have files read."""
+    for at, mapping, kind in sections(values, model):
+        for key in mapping:
+            if key.endswith(_SUFFIX) and key in kind.model_fields:
+                mistakes.add((*at, key), _FOR_HARBOR_YML)
+        headers = _headers(mapping, kind)
+        for name in [name for name, value in headers.items() if isinstance(value, dict)]:
+            mistakes.add((*at, "headers", name), _FOR_HARBOR_YML)
+            del headers[name]
+
+
+def _headers(mapping: dict[str, Any], kind: type[BaseModel]) -> dict[str, Any]:
+    """Those of a target; of any other section, and of what has the wrong shape, none."""
+    headers = mapping.get("headers") if "headers" in kind.model_fields else None
+    return headers if isinstance(headers, dict) else {}
+
+
 def read_header_files(
     values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes, *, folder: Path
 ) -> list[Path]:
     """Replaces `{value_file: path}` among a target's headers by what the file holds; answers the files."""
     paths = []
     for at, mapping, kind in sections(values, model):
-        headers = mapping.get("headers") if "headers" in kind.model_fields else None
-        if not isinstance(headers, dict):
-            continue
+        headers = _headers(mapping, kind)
         for name, value in tuple(headers.items()):
             if isinstance(value, dict):
                 paths += _put_header(headers, name, (*at, "headers", name), mistakes, folder)

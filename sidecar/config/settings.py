@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from sidecar.policy import Project, Secret, WebhookPolicy
 from sidecar.quota.rules import RejectionRule
 
 Network = IPv4Network | IPv6Network
 EventsMode = Literal["grouped", "exact"]
+DEFAULT_PROJECT: Final = "library"  #: of a repository whose name has one part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class Events:
     pull_hold_s: float = 3.0
     push_hold_s: float = 30.0
     ignore_user_agents: tuple[str, ...] = ()  #: globs
-    default_project: str = "library"
+    default_project: str = DEFAULT_PROJECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

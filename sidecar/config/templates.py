@@ -1,46 +1,47 @@
 """Tries every payload template on samples of each event type that its policy wants."""
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
+
+from pydantic import BaseModel
 
 from sidecar.config.mistakes import Location, Mistakes, sections
-from sidecar.config.model import HarborYml, PolicySection
+from sidecar.config.model import PolicySection
 from sidecar.event import IN_ALL, EventType, parse_event_type
 from sidecar.formats import FormatContext, TemplateFailed, template
 from sidecar.formats.payload import JSON_TYPE
 from sidecar.formats.samples import SAMPLE_CREATED_AT, samples_of
 
-
-def check_templates(values: dict[str, Any], mistakes: Mistakes) -> None:
-    context = FormatContext(
-        hostname="registry.example.com",
-        external_url="https://registry.example.com",
-        repository_created_at=SAMPLE_CREATED_AT,
-    )
-    for at, policy, kind in sections(values, HarborYml):
-        if kind is PolicySection:
-            for target_at, target in _targets(at, policy):
-                if mistake := _mistake(target, _event_types(policy), context):
-                    mistakes.add((*target_at, "template"), mistake)
+_CONTEXT: Final = FormatContext(
+    hostname="registry.example.com",
+    external_url="https://registry.example.com",
+    repository_created_at=SAMPLE_CREATED_AT,
+)
 
 
-def _targets(at: Location, policy: dict[str, Any]) -> Iterator[tuple[Location, dict[str, Any]]]:
-    targets = policy.get("targets")
-    for index, target in enumerate(targets if isinstance(targets, list) else ()):
-        if not isinstance(target, dict) or target.get("payload_format") != "Template":
-            continue
-        if isinstance(target.get("template"), str):
-            yield (*at, "targets", index), target
+def check_templates(values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes) -> None:
+    """Of every policy in the values."""
+    for at, policy, kind in sections(values, model):
+        targets = policy.get("targets") if kind is PolicySection else None
+        for index, target in enumerate(targets if isinstance(targets, list) else ()):
+            if isinstance(target, dict):
+                check_template((*at, "targets", index), target, policy.get("event_types"), mistakes)
 
 
-def _event_types(policy: dict[str, Any]) -> list[EventType]:
-    names = policy.get("event_types")
+def check_template(at: Location, target: dict[str, Any], event_types: object, mistakes: Mistakes) -> None:
+    """Of one target; `event_types` as a policy names them, None for all."""
+    if target.get("payload_format") != "Template" or not isinstance(target.get("template"), str):
+        return
+    if mistake := _mistake(target, _named(event_types)):
+        mistakes.add((*at, "template"), mistake)
+
+
+def _named(names: object) -> list[EventType]:
     if not isinstance(names, list):
         return [kind for kind in EventType if kind in IN_ALL]
     return [kind for name in names if isinstance(name, str) and (kind := parse_event_type(name))]
 
 
-def _mistake(target: dict[str, Any], kinds: list[EventType], context: FormatContext) -> str:
+def _mistake(target: dict[str, Any], kinds: list[EventType]) -> str:
     """What is wrong with a template, "" when nothing is; the first event that it fails for."""
     source, content_type = target["template"], target.get("template_content_type", JSON_TYPE)
     try:
@@ -50,7 +51,7 @@ def _mistake(target: dict[str, Any], kinds: list[EventType], context: FormatCont
     for kind in kinds:
         for event in samples_of(kind):
             try:
-                template.encode(event, context, source, str(content_type))
+                template.encode(event, _CONTEXT, source, str(content_type))
             except TemplateFailed as exc:
                 return f"{exc} (tried with a sample of {kind})"
     return ""
