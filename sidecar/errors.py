@@ -7,7 +7,9 @@
     ├── ManifestInvalid       bytes that are no manifest, or more than we read
     ├── NotUnderstood         a chart that may be good, but is beyond what we read
     ├── UpstreamUnavailable   the registry or chart repository did not answer
-    └── StoreUnavailable      events cannot be kept right now (disk full, database away)
+    ├── StoreUnavailable      events cannot be kept right now (disk full, database away)
+    ├── NotFound              what somebody asks for is not there
+    └── RequestInvalid        what somebody asks for cannot be meant
 
 Answers that are part of normal operation (a target refused, a delivery was given up) are values,
 not exceptions; our own bugs are not caught here.
@@ -50,3 +52,11 @@ class UpstreamUnavailable(SidecarError):
 
 class StoreUnavailable(SidecarError):
     """The store cannot keep events right now."""
+
+
+class NotFound(SidecarError):
+    """What somebody asks for is not there; the text is for people."""
+
+
+class RequestInvalid(SidecarError):
+    """What somebody asks for cannot be meant: a name of several, a word of no list. The text is for people."""

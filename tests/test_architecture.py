@@ -23,7 +23,6 @@ _COMMAND = "tests/wire/test_command_line.py"
 EXEMPT: Final = {
     "app.py": _WHOLE,
     "commands/policies.py": _COMMAND,
-    "commands/trial.py": _COMMAND,
     "config/settings.py": _DECLARES,
     "detectors/artifacts.py": "tests/unit/detectors/test_grouping.py",
     "detectors/enriching.py": "tests/unit/detectors/test_deletes.py",

@@ -1,19 +1,17 @@
 """`sidecar deliveries`: the list, and `sidecar deliveries show`: one with all that is known of it."""
 
 import json
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
 import click
 
-from sidecar.commands.away import Away, away_document, away_targets, away_words, next_attempt
+from sidecar.commands.away import away_words
 from sidecar.commands.common import (
+    answers,
     config_option,
-    database,
     echo_json,
     event_type_option,
     json_option,
@@ -21,17 +19,24 @@ from sidecar.commands.common import (
     policy_option,
     project_option,
     read_settings,
-    rfc3339,
     since_option,
 )
 from sidecar.commands.text import echo_table, plain, table, terminal_width, when
 from sidecar.delivery import DeliveryState
 from sidecar.event import EventType
-from sidecar.store.history import FAILED, Chosen, History, KeptAttempt, KeptDelivery
+from sidecar.services.deliveries import (
+    FAILED_WORD,
+    DeliveryStatus,
+    WholeDelivery,
+    delivery_document,
+    list_deliveries,
+    payload_of,
+    show_delivery,
+    states_named,
+    whole_delivery_document,
+)
+from sidecar.store.history import Chosen, KeptAttempt
 
-_FAILED_WORD: Final = "failed"
-_SHORTEST_BEGINNING: Final = 4
-_BEGINNING_OF_AN_ID: Final = re.compile(rf"[0-9a-fA-F-]{{{_SHORTEST_BEGINNING},36}}")
 _SHORT_ID: Final = 13  # two groups of a UUID: enough to name one among millions
 _TITLES: Final = (
     "ID",
@@ -51,7 +56,7 @@ _ATTEMPT_TITLES: Final = ("TRY", "BEGAN (UTC)", "TOOK", "STATUS", "ADDRESS", "ER
 @project_option
 @click.option(
     "--state",
-    type=click.Choice([*map(str, DeliveryState), _FAILED_WORD]),
+    type=click.Choice([*map(str, DeliveryState), FAILED_WORD]),
     help="Only in this state; failed: given_up or cancelled.",
 )
 @event_type_option
@@ -86,14 +91,13 @@ def command(  # noqa: PLR0917  # click hands over what is there
         states=states_named(state),
         since=since,
     )
-    with database(settings) as connection:
-        history = History(connection)
-        found, away = history.deliveries(chosen, limit=limit), away_targets(settings, history)
+    with answers():
+        found = list_deliveries(settings, chosen, limit=limit)
     now = datetime.now(UTC)
     if as_json:
-        echo_json({"deliveries": [document_of(delivery, away, now=now) for delivery in found]})
+        echo_json({"deliveries": [delivery_document(status, now=now) for status in found]})
     elif found:
-        echo_table([_TITLES, *(_row(delivery, away, now=now) for delivery in found)])
+        echo_table([_TITLES, *(_row(status, now=now) for status in found)])
     else:
         click.echo("No deliveries.")
 
@@ -110,124 +114,81 @@ def show(ctx: click.Context, identity: str, config: Path | None, *, as_json: boo
     """
     given = ctx.parent.params if ctx.parent else {}
     settings = read_settings(config or given["config"])
-    with database(settings) as connection:
-        history = History(connection)
-        delivery = history.delivery(resolve(history, identity))
-        if delivery is None:  # pruned in this moment
-            raise click.ClickException(f"No delivery has an id that begins with {identity}.")
-        attempts, body = history.attempts(delivery.id), history.body(delivery.id)
-        away = away_targets(settings, history)
+    with answers():
+        whole = show_delivery(settings, identity)
     if as_json or given["as_json"]:
-        echo_json(_full_document(delivery, attempts, body, away))
+        echo_json(whole_delivery_document(whole, now=datetime.now(UTC)))
     else:
-        _show(delivery, attempts, body, away)
+        _show(whole)
 
 
-def states_named(word: str | None) -> tuple[DeliveryState, ...]:
-    if word is None:
-        return ()
-    return FAILED if word == _FAILED_WORD else (DeliveryState(word),)
-
-
-def resolve(history: History, beginning: str) -> UUID:
-    """The one delivery whose id begins like that; status 1 when it is none or several."""
-    if len(beginning) < _SHORTEST_BEGINNING:
-        raise click.ClickException(
-            f"{beginning} is too short: at least {_SHORTEST_BEGINNING} characters of an id."
-        )
-    found = history.named(beginning) if _BEGINNING_OF_AN_ID.fullmatch(beginning) else []
-    match found:
-        case [identity]:
-            return identity
-        case []:
-            raise click.ClickException(f"No delivery has an id that begins with {beginning}.")
-        case _:
-            raise click.ClickException(f"Several deliveries have ids that begin with {beginning}.")
-
-
-# For people
-
-
-def _row(delivery: KeptDelivery, away: Away, *, now: datetime) -> tuple[str, ...]:
+def _row(status: DeliveryStatus, *, now: datetime) -> tuple[str, ...]:
+    kept = status.kept
     return (
-        str(delivery.id)[:_SHORT_ID],
-        when(delivery.created_at),
-        delivery.state,
-        delivery.event_type,
-        delivery.repository,
-        str(delivery.target),
-        str(delivery.attempts),
-        _outcome(delivery, away, now=now),
+        str(kept.id)[:_SHORT_ID],
+        when(kept.created_at),
+        kept.state,
+        kept.event_type,
+        kept.repository,
+        str(kept.target),
+        str(kept.attempts),
+        _outcome(status, now=now),
     )
 
 
-def _outcome(delivery: KeptDelivery, away: Away, *, now: datetime) -> str:
-    last = delivery.last_attempt
+def _outcome(status: DeliveryStatus, *, now: datetime) -> str:
+    last = status.kept.last_attempt
     answer = (last.error or str(last.status)) if last else "-"
-    if delivery.state is DeliveryState.WAITING and (found := away.get(delivery.target)):
-        words = f"target is {away_words(found, now=now)}"
+    if status.waits_for_target:
+        words = f"target is {away_words(status.waits_for_target, now=now)}"
         return f"{answer}; {words}" if last else words
-    return delivery.reason or answer
+    return status.kept.reason or answer
 
 
-def _show(delivery: KeptDelivery, attempts: list[KeptAttempt], body: bytes, away: Away) -> None:
+def _show(whole: WholeDelivery) -> None:
     # Whole, however narrow the terminal: there is no other place to read it.
-    _echo(table(_facts(delivery, away, now=datetime.now(UTC))))
+    _echo(table(_facts(whole.status, now=datetime.now(UTC))))
     click.echo("\nHeaders")
-    _echo(f"  {plain(name)}: {plain(value)}" for name, value in identity_headers(delivery).items())
+    _echo(f"  {plain(name)}: {plain(value)}" for name, value in whole.headers.items())
     click.echo("\nPayload")
-    _echo(f"  {plain(line)}" for line in _payload_text(body).splitlines())
+    _echo(f"  {plain(line)}" for line in _payload_text(whole.body).splitlines())
     click.echo()
-    if not attempts:
+    if not whole.attempts:
         click.echo("No attempts yet.")
         return
-    _echo(table([_ATTEMPT_TITLES, *map(_attempt_row, attempts)], terminal_width()))
-    for attempt in attempts:
+    _echo(table([_ATTEMPT_TITLES, *map(_attempt_row, whole.attempts)], terminal_width()))
+    for attempt in whole.attempts:
         _show_excerpt(attempt)
 
 
-def _facts(delivery: KeptDelivery, away: Away, *, now: datetime) -> list[tuple[str, str]]:
-    found = away.get(delivery.target)
+def _facts(status: DeliveryStatus, *, now: datetime) -> list[tuple[str, str]]:
+    kept, away = status.kept, status.away
     facts = {
-        "id": str(delivery.id),
-        "event id": str(delivery.event_id),
-        "event type": str(delivery.event_type),
-        "project": delivery.project,
-        "repository": delivery.repository,
-        "policy": delivery.target.policy_id,
-        "target": f"{delivery.target.index}, {away_words(found, now=now)}"
-        if found
-        else str(delivery.target.index),
-        "state": f"{delivery.state}: {delivery.reason}" if delivery.reason else str(delivery.state),
-        "created": f"{when(delivery.created_at)} UTC",
-        "ended": f"{when(delivery.finished_at)} UTC" if delivery.finished_at else "",
-        "next attempt": _next_attempt(delivery, away, now=now),
-        "attempts": f"{delivery.attempts}, failed since it was last queued: {delivery.failures}",
+        "id": str(kept.id),
+        "event id": str(kept.event_id),
+        "event type": str(kept.event_type),
+        "project": kept.project,
+        "repository": kept.repository,
+        "policy": kept.target.policy_id,
+        "target": f"{kept.target.index}, {away_words(away, now=now)}" if away else str(kept.target.index),
+        "state": f"{kept.state}: {kept.reason}" if kept.reason else str(kept.state),
+        "created": f"{when(kept.created_at)} UTC",
+        "ended": f"{when(kept.finished_at)} UTC" if kept.finished_at else "",
+        "next attempt": _next_attempt(status, now=now),
+        "attempts": f"{kept.attempts}, failed since it was last queued: {kept.failures}",
     }
     return [(name, fact) for name, fact in facts.items() if fact]
 
 
-def _next_attempt(delivery: KeptDelivery, away: Away, *, now: datetime) -> str:
-    if delivery.state is not DeliveryState.WAITING:
+def _next_attempt(status: DeliveryStatus, *, now: datetime) -> str:
+    if status.kept.state is not DeliveryState.WAITING:
         return ""
-    at = next_attempt(delivery, away, now=now)
+    at = status.next_attempt_at(now=now)
     return f"{when(at)} UTC at the earliest" if at else "as soon as its turn comes"
 
 
-def identity_headers(delivery: KeptDelivery) -> dict[str, str]:
-    """What a receiver can know it by; never anything secret."""
-    event_id = str(delivery.event_id)
-    return {
-        "Content-Type": delivery.content_type,
-        "webhook-id": event_id,
-        "X-Sidecar-Event-Id": event_id,
-        "X-Sidecar-Delivery-Id": str(delivery.id),
-        "X-Sidecar-Attempt": str(max(delivery.attempts, 1)),
-    }
-
-
 def _payload_text(body: bytes) -> str:
-    payload = _payload(body)
+    payload = payload_of(body)
     return payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False)
 
 
@@ -258,59 +219,3 @@ def _show_excerpt(attempt: KeptAttempt) -> None:
 def _echo(lines: Iterable[str]) -> None:
     for line in lines:
         click.echo(line)
-
-
-# For scripts
-
-
-def document_of(delivery: KeptDelivery, away: Away, *, now: datetime) -> dict[str, Any]:
-    return {
-        "id": str(delivery.id),
-        "event_id": str(delivery.event_id),
-        "event_type": delivery.event_type,
-        "policy": delivery.target.policy_id,
-        "target": delivery.target.index,
-        "project": delivery.project,
-        "repository": delivery.repository,
-        "state": delivery.state,
-        "reason": delivery.reason,
-        "created_at": rfc3339(delivery.created_at),
-        "finished_at": rfc3339(delivery.finished_at),
-        "next_attempt_at": rfc3339(next_attempt(delivery, away, now=now)),
-        "target_away": away_document(away.get(delivery.target)),
-        "failures": delivery.failures,
-        "attempt_count": delivery.attempts,
-        "last_attempt": _attempt_document(delivery.last_attempt) if delivery.last_attempt else None,
-    }
-
-
-def _full_document(
-    delivery: KeptDelivery, attempts: list[KeptAttempt], body: bytes, away: Away
-) -> dict[str, Any]:
-    return {
-        **document_of(delivery, away, now=datetime.now(UTC)),
-        "headers": identity_headers(delivery),
-        "payload": _payload(body),
-        "attempts": [_attempt_document(attempt) for attempt in attempts],
-    }
-
-
-def _payload(body: bytes) -> Any:
-    """What the body says where it is JSON, else its text."""
-    try:
-        return json.loads(body)
-    except ValueError:
-        return body.decode(errors="replace")
-
-
-def _attempt_document(attempt: KeptAttempt) -> dict[str, Any]:
-    return {
-        "number": attempt.number,
-        "started_at": rfc3339(attempt.started_at),
-        "duration_ms": round(attempt.duration_ms, 1),
-        "status": attempt.status,
-        "address": attempt.address,
-        "error": attempt.error,
-        "excerpt": attempt.excerpt,
-        "retry_after_s": attempt.retry_after_s,
-    }

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from sidecar.commands.common import config_option, database, policy_id, read_settings
-from sidecar.store.disabled import enable_target
+from sidecar.commands.common import answers, config_option, policy_id, read_settings
+from sidecar.services.policies import enable_targets
 
 
 @click.command("enable-target")
@@ -20,8 +20,6 @@ def command(policy: str, index: int | None, config: Path) -> None:
     """
     settings = read_settings(config)
     wanted = policy_id(settings, policy)
-    with database(settings, writable=True) as connection:
-        number = enable_target(connection, wanted, index)
-    if not number:
-        raise click.ClickException(f"No such target of {wanted} is disabled.")
+    with answers():
+        number = enable_targets(settings, wanted, index)
     click.echo(f"{number} {'target is' if number == 1 else 'targets are'} used again.")

@@ -1,30 +1,24 @@
 """`sidecar preview`: what the targets of a policy would receive, without sending anything."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import click
 
-from sidecar import wiring
 from sidecar.commands.common import (
     config_option,
     echo_json,
     event_type_named,
-    host_of,
     json_option,
-    policy_id,
+    policy_named,
     read_settings,
 )
 from sidecar.commands.text import plain
-from sidecar.config import Settings
 from sidecar.delivery import Delivery
 from sidecar.event import EventType
-from sidecar.formats import unsupported_types
-from sidecar.formats.fanout import deliveries_for
-from sidecar.formats.samples import SAMPLE_CREATED_AT, sample_of
-from sidecar.pipeline import context_of
-from sidecar.policy import ALL_PROJECTS, WebhookPolicy
+from sidecar.policy import Target, WebhookPolicy
+from sidecar.services.previews import preview, preview_document
+from sidecar.services.shown import host_of
 
 _FAILED: Final = 1
 
@@ -40,34 +34,15 @@ def command(policy: str, event_type: EventType | None, config: Path, *, as_json:
     Nothing is sent, and no database is needed: for trying a template out. Filters are not looked at.
     """
     settings = read_settings(config)
-    chosen = _named(settings, policy)
-    kinds = [event_type] if event_type else [kind for kind in EventType if kind in chosen.event_types]
-    previews = list(_previews(settings, chosen, kinds))
+    chosen = policy_named(settings, policy)
+    found = preview(settings, chosen, event_type)
     if as_json:
-        echo_json([_document(chosen, delivery) for delivery in previews])
+        echo_json(preview_document(found))
     else:
-        shown = [_text(chosen, delivery) for delivery in previews]
-        click.echo("\n\n".join([*shown, *_unsent(chosen, kinds)]))
-    if any(delivery.reason for delivery in previews):
+        shown = [_text(chosen, delivery) for delivery in found.deliveries]
+        click.echo("\n\n".join([*shown, *(_unsent(target, kind) for target, kind in found.unsent)]))
+    if any(delivery.reason for delivery in found.deliveries):
         raise click.exceptions.Exit(_FAILED)
-
-
-def _named(settings: Settings, text: str) -> WebhookPolicy:
-    wanted = policy_id(settings, text)
-    for policy in settings.policies:
-        if policy.id == wanted:
-            return policy
-    raise click.UsageError(f"No policy is called {text}.")
-
-
-def _previews(settings: Settings, policy: WebhookPolicy, kinds: list[EventType]) -> Iterator[Delivery]:
-    project = settings.events.default_project if policy.project == ALL_PROJECTS else policy.project
-    is_public = any(found.name == project and found.public for found in settings.projects)
-    context = context_of(wiring.pipeline_settings(settings), is_public=is_public, at=SAMPLE_CREATED_AT)
-    unfiltered = WebhookPolicy(id=policy.id, project=policy.project, name=policy.name, targets=policy.targets)
-    for kind in kinds:
-        event = sample_of(kind, project=project)
-        yield from deliveries_for(event, [unfiltered], lambda _: context, event.occurred_at)
 
 
 def _text(policy: WebhookPolicy, delivery: Delivery) -> str:
@@ -79,19 +54,5 @@ def _text(policy: WebhookPolicy, delivery: Delivery) -> str:
     return f"{head}, {delivery.content_type}\n{body}"
 
 
-def _unsent(policy: WebhookPolicy, kinds: list[EventType]) -> Iterator[str]:
-    for target in policy.targets:
-        for kind in kinds:
-            if kind in unsupported_types(target.payload_format):
-                yield f"# {kind} to {host_of(target)}: not sent, {target.payload_format} has no event type for it"
-
-
-def _document(policy: WebhookPolicy, delivery: Delivery) -> dict[str, object]:
-    return {
-        "event_type": delivery.event_type,
-        "target": delivery.target.index,
-        "host": host_of(policy.targets[delivery.target.index]),
-        "content_type": delivery.content_type,
-        "body": delivery.body.decode(errors="replace"),
-        "error": delivery.reason,
-    }
+def _unsent(target: Target, kind: EventType) -> str:
+    return f"# {kind} to {host_of(target)}: not sent, {target.payload_format} has no event type for it"

@@ -1,17 +1,17 @@
 """`sidecar redeliver`: the same deliveries once more; the running sidecar sends them within seconds."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sidecar import wiring
 from sidecar.commands.common import (
+    answers,
     config_option,
-    database,
     echo_json,
     json_option,
     policy_id,
@@ -19,14 +19,11 @@ from sidecar.commands.common import (
     read_settings,
     since_option,
 )
-from sidecar.commands.deliveries import resolve
 from sidecar.commands.text import plain
 from sidecar.commands.times import moment_option
 from sidecar.config import Settings
-from sidecar.remake import remake
-from sidecar.store.beside import Connection
-from sidecar.store.history import FAILED, Chosen, History
-from sidecar.store.redelivery import AT_ONCE, Bodiless, all_bodiless, bodiless, redeliver, redeliver_all
+from sidecar.services.redelivery import Redelivered, redeliver_failed, redeliver_named
+from sidecar.store.redelivery import AT_ONCE
 
 
 @click.command("redeliver")
@@ -57,16 +54,14 @@ def command(
     """
     _check_usage(identities, since=since, until=until, policy=policy, failed=failed)
     settings = read_settings(config)
-    with database(settings, writable=True) as connection:
-        if failed:
-            chosen = Chosen(
-                policy_id=policy_id(settings, policy), states=FAILED, since=since, until=until or _now()
-            )
-            _remake(connection, all_bodiless(connection, chosen), settings)
-            number = _redeliver_failed(connection, chosen)
+    with answers():
+        if since:
+            wanted = policy_id(settings, policy)
+            with _progress() as show:
+                done = redeliver_failed(settings, since=since, until=until, policy=wanted, on_progress=show)
         else:
-            number = _redeliver_named(connection, identities, settings)
-    _report(number, settings, as_json=as_json)
+            done = redeliver_named(settings, identities)
+    _report(done, settings, as_json=as_json)
 
 
 def _check_usage(identities: tuple[str, ...], *, failed: bool, **range_of_time: Any) -> None:
@@ -80,44 +75,32 @@ def _check_usage(identities: tuple[str, ...], *, failed: bool, **range_of_time: 
         raise click.UsageError("--since, --until and --policy belong to --failed.")
 
 
-def _remake(connection: Connection, unmade: list[Bodiless], settings: Settings) -> None:
-    faults = remake(connection, unmade, wiring.pipeline_settings(settings))
-    for identity, fault in faults.items():
-        click.echo(f"{identity} is not sent: {plain(fault)}", err=True)
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Shown of many, where somebody sees it."""
+    with ExitStack() as bars:
+        bar: Any = None
 
-
-def _redeliver_named(connection: Connection, identities: tuple[str, ...], settings: Settings) -> int:
-    history = History(connection)
-    found = [resolve(history, identity) for identity in identities]  # all of them, or nothing is done
-    _remake(connection, bodiless(connection, found), settings)
-    return redeliver(connection, dict.fromkeys(found), at=_now())
-
-
-def _redeliver_failed(connection: Connection, chosen: Chosen) -> int:
-    total = History(connection).count(chosen)
-    return sum(_with_progress(redeliver_all(connection, chosen, at=_now()), total))
-
-
-def _with_progress(numbers: Iterable[int], total: int) -> Iterator[int]:
-    if total <= AT_ONCE or not sys.stderr.isatty():
-        yield from numbers
-        return
-    with click.progressbar(length=total, label="Queueing", file=sys.stderr) as bar:
-        for number in numbers:
+        def show(number: int, total: int) -> None:
+            nonlocal bar
+            if total <= AT_ONCE or not sys.stderr.isatty():
+                return
+            bar = bar or bars.enter_context(
+                click.progressbar(length=total, label="Queueing", file=sys.stderr)
+            )
             bar.update(number)
-            yield number
+
+        yield show
 
 
-def _report(number: int, settings: Settings, *, as_json: bool) -> None:
+def _report(done: Redelivered, settings: Settings, *, as_json: bool) -> None:
+    for identity, fault in done.unmade.items():
+        click.echo(f"{identity} is not sent: {plain(fault)}", err=True)
     if as_json:
-        echo_json({"redelivered": number})
+        echo_json({"redelivered": done.number})
     else:
-        click.echo(f"{number} {'delivery is' if number == 1 else 'deliveries are'} sent again.")
-    if not number:
+        click.echo(f"{done.number} {'delivery is' if done.number == 1 else 'deliveries are'} sent again.")
+    if not done.number:
         raise click.exceptions.Exit(1)
     if not settings.notification.enabled:
         click.echo("Webhooks are switched off (notification.enabled): they will be cancelled.", err=True)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

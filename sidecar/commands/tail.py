@@ -2,29 +2,23 @@
 
 import json
 import signal
-import time
-from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
 
 import click
 
 from sidecar.commands.common import (
+    answers,
     config_option,
-    database,
     event_type_option,
     json_option,
     project_option,
     read_settings,
-    rfc3339,
     since_option,
 )
 from sidecar.commands.text import echo_lines, plain, when
 from sidecar.event import Event, EventType
-from sidecar.store.history import History
-
-_POLL_S: Final = 0.2
+from sidecar.services.events import EventFilter, event_document, follow_events
 
 
 @click.command("tail")
@@ -43,36 +37,18 @@ def command(
     """
     settings = read_settings(config)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with database(settings) as connection:
+    wanted = EventFilter(project=project, event_type=event_type, since=since)
+    with answers():
         try:
-            for event in follow(History(connection), since=since):
-                if _is_wanted(event, project, event_type):
-                    _echo(event, as_json=as_json)
+            for stored in follow_events(settings, wanted):
+                _echo(stored.event, as_json=as_json)
         except KeyboardInterrupt:
             return
 
 
-def follow(
-    history: History, *, since: datetime | None, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[Event]:
-    """Events in the order they were stored, for ever; those to come, and before them those since then."""
-    number = history.event_before(since) if since else history.newest_event()
-    while True:
-        found = history.events_after(number)
-        for number, event in found:  # noqa: B007  # where to go on
-            if since is None or event.occurred_at >= since:
-                yield event
-        if not found:
-            sleep(_POLL_S)
-
-
-def _is_wanted(event: Event, project: str, event_type: EventType | None) -> bool:
-    return project in {"", event.repository.project} and event_type in {None, event.type}
-
-
 def _echo(event: Event, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(document_of(event)))
+        click.echo(json.dumps(event_document(event)))
     else:
         echo_lines([line_of(event)])
 
@@ -85,32 +61,3 @@ def line_of(event: Event) -> str:
     return plain(
         f"{when(event.occurred_at)}  {event.type:<15}  {reference:<40}  {event.operator or '-':<12}  {details}"
     ).rstrip()
-
-
-def document_of(event: Event) -> dict[str, Any]:
-    chart = event.chart
-    return {
-        "id": str(event.id),
-        "event_type": event.type,
-        "occurred_at": rfc3339(event.occurred_at),
-        "project": event.repository.project,
-        "repository": event.repository.full_name,
-        "tag": event.tag,
-        "tags": list(event.tags),
-        "digest": event.digest,
-        "media_type": event.media_type,
-        "platforms": list(event.platforms),
-        "size_bytes": event.size_bytes,
-        "chart": {
-            "name": chart.name,
-            "version": chart.version,
-            "type": chart.type,
-            "size_bytes": chart.size_bytes,
-        }
-        if chart
-        else None,
-        "operator": event.operator,
-        "user_agent": event.user_agent,
-        "request_id": event.request_id,
-        "details": event.details,
-    }

@@ -1,7 +1,7 @@
 """`sidecar test-endpoint`: what a target says to sample events, sent exactly as real ones are."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,21 +11,26 @@ from sidecar.commands.common import (
     config_option,
     echo_json,
     event_type_named,
-    host_of,
     json_option,
-    policy_id,
+    policy_named,
     read_settings,
-    rfc3339,
 )
 from sidecar.commands.text import echo_lines, plain, when
-from sidecar.commands.trial import Seen, Trial, Tried, try_targets
 from sidecar.config import Settings
-from sidecar.config.checks import header_value, signing_secret, target_address
 from sidecar.delivery import Attempt, Unreachable
+from sidecar.errors import RequestInvalid
 from sidecar.event import EventType
-from sidecar.formats.receivers import mismatch
-from sidecar.formats.samples import MARK, SAMPLE_TYPES
-from sidecar.policy import PayloadFormat, Secret, Target, TargetType, WebhookPolicy
+from sidecar.formats.samples import SAMPLE_TYPES
+from sidecar.policy import PayloadFormat, Target, TargetType, WebhookPolicy
+from sidecar.services.endpoints import (
+    EndpointTest,
+    SampleSent,
+    SeenCertificate,
+    endpoint_test_document,
+    policy_of_one_target,
+    run_endpoint_tests,
+)
+from sidecar.services.shown import host_of
 
 _ALL: Final = "all"
 _FORMATS: Final = [str(form) for form in PayloadFormat if form is not PayloadFormat.TEMPLATE]
@@ -78,55 +83,44 @@ def command(policy: str, types: tuple[EventType, ...], config: Path, *, as_json:
     if bool(policy) == bool(target["address"]):
         raise click.UsageError("Say which one: --policy or --address.")
     settings = read_settings(config)
-    tested = _named_policy(settings, policy) if policy else _policy_for(settings, **target)
-    trials = asyncio.run(_run(settings, tested, types, show=not as_json))
+    tested = policy_named(settings, policy) if policy else _policy_for(settings, **target)
+    tests = asyncio.run(_run(settings, tested, types, show=not as_json))
     if as_json:
-        echo_json({"policy": tested.id if policy else None, "targets": list(map(_document, trials))})
-    if not all(tried.is_accepted for trial in trials for tried in trial.tried):
+        echo_json(
+            {"policy": tested.id if policy else None, "targets": list(map(endpoint_test_document, tests))}
+        )
+    if not all(test.is_accepted for test in tests):
         raise click.exceptions.Exit(1)
 
 
 async def _run(
     settings: Settings, policy: WebhookPolicy, types: tuple[EventType, ...], *, show: bool
-) -> list[Trial]:
-    """Try every target; tell people of each as soon as it is done."""
-    trials = []
-    async for trial in try_targets(settings, policy, types):
-        trials.append(trial)
+) -> list[EndpointTest]:
+    """Test every target; tell people of each as soon as it is done."""
+    tests = []
+    async for test in run_endpoint_tests(settings, policy, types):
+        tests.append(test)
         if show:
-            echo_lines(map(plain, _lines(trial)))
-    return trials
-
-
-def _named_policy(settings: Settings, text: str) -> WebhookPolicy:
-    wanted = policy_id(settings, text)
-    for policy in settings.policies:
-        if policy.id == wanted:
-            return policy
-    raise click.UsageError(f"No policy is called {text}.")
+            echo_lines(map(plain, _lines(test)))
+    return tests
 
 
 def _policy_for(
-    settings: Settings,
-    *,
-    address: str,
-    auth_header: str,
-    secret: str,
-    payload_format: str,
-    kind: str,
-    skip_cert_verify: bool,
+    settings: Settings, *, auth_header: str, secret: str, payload_format: str, kind: str, **target: Any
 ) -> WebhookPolicy:
     """A policy that nobody configured, with this one target."""
-    target = Target(
-        address=_checked("--address", target_address, address),
-        type=TargetType(kind),
-        auth_header=Secret(_checked("--auth-header", header_value, _read(auth_header))),
-        secret=Secret(_checked("--secret", signing_secret, _read(secret))),
-        skip_cert_verify=skip_cert_verify,
-        payload_format=PayloadFormat(payload_format),
-    )
-    project = settings.events.default_project
-    return WebhookPolicy(id=f"{project}/{MARK}", project=project, name=MARK, targets=(target,))
+    try:
+        return policy_of_one_target(
+            settings,
+            kind=TargetType(kind),
+            payload_format=PayloadFormat(payload_format),
+            auth_header=_read(auth_header),
+            secret=_read(secret),
+            **target,
+        )
+    except RequestInvalid as exc:
+        argument, _, what = str(exc).partition(" ")
+        raise click.UsageError(f"--{argument.replace('_', '-')} {what}") from exc
 
 
 def _read(text: str) -> str:
@@ -139,25 +133,18 @@ def _read(text: str) -> str:
         raise click.UsageError(f"{text[1:]} cannot be read.") from exc
 
 
-def _checked(option: str, check: Callable[[str], str], text: str) -> str:
-    try:
-        return check(text) if text else ""
-    except ValueError as exc:
-        raise click.UsageError(f"{option} {exc}.") from exc
-
-
-def _lines(trial: Trial) -> Iterator[str]:
-    yield f"{host_of(trial.target)}  ({', '.join(_traits(trial.target))})"
-    if notice := _notice(trial.target):
-        yield f"  {notice}"
-    if trial.proxy:
-        yield f"  through the proxy {trial.proxy}"
-    for tried in trial.tried:
-        yield from (f"  {line}" for line in _attempt_lines(tried))
-    for kind in trial.unsent:
-        yield f"  {kind:<15}  not sent: {trial.target.payload_format} has no event type for it"
-    if trial.seen:
-        yield f"  {_certificate_line(trial.seen)}"
+def _lines(test: EndpointTest) -> Iterator[str]:
+    yield f"{host_of(test.target)}  ({', '.join(_traits(test.target))})"
+    if test.notice:
+        yield f"  {test.notice}"
+    if test.proxy:
+        yield f"  through the proxy {test.proxy}"
+    for sample in test.samples:
+        yield from (f"  {line}" for line in _sample_lines(sample))
+    for kind in test.unsent:
+        yield f"  {kind:<15}  not sent: {test.target.payload_format} has no event type for it"
+    if test.seen:
+        yield f"  {_certificate_line(test.seen)}"
 
 
 def _traits(target: Target) -> Iterator[str]:
@@ -166,18 +153,12 @@ def _traits(target: Target) -> Iterator[str]:
     yield "signed" if target.is_signed else "not signed"
 
 
-def _notice(target: Target) -> str:
-    if target.type is not TargetType.HTTP:
-        return ""
-    return mismatch(target.address, target.payload_format, target.event_names)
-
-
-def _attempt_lines(tried: Tried) -> Iterator[str]:
-    attempt = tried.attempt
+def _sample_lines(sample: SampleSent) -> Iterator[str]:
+    attempt = sample.attempt
     address = f"  {attempt.address}" if attempt.address else ""
     took = f"{attempt.duration_ms:.0f} ms"
-    yield f"{tried.delivery.event_type:<15}  {_outcome(attempt)}  {took}{address}"
-    if not tried.is_accepted and attempt.excerpt.strip():
+    yield f"{sample.delivery.event_type:<15}  {_outcome(attempt)}  {took}{address}"
+    if not sample.is_accepted and attempt.excerpt.strip():
         yield from (f"  {line}" for line in attempt.excerpt.splitlines()[:_SHOWN_LINES])
 
 
@@ -186,7 +167,7 @@ def _outcome(attempt: Attempt) -> str:
     return result.reason if isinstance(result, Unreachable) else str(result.status)
 
 
-def _certificate_line(seen: Seen) -> str:
+def _certificate_line(seen: SeenCertificate) -> str:
     verified = f"not verified: {seen.fault}" if seen.fault else "verified"
     if seen.certificate is None:
         return f"certificate  {verified}"
@@ -195,43 +176,3 @@ def _certificate_line(seen: Seen) -> str:
         f"certificate  {found.subject or '(no subject)'}, issued by {found.issuer or '(nobody)'}, "
         f"expires {when(found.expires_at)} UTC, {verified}"
     )
-
-
-def _document(trial: Trial) -> dict[str, Any]:
-    return {
-        "host": host_of(trial.target),
-        "type": trial.target.type,
-        "auth": bool(trial.target.auth_header),
-        "signed": trial.target.is_signed,
-        "notice": _notice(trial.target) or None,
-        "proxy": trial.proxy or None,
-        "certificate": _certificate_document(trial.seen) if trial.seen else None,
-        "attempts": [_attempt_document(tried) for tried in trial.tried],
-        "unsent": list(trial.unsent),
-    }
-
-
-def _certificate_document(seen: Seen) -> dict[str, Any]:
-    found = seen.certificate
-    return {
-        "subject": found.subject if found else None,
-        "issuer": found.issuer if found else None,
-        "expires_at": rfc3339(found.expires_at) if found else None,
-        "verified": not seen.fault,
-        "error": seen.fault,
-    }
-
-
-def _attempt_document(tried: Tried) -> dict[str, Any]:
-    attempt = tried.attempt
-    result = attempt.result
-    return {
-        "event_type": tried.delivery.event_type,
-        "event_id": str(tried.delivery.event_id),
-        "accepted": tried.is_accepted,
-        "status": None if isinstance(result, Unreachable) else result.status,
-        "error": result.reason if isinstance(result, Unreachable) else "",
-        "duration_ms": round(attempt.duration_ms, 1),
-        "address": attempt.address,
-        "excerpt": attempt.excerpt,
-    }

@@ -1,15 +1,13 @@
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import click
 import pytest
 
-from sidecar.commands.common import database, event_type_named, host_of, policy_id, rfc3339
+from sidecar.commands.common import answers, event_type_named, policy_id, policy_named
 from sidecar.config import Settings, load
+from sidecar.errors import ConfigError, NotFound, RequestInvalid, SidecarError, StoreUnavailable
 from sidecar.event import EventType
-from sidecar.policy import Target
-from tests.support.builders import START
 from tests.unit.commands.conftest import Run
 
 
@@ -47,38 +45,30 @@ def settings(path: Path) -> Settings:
     return load(path, {})
 
 
-def test_a_policy_is_named_by_its_id_or_its_name(settings: Settings) -> None:
-    assert policy_id(settings, "") == ""
-    assert policy_id(settings, "ci") == "prj/ci"
-    assert policy_id(settings, "gone/since/long") == "gone/since/long"
+def test_a_policy_that_is_not_there_is_a_mistake_of_the_command_line(settings: Settings) -> None:
+    assert policy_id(settings, "ci") == policy_named(settings, "ci").id == "prj/ci"
     with pytest.raises(click.UsageError, match="No policy is called nobody"):
         policy_id(settings, "nobody")
+    with pytest.raises(click.UsageError, match="No policy is called prj/nobody"):
+        policy_named(settings, "prj/nobody")
     twice = replace(settings, policies=(*settings.policies, replace(settings.policies[0], id="other/ci")))
     with pytest.raises(click.UsageError, match="Several policies are called ci: prj/ci, other/ci"):
         policy_id(twice, "ci")
 
 
-def test_event_types_are_known_in_both_spellings() -> None:
-    assert event_type_named("pushImage") is event_type_named("PUSH_ARTIFACT") is EventType.IMAGE_PUSH
+def test_an_event_type_that_is_not_there_is_one_too() -> None:
+    assert event_type_named("pushImage") is EventType.IMAGE_PUSH
     with pytest.raises(click.BadParameter, match="'push' is none of pushImage, pullImage"):
         event_type_named("push")
 
 
-def test_of_a_target_only_the_host_is_shown() -> None:
-    assert (
-        host_of(Target(address="https://u:p@h.example.com:8443/t0ken?t0ken")) == "https://h.example.com:8443"
-    )
-
-
-def test_times_for_scripts_are_utc() -> None:
-    east = timezone(timedelta(hours=2))
-    assert rfc3339(datetime(2026, 1, 2, 5, 4, 5, 6000, tzinfo=east)) == "2026-01-02T03:04:05.006Z"
-    assert rfc3339(START) == "2026-01-02T03:04:05.000Z"
-    assert rfc3339(None) is None
-
-
-def test_without_a_database_there_is_one_line_and_status_1(settings: Settings, tmp_path: Path) -> None:
-    elsewhere = replace(settings, data_volume=tmp_path / "none")
-    with pytest.raises(click.ClickException, match="there is no database at") as caught, database(elsewhere):
-        pass
+@pytest.mark.parametrize("fault", [NotFound, RequestInvalid, StoreUnavailable])
+def test_what_a_service_cannot_do_is_one_line_and_status_1(fault: type[SidecarError]) -> None:
+    with pytest.raises(click.ClickException, match="in words") as caught, answers():
+        raise fault("in words")
     assert caught.value.exit_code == 1
+
+
+def test_what_no_service_says_passes() -> None:
+    with pytest.raises(ConfigError), answers():
+        raise ConfigError(["x"])

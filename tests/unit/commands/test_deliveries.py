@@ -1,50 +1,11 @@
-from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from sidecar.commands.deliveries import _payload_text, document_of, identity_headers, states_named
-from sidecar.delivery import DeliveryState
-from sidecar.dispatcher.attempt import request_headers
-from sidecar.dispatcher.prepared import PreparedTarget, make_tls_contexts, prepare
-from sidecar.policy import Secret, Target
-from sidecar.store.history import FAILED
+from sidecar.commands.deliveries import _payload_text
 from sidecar.store.sqlite import SqliteDatabase
-from tests.support.builders import START
 from tests.unit.commands.conftest import Run
-from tests.unit.store.test_history import Shelf
-
-KEYS = [
-    *("id", "event_id", "event_type", "policy", "target", "project", "repository", "state", "reason"),
-    *("created_at", "finished_at", "next_attempt_at", "target_away", "failures", "attempt_count"),
-    "last_attempt",
-]
-
-
-def test_failed_is_a_word_for_two_states() -> None:
-    assert states_named(None) == ()
-    assert states_named("failed") == FAILED
-    assert states_named("waiting") == (DeliveryState.WAITING,)
-
-
-async def test_headers_shown_are_those_that_are_sent_less_what_is_secret(tmp_path: Path) -> None:
-    database = SqliteDatabase(tmp_path / "store.db")
-    database.open()
-    shelf = Shelf(database, tmp_path / "store.db")
-    delivery = await shelf.keep()
-    kept = shelf.history.delivery(delivery.id)
-    shelf.sql.close()
-    database.close()
-    assert kept
-    assert list(document_of(kept, {}, now=START)) == KEYS
-    target = Target(address="http://h", auth_header=Secret("t0ken"), secret=Secret("whsec_c2VjcmV0"))
-    prepared = prepare(target, tls=make_tls_contexts(), environment={})
-    assert isinstance(prepared, PreparedTarget)
-    sent = request_headers(replace(delivery, attempts=0), prepared, at=START)
-    shown = identity_headers(kept)
-    assert shown.items() <= sent.items()
-    assert not {"Authorization", "webhook-signature"} & shown.keys()
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,15 @@ def test_the_progress_of_many_is_shown_and_of_few_is_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(redeliver, "AT_ONCE", 2)
-    assert sum(redeliver._with_progress([2], 2)) == 2
-    assert capsys.readouterr() == ("", "")
-    assert sum(redeliver._with_progress([2, 2, 1], 5)) == 5
-    assert capsys.readouterr() == ("", ""), "nobody sees it"
+
+    def shown(*numbers: int) -> str:
+        with redeliver._progress() as show:
+            for number in (0, *numbers):
+                show(number, sum(numbers))
+        return "".join(capsys.readouterr())
+
+    assert shown(2) == ""
+    assert shown(2, 2, 1) == "", "nobody sees it"
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert sum(redeliver._with_progress([2, 2, 1], 5)) == 5
-    assert "Queueing" in capsys.readouterr().err
+    assert shown(2) == ""
+    assert "Queueing" in shown(2, 2, 1)

@@ -12,8 +12,8 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.commands.certificate import fetch_certificate, parse_certificate
 from sidecar.dispatcher.prepared import make_tls_contexts
+from sidecar.services.certificate import fetch_certificate, parse_certificate
 from tests.support.receiver import Receiver
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from sidecar.formats import Payload
 from sidecar.formats.fanout import deliveries_for
-from sidecar.pipeline import PipelineSettings, context_of
+from sidecar.pipeline import PipelineSettings
+from sidecar.services.samples import context_for
 from sidecar.store.beside import Connection
 from sidecar.store.redelivery import Bodiless, give_body
 
@@ -27,12 +28,7 @@ def remake(connection: Connection, unmade: Iterable[Bodiless], settings: Pipelin
 
 
 def _outcome(unmade: Bodiless, settings: PipelineSettings) -> Payload | str:
-    project = next(
-        (found for found in settings.projects if found.name == unmade.event.repository.project), None
-    )
-    context = context_of(
-        settings, is_public=project is not None and project.public, at=unmade.repository_created_at
-    )
+    context = context_for(settings, unmade.event.repository.project, at=unmade.repository_created_at)
     policies = [policy for policy in settings.policies if policy.id == unmade.policy_id]
     made = deliveries_for(unmade.event, policies, lambda _: context, datetime.now(UTC))
     delivery = next((found for found in made if found.id == unmade.id), None)

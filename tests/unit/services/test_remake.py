@@ -12,7 +12,7 @@ import pytest
 from sidecar.delivery import DeliveryState
 from sidecar.event import EventType
 from sidecar.policy import PayloadFormat, Project, Target, WebhookPolicy
-from sidecar.remake import remake
+from sidecar.services.remake import remake
 from sidecar.store.beside import Connection, open_beside
 from sidecar.store.history import FAILED, Chosen, History
 from sidecar.store.redelivery import all_bodiless, bodiless, redeliver, redeliver_all

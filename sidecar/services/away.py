@@ -1,0 +1,30 @@
+"""Targets that get nothing for now: left alone for a while because they fail, or disabled by 410 Gone."""
+
+from sidecar.config import Settings
+from sidecar.delivery import TargetKey
+from sidecar.store.away import AwayTarget
+from sidecar.store.disabled import DisabledTarget
+from sidecar.store.history import History
+from sidecar.wiring import targets_of
+
+Away = dict[TargetKey, AwayTarget]
+
+
+def away_targets(settings: Settings, history: History) -> Away:
+    """Those that have the same address still."""
+    targets = targets_of(settings)
+    return {
+        away.target: away
+        for away in history.away_targets()
+        if away.target in targets and away.is_about(targets[away.target][1].address)
+    }
+
+
+def disabled_targets(settings: Settings, history: History) -> dict[TargetKey, DisabledTarget]:
+    """Those that answered 410 Gone and have the same address still."""
+    targets = targets_of(settings)
+    return {
+        found.target: found
+        for found in history.disabled_targets()
+        if found.target in targets and found.is_about(targets[found.target][1].address)
+    }

@@ -1,0 +1,44 @@
+"""May this be used: a harbor.yml, one policy, one target. The words are the same for all three."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar import config
+from sidecar.config import Checked, Settings
+from sidecar.errors import ConfigError
+from sidecar.policy import Target, WebhookPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedConfiguration:
+    """What a harbor.yml means, or every mistake in it."""
+
+    settings: Settings | None  #: None when there are mistakes
+    mistakes: tuple[str, ...] = ()  #: one line each
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What can be used, but will not do what may be expected."""
+        return self.settings.notices if self.settings else ()
+
+
+def check_configuration(path: Path, environ: Mapping[str, str]) -> CheckedConfiguration:
+    """What a harbor.yml means with that environment. Blocks on files and templates."""
+    try:
+        return CheckedConfiguration(settings=config.load(path, environ))
+    except ConfigError as exc:
+        return CheckedConfiguration(settings=None, mistakes=exc.mistakes)
+
+
+def check_policy(settings: Settings, project: str, values: object) -> Checked[WebhookPolicy]:
+    """One policy that somebody would like to have in a project, as JSON has it.
+
+    It may name no files of this machine. Whether its name is taken is not looked at. Blocks on templates.
+    """
+    return config.check_policy(values, project=project, default_project=settings.events.default_project)
+
+
+def check_target(values: object, event_types: Sequence[str] | None = None) -> Checked[Target]:
+    """One target, as `check_policy`; `event_types` are those of its policy, None for all."""
+    return config.check_target(values, event_types=event_types)

@@ -1,0 +1,180 @@
+"""What was sent, or is to be sent, to whom, and how it went."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sidecar.config import Settings
+from sidecar.delivery import DeliveryState
+from sidecar.errors import NotFound, RequestInvalid
+from sidecar.services.away import away_targets
+from sidecar.services.database import history_of
+from sidecar.services.shown import away_document, rfc3339
+from sidecar.store.away import AwayTarget
+from sidecar.store.history import FAILED, Chosen, History, KeptAttempt, KeptDelivery
+
+FAILED_WORD: Final = "failed"  #: for all states of deliveries that ended without having arrived
+_SHORTEST_BEGINNING: Final = 4
+_BEGINNING_OF_AN_ID: Final = re.compile(rf"[0-9a-fA-F-]{{{_SHORTEST_BEGINNING},36}}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryStatus:
+    """A delivery as it stands now."""
+
+    kept: KeptDelivery
+    away: AwayTarget | None  #: its target, while that is left alone
+
+    @property
+    def waits_for_target(self) -> AwayTarget | None:
+        """The target that it waits for."""
+        return self.away if self.kept.state is DeliveryState.WAITING else None
+
+    def next_attempt_at(self, *, now: datetime) -> datetime | None:
+        """When it is sent at the earliest; None when it is not waiting, or may be sent at any moment."""
+        if self.kept.state is not DeliveryState.WAITING or self.kept.next_attempt_at is None:
+            return None
+        due = self.kept.next_attempt_at
+        at = max(due, self.away.until) if self.away else due
+        return at if at > now else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeDelivery:
+    """A delivery with all that is known of it."""
+
+    status: DeliveryStatus
+    attempts: list[KeptAttempt]  #: in order
+    body: bytes  #: b"" where its template failed
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return identity_headers(self.status.kept)
+
+
+def states_named(word: str | None) -> tuple[DeliveryState, ...]:
+    """The states that a filter's word means, () for all; raises RequestInvalid."""
+    if word is None:
+        return ()
+    if word == FAILED_WORD:
+        return FAILED
+    try:
+        return (DeliveryState(word),)
+    except ValueError:
+        known = ", ".join([*DeliveryState, FAILED_WORD])
+        raise RequestInvalid(f"{word!r} is none of {known}.") from None
+
+
+def list_deliveries(settings: Settings, chosen: Chosen, *, limit: int) -> list[DeliveryStatus]:
+    """The newest that are meant, newest first; raises StoreUnavailable. Blocks on the database."""
+    with history_of(settings) as history:
+        away = away_targets(settings, history)
+        return [
+            DeliveryStatus(kept=kept, away=away.get(kept.target))
+            for kept in history.deliveries(chosen, limit=limit)
+        ]
+
+
+def show_delivery(settings: Settings, beginning: str) -> WholeDelivery:
+    """The one delivery whose id begins like that.
+
+    Raises NotFound, RequestInvalid when that is too short or begins several, StoreUnavailable. Blocks on the
+    database.
+    """
+    with history_of(settings) as history:
+        identity = resolve(history, beginning)
+        kept = history.delivery(identity)
+        if kept is None:  # pruned in this moment
+            raise NotFound(_no_delivery(beginning))
+        away = away_targets(settings, history).get(kept.target)
+        return WholeDelivery(
+            status=DeliveryStatus(kept=kept, away=away),
+            attempts=history.attempts(identity),
+            body=history.body(identity),
+        )
+
+
+def resolve(history: History, beginning: str) -> UUID:
+    """The id that begins like that; raises NotFound, RequestInvalid."""
+    if len(beginning) < _SHORTEST_BEGINNING:
+        raise RequestInvalid(f"{beginning} is too short: at least {_SHORTEST_BEGINNING} characters of an id.")
+    found = history.named(beginning) if _BEGINNING_OF_AN_ID.fullmatch(beginning) else []
+    match found:
+        case [identity]:
+            return identity
+        case []:
+            raise NotFound(_no_delivery(beginning))
+        case _:
+            raise RequestInvalid(f"Several deliveries have ids that begin with {beginning}.")
+
+
+def _no_delivery(beginning: str) -> str:
+    return f"No delivery has an id that begins with {beginning}."
+
+
+def identity_headers(delivery: KeptDelivery) -> dict[str, str]:
+    """What a receiver can know it by; never anything secret."""
+    event_id = str(delivery.event_id)
+    return {
+        "Content-Type": delivery.content_type,
+        "webhook-id": event_id,
+        "X-Sidecar-Event-Id": event_id,
+        "X-Sidecar-Delivery-Id": str(delivery.id),
+        "X-Sidecar-Attempt": str(max(delivery.attempts, 1)),
+    }
+
+
+def payload_of(body: bytes) -> Any:
+    """What a body says where it is JSON, else its text."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")
+
+
+def delivery_document(status: DeliveryStatus, *, now: datetime) -> dict[str, Any]:
+    kept = status.kept
+    return {
+        "id": str(kept.id),
+        "event_id": str(kept.event_id),
+        "event_type": kept.event_type,
+        "policy": kept.target.policy_id,
+        "target": kept.target.index,
+        "project": kept.project,
+        "repository": kept.repository,
+        "state": kept.state,
+        "reason": kept.reason,
+        "created_at": rfc3339(kept.created_at),
+        "finished_at": rfc3339(kept.finished_at),
+        "next_attempt_at": rfc3339(status.next_attempt_at(now=now)),
+        "target_away": away_document(status.away),
+        "failures": kept.failures,
+        "attempt_count": kept.attempts,
+        "last_attempt": _attempt_document(kept.last_attempt) if kept.last_attempt else None,
+    }
+
+
+def whole_delivery_document(whole: WholeDelivery, *, now: datetime) -> dict[str, Any]:
+    return {
+        **delivery_document(whole.status, now=now),
+        "headers": whole.headers,
+        "payload": payload_of(whole.body),
+        "attempts": [_attempt_document(attempt) for attempt in whole.attempts],
+    }
+
+
+def _attempt_document(attempt: KeptAttempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "started_at": rfc3339(attempt.started_at),
+        "duration_ms": round(attempt.duration_ms, 1),
+        "status": attempt.status,
+        "address": attempt.address,
+        "error": attempt.error,
+        "excerpt": attempt.excerpt,
+        "retry_after_s": attempt.retry_after_s,
+    }

@@ -1,0 +1,94 @@
+"""Events as they are stored, those that some policy wants."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sidecar.config import Settings
+from sidecar.event import Event, EventType
+from sidecar.services.database import history_of
+from sidecar.services.shown import rfc3339
+
+_POLL_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events are meant; what is left empty does not matter."""
+
+    project: str = ""
+    event_type: EventType | None = None
+    since: datetime | None = None  #: occurred then or later
+
+    def includes(self, event: Event) -> bool:
+        return (
+            self.project in {"", event.repository.project}
+            and self.event_type in {None, event.type}
+            and (self.since is None or event.occurred_at >= self.since)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event in its place."""
+
+    number: int  #: grows with each that is stored
+    event: Event
+
+
+def follow_events(
+    settings: Settings,
+    wanted: EventFilter,
+    *,
+    after: int | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[StoredEvent]:
+    """Events in the order they were stored, for ever: those since `wanted.since`, then those to come.
+
+    after   where somebody left off: the number of the last event that was seen; goes before `since`
+    pause   called with seconds while nothing comes; what it raises ends this
+
+    Raises StoreUnavailable. Blocks until the next event: one thread that follows serves many listeners.
+    """
+    with history_of(settings) as history:
+        number = after
+        if number is None:
+            number = history.event_before(wanted.since) if wanted.since else history.newest_event()
+        while True:
+            found = history.events_after(number)
+            for number, event in found:  # where to go on
+                if wanted.includes(event):
+                    yield StoredEvent(number, event)
+            if not found:
+                pause(_POLL_S)
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    chart = event.chart
+    return {
+        "id": str(event.id),
+        "event_type": event.type,
+        "occurred_at": rfc3339(event.occurred_at),
+        "project": event.repository.project,
+        "repository": event.repository.full_name,
+        "tag": event.tag,
+        "tags": list(event.tags),
+        "digest": event.digest,
+        "media_type": event.media_type,
+        "platforms": list(event.platforms),
+        "size_bytes": event.size_bytes,
+        "chart": {
+            "name": chart.name,
+            "version": chart.version,
+            "type": chart.type,
+            "size_bytes": chart.size_bytes,
+        }
+        if chart
+        else None,
+        "operator": event.operator,
+        "user_agent": event.user_agent,
+        "request_id": event.request_id,
+        "details": event.details,
+    }

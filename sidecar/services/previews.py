@@ -1,0 +1,58 @@
+"""What the targets of a policy would be sent; nothing is, and no database is needed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.config import Settings
+from sidecar.delivery import Delivery
+from sidecar.event import EventType
+from sidecar.formats import unsupported_types
+from sidecar.formats.samples import SAMPLE_CREATED_AT, sample_of
+from sidecar.policy import Target, WebhookPolicy
+from sidecar.services.samples import sample_deliveries, sample_project
+from sidecar.services.shown import host_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What all targets of a policy would be sent."""
+
+    policy: WebhookPolicy
+    deliveries: list[Delivery]  #: without a body where the template fails; the reason says why
+    unsent: list[tuple[Target, EventType]]  #: the target's format has no event type for that
+
+
+def preview(settings: Settings, policy: WebhookPolicy, event_type: EventType | None = None) -> Preview:
+    """What each target would be sent for a sample of an event type, or of each that the policy wants.
+
+    policy   one of the settings, or one that is only thought of; its filters are not looked at
+
+    Blocks on templates.
+    """
+    wanted = [event_type] if event_type else [kind for kind in EventType if kind in policy.event_types]
+    project = sample_project(settings, policy)
+    events = [sample_of(kind, project=project) for kind in wanted]
+    return Preview(
+        policy=policy,
+        deliveries=sample_deliveries(settings, policy, events, repository_created_at=SAMPLE_CREATED_AT),
+        unsent=[
+            (target, kind)
+            for target in policy.targets
+            for kind in wanted
+            if kind in unsupported_types(target.payload_format)
+        ],
+    )
+
+
+def preview_document(found: Preview) -> list[dict[str, Any]]:
+    return [
+        {
+            "event_type": delivery.event_type,
+            "target": delivery.target.index,
+            "host": host_of(found.policy.targets[delivery.target.index]),
+            "content_type": delivery.content_type,
+            "body": delivery.body.decode(errors="replace"),
+            "error": delivery.reason,
+        }
+        for delivery in found.deliveries
+    ]

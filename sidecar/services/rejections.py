@@ -1,0 +1,100 @@
+"""Which rule takes an upstream's answer for a push without room, and why the others do not."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sidecar.config import Settings
+from sidecar.errors import RequestInvalid
+from sidecar.exchange import Refusal
+from sidecar.proxy.manifests import decoded_opening
+from sidecar.quota.rules import Miss, Rejection, RejectionRule, Write, judgements
+from sidecar.quota.words import LARGEST_READ_BYTES, said_in
+
+_STATUS_LINE: Final = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
+_ENCODING: Final = re.compile(rb"^content-encoding:[ \t]*([!-~]+)", re.IGNORECASE | re.MULTILINE)
+_RETRY_AFTER: Final = re.compile(rb"^retry-after:", re.IGNORECASE | re.MULTILINE)
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_LARGEST_HEAD_BYTES: Final = 64 * 1024
+_LONGEST_WORDS: Final = 300
+#: Of an answer with its head; more is not looked at.
+LARGEST_ANSWER_BYTES: Final = _LARGEST_HEAD_BYTES + LARGEST_READ_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What the rules make of one answer."""
+
+    status: int
+    matching: Rejection | None  #: what the first that matches says of it
+    judged: tuple[tuple[RejectionRule, Rejection | Miss], ...]  #: every rule, in order
+    words: tuple[str, ...]  #: what the answer says; as the upstream chose, also control characters
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the upstream refused at all; no rule matches else."""
+        return self.status >= 400
+
+
+async def explain_rejection(
+    settings: Settings, answer: bytes, *, write: Write, status: int | None = None
+) -> Explanation:
+    """What the rules of the settings make of an upstream's answer.
+
+    answer   as `curl -i` writes it, or its body alone beside `status`
+    write    what was to be written
+
+    Raises RequestInvalid when the status is nowhere.
+    """
+    told, head, body = _parts(answer, is_body=status is not None)
+    status = status or told
+    if status is None:
+        raise RequestInvalid("The answer begins with no status line: say which status it had.")
+    refusal = Refusal(
+        content=await _decoded(body, head), content_type="", names_retry=bool(_RETRY_AFTER.search(head))
+    )
+    judged = tuple(judgements(settings.rejections, write, status, refusal))
+    return Explanation(
+        status=status,
+        matching=next((found for _, found in judged if isinstance(found, Rejection)), None),
+        judged=judged,
+        words=tuple(_words(refusal)),
+    )
+
+
+def verdict_of(found: Rejection | Miss) -> str:
+    return "matches" if isinstance(found, Rejection) else found.why
+
+
+def _parts(answer: bytes, *, is_body: bool) -> tuple[int | None, bytes, bytes]:
+    """Status, head and body of an answer; what came before the last head (100, a proxy's CONNECT) is passed over."""
+    status, head = None, b""
+    while not is_body and (line := _STATUS_LINE.match(answer)):
+        status = int(line[1])
+        end = _HEAD_END.search(answer)
+        head, answer = (answer[: end.start()], answer[end.end() :]) if end else (answer, b"")
+    return status, head, answer
+
+
+async def _decoded(content: bytes, head: bytes) -> bytes:
+    """A body without its encoding; as it is where `curl --compressed` has undone that, which leaves the header."""
+    encoding = _ENCODING.search(head)
+    if encoding is None:
+        return content
+    name = encoding[1].decode("ascii").lower()
+    return await decoded_opening(content, name, LARGEST_READ_BYTES) or content
+
+
+def _words(refusal: Refusal) -> Iterator[str]:
+    for said in said_in(refusal.content):
+        yield " ".join(" ".join(filter(None, (said.code, *said.texts))).split())[:_LONGEST_WORDS]
+
+
+def explanation_document(explanation: Explanation) -> dict[str, Any]:
+    matching = explanation.matching
+    return {
+        "rule": matching.rule if matching else None,
+        "details": matching.details if matching else None,
+        "rules": [{"name": rule.name, "verdict": verdict_of(found)} for rule, found in explanation.judged],
+    }

@@ -1,0 +1,41 @@
+"""What a policy's targets are sent of events that nobody raised."""
+
+from collections.abc import Iterable
+
+from sidecar import wiring
+from sidecar.config import Settings
+from sidecar.delivery import Delivery
+from sidecar.event import Event
+from sidecar.formats import FormatContext
+from sidecar.formats.fanout import deliveries_for
+from sidecar.pipeline import PipelineSettings, context_of
+from sidecar.policy import ALL_PROJECTS, WebhookPolicy
+
+
+def sample_project(settings: Settings, policy: WebhookPolicy) -> str:
+    """The project whose events a policy is shown with."""
+    return settings.events.default_project if policy.project == ALL_PROJECTS else policy.project
+
+
+def sample_deliveries(
+    settings: Settings, policy: WebhookPolicy, events: Iterable[Event], *, repository_created_at: int
+) -> list[Delivery]:
+    """What the targets of a policy are sent, whatever it filters, and whether or not it is enabled.
+
+    repository_created_at   Unix seconds
+    """
+    context = context_for(
+        wiring.pipeline_settings(settings), sample_project(settings, policy), at=repository_created_at
+    )
+    unfiltered = WebhookPolicy(id=policy.id, project=policy.project, name=policy.name, targets=policy.targets)
+    return [
+        delivery
+        for event in events
+        for delivery in deliveries_for(event, [unfiltered], lambda _: context, event.occurred_at)
+    ]
+
+
+def context_for(settings: PipelineSettings, project: str, *, at: int | None) -> FormatContext:
+    """What formats are told of a project's events; `at` is when the repository was first seen."""
+    is_public = any(found.name == project and found.public for found in settings.projects)
+    return context_of(settings, is_public=is_public, at=at)

@@ -1,0 +1,52 @@
+import gzip
+
+import pytest
+
+from sidecar.config import Settings
+from sidecar.errors import RequestInvalid
+from sidecar.quota.rules import Write
+from sidecar.services.rejections import explain_rejection, explanation_document
+
+ANSWER = b"""HTTP/1.1 100 Continue\r
+\r
+HTTP/2 507 \r
+\r
+{"errors":[{"code":"DENIED","message":"no  space\\u0007 left"}]}"""
+
+
+async def test_the_last_head_of_an_answer_counts(settings: Settings) -> None:
+    found = await explain_rejection(settings, ANSWER, write=Write.BLOB)
+    assert found.matching
+    assert found.words == ("DENIED no space\a left",)
+    document = explanation_document(found)
+    assert document["rule"] == found.matching.rule == "insufficient-storage"
+    verdicts = {rule["name"]: rule["verdict"] for rule in document["rules"]}
+    assert verdicts["insufficient-storage"] == "matches"
+    assert verdicts["harbor"] == "is for status 403"
+
+
+async def test_a_body_alone_needs_its_status(settings: Settings) -> None:
+    with pytest.raises(RequestInvalid, match="begins with no status line"):
+        await explain_rejection(settings, b"no space left on device", write=Write.BLOB)
+    found = await explain_rejection(settings, b"no space left on device", write=Write.BLOB, status=500)
+    assert found.matching
+
+
+async def test_what_no_rule_matches_is_an_answer_too(settings: Settings) -> None:
+    found = await explain_rejection(settings, b"HTTP/1.1 403 Forbidden\r\n\r\nno", write=Write.MANIFEST)
+    assert found.matching is None
+    assert explanation_document(found)["rule"] is None
+    assert len(found.judged) == len(settings.rejections)
+
+
+async def test_a_compressed_answer_is_read_and_an_answer_that_is_no_refusal_is_none(
+    settings: Settings,
+) -> None:
+    squeezed = gzip.compress(b"no space left on device")
+    head = b"HTTP/2 500\r\nContent-Encoding: GZip\r\n\r\n"
+    for body in (squeezed, b"no space left on device"):  # as curl -i and curl -i --compressed write it
+        found = await explain_rejection(settings, head + body, write=Write.BLOB)
+        assert found.words == ("no space left on device",)
+        assert found.is_refusal
+    accepted = await explain_rejection(settings, b"HTTP/1.1 201 Created\r\n\r\nno space", write=Write.BLOB)
+    assert (accepted.matching, accepted.is_refusal) == (None, False)
