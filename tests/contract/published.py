@@ -79,4 +79,5 @@ def text_of(document: Schema) -> str:
 
 if __name__ == "__main__":
     for name, document in list(published()):
+        (SCHEMAS / name).parent.mkdir(exist_ok=True)  # of a new format
         (SCHEMAS / name).write_text(text_of(document))
