@@ -107,7 +107,9 @@ class RefusedPushes:
             return
         at, what = self._now(), Reference(digest=digest)
         if asks_for_blobs_once(client):
-            self._store.post(lambda ledger: self._note_question(ledger, client, repository, what, at))
+            self._store.post(
+                lambda ledger: self._note_question(ledger, client, repository, what, at, is_blob=True)
+            )
         elif self.may_go_on:
             self._store.post(lambda ledger: note_request(client, repository, ledger, began_at=at))
 
@@ -116,17 +118,24 @@ class RefusedPushes:
         client, at = exchange.client, exchange.began_at
         match exchange.operation:
             case HeadManifest(repository, reference) if self._is_followed and _may_begin_a_push(exchange):
-                self._note_question(ledger, client, repository, reference, at)
+                self._note_question(ledger, client, repository, reference, at, is_blob=False)
             case GetManifest(repository) | HeadManifest(repository) if self.may_go_on:
                 note_request(client, repository, ledger, began_at=at)
             case _:
                 return
 
     def _note_question(
-        self, ledger: Ledger, client: Client, repository: Repository, what: Reference, at: datetime
+        self,
+        ledger: Ledger,
+        client: Client,
+        repository: Repository,
+        what: Reference,
+        at: datetime,
+        *,
+        is_blob: bool,
     ) -> None:
         if self.may_go_on:
-            note_question(client, repository, what, ledger, at=at)
+            note_question(client, repository, what, ledger, at=at, is_blob=is_blob)
         else:
             ledger.learn_question(client, repository, what, at=at)
 

@@ -24,7 +24,7 @@ _FINAL: Final = timedelta(seconds=10)
 _PING_KEPT: Final = timedelta(seconds=3)
 _ASKED_KEPT: Final = timedelta(minutes=10)
 #: What was asked when another request was being refused.
-_AT_ONCE: Final = timedelta(milliseconds=20)
+_AT_ONCE: Final = timedelta(milliseconds=100)
 #: Clients that try again by beginning the whole push anew do it within this time.
 _RESTARTED_WITHIN: Final = timedelta(seconds=5)
 
@@ -79,11 +79,18 @@ def note_upload(
 
 
 def note_question(
-    client: Client, repository: Repository, what: Reference, memory: Memory, *, at: datetime
+    client: Client,
+    repository: Repository,
+    what: Reference,
+    memory: Memory,
+    *,
+    at: datetime,
+    is_blob: bool,
 ) -> None:
     """A client asks whether a manifest or blob is there, before it pushes it: once for each push.
 
-    oras and helm ask for the manifest first, containerd for its blobs. Of an index each manifest is asked for.
+    oras and helm ask for the manifest first, containerd for its blobs, the last of them when others may have been
+    refused already. Of an index each manifest is asked for.
     """
     note_request(client, repository, memory, began_at=at)
     push = memory.refused_push(client, repository)
@@ -92,7 +99,8 @@ def note_question(
     memory.learn_question(client, repository, what, at=at)
     if push is None:
         return
-    has_ended = _pause_after(push.status) == _FINAL and at > push.refused_at + _AT_ONCE
+    is_final = _pause_after(push.status) == _FINAL
+    has_ended = is_final and not is_blob and at > push.refused_at + _AT_ONCE
     if asked_before or has_ended:
         _open(client, repository, memory, at=at)
 

@@ -373,3 +373,16 @@ async def test_who_pulls_by_digest_behind_one_address_begins_no_push(scene: Scen
         await scene.request(asked, second, second, 200, containerd)
         await scene.upload(second + 1, 500, client=containerd)
     assert await scene.events() == 1
+
+
+async def test_containerd_that_asks_for_its_last_blob_when_others_are_refused_pushes_once(
+    scene: Scene,
+) -> None:
+    ctr = replace(DOCKER, user_agent="containerd/1.6.20")
+    for start in (0.0, 3.0):
+        for number in range(3):
+            at = start + number / 4
+            asked = HeadBlob(APP, parse_digest(a_digest(str(number))))
+            await scene.request(asked, at, at, 404, ctr)
+            await scene.upload(at + 0.1, 413, client=ctr)
+    assert await scene.events() == 2
