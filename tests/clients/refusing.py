@@ -9,8 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -19,7 +18,7 @@ from yarl import URL
 from tests.clients.stack import ALICE, EVENTS, Stack, write_auth_file
 from tests.support.nginx import Nginx
 from tests.support.process import require_program
-from tests.support.receiver import BackgroundServer, Receiver
+from tests.support.receiver import Double, Receiver
 from tests.support.servers import Registry, Sidecar, Version, policy
 from tests.support.small_file_system import MIB, SmallFileSystem
 from tests.support.token_server import TokenServer
@@ -49,7 +48,7 @@ class Refusal:
     body: bytes
 
 
-class Overfull:
+class Overfull(Double):
     """Relays to a registry, and refuses the step that `refuses` names as another server would."""
 
     def __init__(self, registry: Registry, refusals: Mapping[Step, Refusal]) -> None:
@@ -86,17 +85,10 @@ class Overfull:
             kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP]
             return web.Response(status=answer.status, headers=dict(kept), body=await answer.read())
 
-    def __enter__(self) -> Self:
+    def application(self) -> web.Application:
         application = web.Application(client_max_size=64 * MIB)
         application.router.add_route("*", "/{path:.*}", self._answer)
-        self._server = BackgroundServer(application)
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
+        return application
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

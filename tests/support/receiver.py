@@ -9,6 +9,7 @@ import json
 import ssl
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +93,26 @@ class BackgroundServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
+
+
+class Double(ABC):
+    """A double of an outside server, on a loopback port while its block lasts."""
+
+    _server: BackgroundServer
+
+    @abstractmethod
+    def application(self) -> web.Application:
+        """What it answers by."""
+
+    def __enter__(self) -> Self:
+        self._server = BackgroundServer(self.application())
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop()
 
 
 class Receiver:

@@ -11,14 +11,13 @@ import hashlib
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from tests.support.receiver import BackgroundServer
+from tests.support.receiver import Double
 
 BUCKET = "registry"
 WRITTEN = "2026-01-02T03:04:05.000Z"
@@ -75,7 +74,7 @@ class Upload:
     parts: dict[int, bytes]
 
 
-class S3Double:
+class S3Double(Double):
     """One bucket. `refusal` is the answer to each of the operations in `refused`, named as S3 names them."""
 
     def __init__(self) -> None:
@@ -86,17 +85,10 @@ class S3Double:
         self._uploads: dict[str, Upload] = {}
         self._serial = itertools.count(1)
 
-    def __enter__(self) -> Self:
+    def application(self) -> web.Application:
         application = web.Application(client_max_size=256 << 20)
         application.router.add_route("*", "/{path:.*}", self._answer)
-        self._server = BackgroundServer(application)
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
+        return application
 
     @property
     def registry_storage(self) -> dict[str, Any]:

@@ -10,8 +10,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -19,30 +18,23 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from tests.support.certificates import write_certificate
-from tests.support.receiver import BackgroundServer
+from tests.support.receiver import Double
 
 SERVICE = "test-registry"
 ISSUER = "test-issuer"
 LIFETIME_S = 300
 
 
-class TokenServer:
+class TokenServer(Double):
     def __init__(self, folder: Path, users: Mapping[str, str]) -> None:
         self._certificate = write_certificate(folder)
         self._users = users
 
-    def __enter__(self) -> Self:
+    def application(self) -> web.Application:
         application = web.Application()
         application.router.add_get("/token", self._get)
         application.router.add_post("/token", self._post)
-        self._server = BackgroundServer(application)
-        self._server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.stop()
+        return application
 
     @property
     def realm(self) -> str:
