@@ -61,6 +61,10 @@ class Body:
     content_type: str
 
 
+#: Of a refusal, as it came and without its content-encoding; its reason stands at its beginning.
+LARGEST_REFUSAL_BYTES: Final = 16 * 1024
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """What the upstream said when it refused a write."""

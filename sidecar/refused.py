@@ -160,5 +160,4 @@ def _may_begin_a_push(exchange: Exchange) -> bool:
 
 def _words(content: bytes) -> str:
     """What the upstream said, for whoever wants to write a rule."""
-    texts = (text for said in said_in(content) for text in (said.code, *said.texts) if text)
-    return " ".join(" ".join(texts).split())[:_LONGEST_WORDS]
+    return " ".join(filter(None, (said.line for said in said_in(content))))[:_LONGEST_WORDS]

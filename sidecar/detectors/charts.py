@@ -72,8 +72,11 @@ def _download_path(exchange: Exchange, chart: Chart, tenant: str, routes: Routes
     match exchange.operation:
         case DownloadChart(_, file_name):
             pass
-        case _ if not chart.name:
-            return ""
         case _:
-            file_name = f"{chart.name}-{chart.version}.tgz"
+            return path_of(chart, tenant, routes)
     return chart_download_path(tenant, file_name, routes)
+
+
+def path_of(chart: Chart, tenant: str, routes: Routes) -> str:
+    """Where a chart is downloaded from once it is there, below external_url; "" when its name is not known."""
+    return chart_download_path(tenant, f"{chart.name}-{chart.version}.tgz", routes) if chart.name else ""

@@ -63,8 +63,10 @@ def goes_on(exchange: Exchange, event: Event, memory: Memory, routes: Routes) ->
 
 def note_request(client: Client, repository: Repository, memory: Memory, *, began_at: datetime) -> None:
     """A client asks for something in a repository: if it asked `GET /v2/` before, this is what for."""
-    if memory.take_ping(client, repository, since=began_at - _PING_KEPT, until=began_at):
-        _open(client, repository, memory, at=began_at)  # whatever of the last push was refused meanwhile
+    if memory.take_ping(client, repository, since=began_at - _PING_KEPT, until=began_at) and (
+        push := memory.refused_push(client, repository)
+    ):
+        _open(push, client, repository, memory, at=began_at)  # whatever of it was refused meanwhile
 
 
 def note_upload(
@@ -102,13 +104,12 @@ def note_question(
     is_final = _pause_after(push.status) == _FINAL
     has_ended = is_final and not is_blob and at > push.refused_at + _AT_ONCE
     if asked_before or has_ended:
-        _open(client, repository, memory, at=at)
+        _open(push, client, repository, memory, at=at)
 
 
-def _open(client: Client, repository: Repository, memory: Memory, *, at: datetime) -> None:
+def _open(push: RefusedPush, client: Client, repository: Repository, memory: Memory, *, at: datetime) -> None:
     """Note that the client begins another push, unless it does so by itself to try again."""
-    push = memory.refused_push(client, repository)
-    if push is None or push.opened_at:
+    if push.opened_at:
         return
     if not (_begins_again(client, push.status) and at < push.refused_at + _RESTARTED_WITHIN):
         memory.keep_refused_push(client, repository, replace(push, opened_at=at))

@@ -4,6 +4,7 @@ from dataclasses import replace
 from uuid import uuid5
 
 from sidecar.detectors.artifacts import digest_of
+from sidecar.detectors.charts import path_of
 from sidecar.detectors.refused_pushes import goes_on
 from sidecar.event import Chart, Event, EventType
 from sidecar.exchange import Exchange
@@ -16,7 +17,6 @@ from sidecar.operation import (
     UploadProvenance,
     UploadStep,
     WriteBlob,
-    chart_download_path,
     chart_repository_of,
 )
 from sidecar.quota.rules import Rejection
@@ -62,9 +62,9 @@ def _event(exchange: Exchange, rejection: Rejection, routes: Routes) -> Event:
 
 def _of_chart(bare: Event, chart: Chart, tenant: str, routes: Routes) -> Event:
     """With the place where the chart would be, which tells it apart from an image."""
-    path = chart_download_path(tenant, f"{chart.name}-{chart.version}.tgz", routes) if chart.name else ""
     tags = (chart.version,) if chart.version else ()
-    return replace(bare, tag=chart.version, tags=tags, chart=replace(chart, path=path))
+    chart = replace(chart, path=path_of(chart, tenant, routes))
+    return replace(bare, tag=chart.version, tags=tags, chart=chart)
 
 
 def _repository(exchange: Exchange, routes: Routes) -> Repository:

@@ -46,7 +46,8 @@ async def decoded(content: bytes | None, encoding: str) -> bytes | None:
         return content
     if encoding not in {"gzip", "x-gzip"}:
         return None
-    return await asyncio.to_thread(_inflated, content)  # zlib lets go of the interpreter
+    plain, is_whole = await _inflated(content, encoding, LARGEST_MANIFEST_BYTES)
+    return plain if is_whole else None
 
 
 async def decoded_opening(content: bytes, encoding: str, limit_bytes: int) -> bytes:
@@ -54,24 +55,24 @@ async def decoded_opening(content: bytes, encoding: str, limit_bytes: int) -> by
     if encoding in {"", "identity"}:
         return content[:limit_bytes]
     if encoding in _WINDOWS:
-        return await asyncio.to_thread(_inflated_opening, content, encoding, limit_bytes)
+        plain, _ = await _inflated(content, encoding, limit_bytes)
+        return plain
     return b""
 
 
-def _inflated_opening(content: bytes, encoding: str, limit_bytes: int) -> bytes:
+async def _inflated(content: bytes, encoding: str, limit_bytes: int) -> tuple[bytes, bool]:
+    """What can be read, at most so much, and whether that is all of it."""
+    return await asyncio.to_thread(
+        _inflate, content, encoding, limit_bytes
+    )  # zlib lets go of the interpreter
+
+
+def _inflate(content: bytes, encoding: str, limit_bytes: int) -> tuple[bytes, bool]:
     for window in _WINDOWS[encoding]:
+        inflater = zlib.decompressobj(window)
         with suppress(zlib.error):
-            return zlib.decompressobj(window).decompress(content, limit_bytes)
-    return b""
-
-
-def _inflated(content: bytes) -> bytes | None:
-    inflater = zlib.decompressobj(31)
-    try:
-        plain = inflater.decompress(content, LARGEST_MANIFEST_BYTES)
-    except zlib.error:
-        return None
-    return plain if inflater.eof else None
+            return inflater.decompress(content, limit_bytes), inflater.eof
+    return b"", False
 
 
 async def sha256_of(content: bytes) -> Digest:

@@ -10,7 +10,16 @@ import structlog
 from aiohttp import ClientResponse, StreamReader
 
 from sidecar.errors import StoreUnavailable
-from sidecar.exchange import LARGEST_NOTED_BYTES, Body, Exchange, Facts, Intent, Outcome, Refusal
+from sidecar.exchange import (
+    LARGEST_NOTED_BYTES,
+    LARGEST_REFUSAL_BYTES,
+    Body,
+    Exchange,
+    Facts,
+    Intent,
+    Outcome,
+    Refusal,
+)
 from sidecar.manifest import LARGEST_MANIFEST_BYTES
 from sidecar.names import Digest
 from sidecar.operation import DeleteManifest, PutManifest, WriteBlob, WriteOperation
@@ -24,8 +33,6 @@ from sidecar.proxy.upstream import FAULTS
 
 log = structlog.get_logger()
 
-#: Of a refusal; its reason stands at its beginning.
-_LARGEST_REFUSAL_BYTES: Final = 16 * 1024
 #: A refusal of which nothing comes for so long is recorded with what has come of it.
 _REFUSAL_PAUSES_S: Final = 2.0
 
@@ -61,7 +68,7 @@ class Write(Observer):
         self._timer = asyncio.get_running_loop().call_later(_REFUSAL_PAUSES_S, self._give_up_waiting)
 
     def _feed(self, piece: bytes) -> None:
-        wanted = piece[: _LARGEST_REFUSAL_BYTES - len(self._opening)]
+        wanted = piece[: LARGEST_REFUSAL_BYTES - len(self._opening)]
         if not wanted:
             return
         self._opening += wanted
@@ -81,7 +88,7 @@ class Write(Observer):
         """What the client did not wait for, as far as it comes at once: its other blobs may all be refused so."""
         with suppress(TimeoutError, *FAULTS):
             async with asyncio.timeout(_REFUSAL_PAUSES_S):
-                while len(self._opening) < _LARGEST_REFUSAL_BYTES and (piece := await self._left.readany()):
+                while len(self._opening) < LARGEST_REFUSAL_BYTES and (piece := await self._left.readany()):
                     self._feed(piece)
 
     def _give_up_waiting(self) -> None:
@@ -100,7 +107,7 @@ class Write(Observer):
             self._recording = self.tasks.start(work, name="record")
 
     async def _record_refusal(self, exchange: Exchange, outcome: Outcome) -> None:
-        content = await decoded_opening(bytes(self._opening), self._encoding, _LARGEST_REFUSAL_BYTES)
+        content = await decoded_opening(bytes(self._opening), self._encoding, LARGEST_REFUSAL_BYTES)
         assert exchange.refusal
         refusal = replace(exchange.refusal, content=content)
         await self.record(await self.refused(replace(exchange, outcome=outcome, refusal=refusal)))

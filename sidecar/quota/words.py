@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-LARGEST_READ_BYTES: Final = (
-    16 * 1024
-)  #: of a refusal, without its content-encoding; the reason stands at its beginning
+from sidecar.exchange import LARGEST_REFUSAL_BYTES
 
 _MOST_ERRORS: Final = 32
 _TEXT_KEYS: Final = ("message", "detail", "error", "description", "title", "reason")
@@ -30,10 +28,15 @@ class Said:
     code: str = ""
     texts: tuple[str, ...] = ()  #: in words, the plainest first; what is no text as compact JSON
 
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return " ".join(" ".join((self.code, *self.texts)).split())
+
 
 def said_in(content: bytes) -> tuple[Said, ...]:
     """The errors that an answer names; one without a code for an answer that is no JSON, none for an empty one."""
-    text = content[:LARGEST_READ_BYTES].decode("utf-8", "replace").lstrip("\ufeff").strip()
+    text = content[:LARGEST_REFUSAL_BYTES].decode("utf-8", "replace").lstrip("\ufeff").strip()
     if not text:
         return ()
     if text[0] in "{[":

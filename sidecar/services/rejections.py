@@ -1,16 +1,15 @@
 """Which rule takes an upstream's answer for a push without room, and why the others do not."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sidecar.config import Settings
 from sidecar.errors import RequestInvalid
-from sidecar.exchange import Refusal
+from sidecar.exchange import LARGEST_REFUSAL_BYTES, Refusal
 from sidecar.proxy.manifests import decoded_opening
 from sidecar.quota.rules import Miss, Rejection, RejectionRule, Write, judgements
-from sidecar.quota.words import LARGEST_READ_BYTES, said_in
+from sidecar.quota.words import said_in
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
 _ENCODING: Final = re.compile(rb"^content-encoding:[ \t]*([!-~]+)", re.IGNORECASE | re.MULTILINE)
@@ -19,7 +18,7 @@ _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _LARGEST_HEAD_BYTES: Final = 64 * 1024
 _LONGEST_WORDS: Final = 300
 #: Of an answer with its head; more is not looked at.
-LARGEST_ANSWER_BYTES: Final = _LARGEST_HEAD_BYTES + LARGEST_READ_BYTES
+LARGEST_ANSWER_BYTES: Final = _LARGEST_HEAD_BYTES + LARGEST_REFUSAL_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +58,7 @@ async def explain_rejection(
         status=status,
         matching=next((found for _, found in judged if isinstance(found, Rejection)), None),
         judged=judged,
-        words=tuple(_words(refusal)),
+        words=tuple(said.line[:_LONGEST_WORDS] for said in said_in(refusal.content)),
     )
 
 
@@ -83,12 +82,7 @@ async def _decoded(content: bytes, head: bytes) -> bytes:
     if encoding is None:
         return content
     name = encoding[1].decode("ascii").lower()
-    return await decoded_opening(content, name, LARGEST_READ_BYTES) or content
-
-
-def _words(refusal: Refusal) -> Iterator[str]:
-    for said in said_in(refusal.content):
-        yield " ".join(" ".join(filter(None, (said.code, *said.texts))).split())[:_LONGEST_WORDS]
+    return await decoded_opening(content, name, LARGEST_REFUSAL_BYTES) or content
 
 
 def explanation_document(explanation: Explanation) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.quota.words import LARGEST_READ_BYTES, Said, said_in
+from sidecar.exchange import LARGEST_REFUSAL_BYTES
+from sidecar.quota.words import Said, said_in
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_hostile_answers_are_read_in_linear_time(body: bytes) -> None:
 
 
 def test_only_the_beginning_is_looked_at() -> None:
-    assert said_in(b" " * LARGEST_READ_BYTES + b"m") == ()
+    assert said_in(b" " * LARGEST_REFUSAL_BYTES + b"m") == ()
 
 
 @given(st.binary(max_size=400) | st.recursive(
