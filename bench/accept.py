@@ -23,13 +23,13 @@ from bench.requests import processor_time
 from bench.scale import Scale
 from bench.stack import PROJECT, REPOSITORY, a_folder, a_registry, a_sidecar, an_image, an_image_in
 from bench.watch import watched
-from sidecar.exchange import Body, Client, Exchange, Intent
-from sidecar.exchange import Outcome as HowItEnded
-from sidecar.manifest import parse_manifest
-from sidecar.names import Digest, parse_reference, parse_repository
-from sidecar.operation import PutManifest
-from sidecar.pipeline import Pipeline, PipelineSettings
-from sidecar.policy import Project, Target, WebhookPolicy
+from sidecar.model.exchange import Body, Client, Exchange, Intent
+from sidecar.model.exchange import Outcome as HowItEnded
+from sidecar.model.manifest import parse_manifest
+from sidecar.model.names import Digest, parse_reference, parse_repository
+from sidecar.model.operation import PutManifest
+from sidecar.policies.policy import Project, Target, WebhookPolicy
+from sidecar.recording.recorder import Recorder, RecorderSettings
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
@@ -142,7 +142,7 @@ class _Pushes:
     image: Artifact
     numbers: Iterator[int]
 
-    async def push(self, pipeline: Pipeline) -> None:
+    async def push(self, pipeline: Recorder) -> None:
         number = next(self.numbers)
         operation = PutManifest(
             parse_repository(REPOSITORY, default_project="library"), parse_reference(f"t{number}")
@@ -176,7 +176,7 @@ class _Pushes:
 async def _accept(path: Path, seconds: float) -> float:
     database = SqliteDatabase(path)
     database.open()
-    pipeline = Pipeline(Store(database), Outbox(database), _settings(), run="bench")
+    pipeline = Recorder(Store(database), Outbox(database), _settings(), run="bench")
     pushes = _Pushes(an_image(), count())
     begun_at, done = time.monotonic(), 0
 
@@ -195,10 +195,10 @@ async def _accept(path: Path, seconds: float) -> float:
     return done / elapsed_s
 
 
-def _settings() -> PipelineSettings:
+def _settings() -> RecorderSettings:
     target = Target(address="http://127.0.0.1:1/")
     policy = WebhookPolicy(id=f"{PROJECT}/ci", project=PROJECT, name="ci", targets=(target,))
-    return PipelineSettings(
+    return RecorderSettings(
         hostname="registry.example.com",
         external_url="https://registry.example.com",
         projects=(Project(name=PROJECT),),

@@ -8,9 +8,9 @@ from typing import Final
 from uuid import uuid4
 
 from bench.stack import PROJECT, REPOSITORY
-from sidecar.delivery import Delivery, TargetKey
-from sidecar.event import Event, EventType
-from sidecar.names import repository_of
+from sidecar.model.delivery import Delivery, TargetKey
+from sidecar.model.event import Event, EventType
+from sidecar.model.names import repository_of
 from sidecar.store.ledger import Ledger
 from sidecar.store.sqlite import SqliteDatabase
 

@@ -14,7 +14,7 @@ from bench.receiver import FastReceiver
 from bench.scale import Scale
 from bench.stack import DATABASE, PROJECT, a_folder, a_registry, a_sidecar
 from bench.watch import rss_mib
-from sidecar.delivery import TargetKey
+from sidecar.model.delivery import TargetKey
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 from tests.support.servers import Registry

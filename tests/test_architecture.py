@@ -21,18 +21,18 @@ _COMMAND = "tests/wire/test_command_line.py"
 
 #: Files without a test file of their own, and why.
 EXEMPT: Final = {
-    "app.py": _WHOLE,
+    "app/process.py": _WHOLE,
     "commands/policies.py": _COMMAND,
     "config/settings.py": _DECLARES,
     "detectors/artifacts.py": "tests/unit/detectors/test_grouping.py",
     "detectors/enriching.py": "tests/unit/detectors/test_deletes.py",
-    "detectors/refused_pushes.py": "tests/unit/test_refused.py, with what real clients sent",
+    "detectors/refused_pushes.py": "tests/unit/recording/test_refusals.py, with what real clients sent",
     "dispatcher/dispatcher.py": _WIRE,
     "dispatcher/target_loop.py": _WIRE,
-    "errors.py": _DECLARES,
-    "exchange.py": _DECLARES,
+    "model/errors.py": _DECLARES,
+    "model/exchange.py": _DECLARES,
     "formats/context.py": _DECLARES,
-    "memory.py": _DECLARES,
+    "model/memory.py": _DECLARES,
     "proxy/chart_facts.py": "tests/wire/test_charts.py, with the real ChartMuseum",
     "proxy/charts.py": _WIRE,
     "proxy/handler.py": _WIRE,
@@ -41,8 +41,8 @@ EXEMPT: Final = {
     "proxy/reads.py": _WIRE,
     "proxy/writes.py": _WIRE,
     "store/schema.py": _DECLARES,
-    "stored_charts.py": "tests/unit/test_reconciler.py, with the real ChartMuseum",
-    "workers.py": _WHOLE,
+    "upstreams/stored_charts.py": "tests/unit/recording/test_reconciler.py, with the real ChartMuseum",
+    "app/workers.py": _WHOLE,
 }
 
 

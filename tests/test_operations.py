@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
-from sidecar.logs import _REPEATED
-from sidecar.metrics import Metrics
+from sidecar.app.logs import _REPEATED
+from sidecar.app.metrics import Metrics
 
 ROOT: Final = Path(__file__).parents[1]
 OPERATIONS: Final = ROOT / "docs" / "operations.md"

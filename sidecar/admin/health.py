@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from sidecar.logs import mask_text
+from sidecar.model.secrets import mask_text
 
 _FRESH_S: Final = 1.0
 _TIMEOUT_S: Final = 3.0

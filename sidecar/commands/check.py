@@ -8,9 +8,9 @@ import click
 from sidecar.commands.common import config_option, read_settings
 from sidecar.commands.text import table
 from sidecar.config import ChartUpstream, Notification, Settings
-from sidecar.event import IN_ALL
-from sidecar.operation import DYNAMIC
-from sidecar.policy import Target, WebhookPolicy
+from sidecar.model.event import IN_ALL
+from sidecar.model.operation import DYNAMIC
+from sidecar.policies.policy import Target, WebhookPolicy
 from sidecar.services.shown import host_of
 
 

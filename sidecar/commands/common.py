@@ -12,9 +12,9 @@ import click
 
 from sidecar.commands.times import moment_option
 from sidecar.config import Settings
-from sidecar.errors import NotFound, RequestInvalid, StoreUnavailable
-from sidecar.event import EventType
-from sidecar.policy import WebhookPolicy
+from sidecar.model.errors import NotFound, RequestInvalid, StoreUnavailable
+from sidecar.model.event import EventType
+from sidecar.policies.policy import WebhookPolicy
 from sidecar.services import naming
 from sidecar.services.configuration import check_configuration
 

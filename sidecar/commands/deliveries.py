@@ -22,8 +22,8 @@ from sidecar.commands.common import (
     since_option,
 )
 from sidecar.commands.text import echo_table, plain, table, terminal_width, when
-from sidecar.delivery import DeliveryState
-from sidecar.event import EventType
+from sidecar.model.delivery import DeliveryState
+from sidecar.model.event import EventType
 from sidecar.services.deliveries import (
     FAILED_WORD,
     DeliveryStatus,

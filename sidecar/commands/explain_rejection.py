@@ -9,7 +9,7 @@ import click
 
 from sidecar.commands.common import config_option, echo_json, json_option, read_settings
 from sidecar.commands.text import plain, table
-from sidecar.errors import RequestInvalid
+from sidecar.model.errors import RequestInvalid
 from sidecar.quota.rules import Write
 from sidecar.services.rejections import (
     LARGEST_ANSWER_BYTES,

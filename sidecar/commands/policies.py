@@ -9,8 +9,8 @@ from sidecar.commands.away import away_words
 from sidecar.commands.common import answers, config_option, echo_json, json_option, read_settings
 from sidecar.commands.text import echo_table, when
 from sidecar.config import Settings
-from sidecar.event import EventType
-from sidecar.policy import Target, TargetType
+from sidecar.model.event import EventType
+from sidecar.policies.policy import Target, TargetType
 from sidecar.services.policies import PolicyStatus, TargetStatus, list_policies, policy_document
 from sidecar.services.shown import host_of, is_verified
 

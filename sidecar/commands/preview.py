@@ -14,9 +14,9 @@ from sidecar.commands.common import (
     read_settings,
 )
 from sidecar.commands.text import plain
-from sidecar.delivery import Delivery
-from sidecar.event import EventType
-from sidecar.policy import Target, WebhookPolicy
+from sidecar.model.delivery import Delivery
+from sidecar.model.event import EventType
+from sidecar.policies.policy import Target, WebhookPolicy
 from sidecar.services.previews import preview, preview_document
 from sidecar.services.shown import host_of
 

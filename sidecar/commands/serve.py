@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 import structlog
 
-from sidecar import logs
+from sidecar.app import logs
+from sidecar.app.starting import CANNOT_START
 from sidecar.commands.common import config_option, read_settings
-from sidecar.errors import StartFailed
-from sidecar.starting import CANNOT_START
+from sidecar.model.errors import StartFailed
 
 
 @click.command("serve")
@@ -20,7 +20,7 @@ def command(config: Path) -> None:
     logs.configure(settings.log_level)
     for notice in settings.notices:
         structlog.get_logger().warning("config.not_in_effect", notice=notice)
-    from sidecar.app import run  # noqa: PLC0415 - mistakes are told without waiting for it
+    from sidecar.app.process import run  # noqa: PLC0415 - mistakes are told without waiting for it
 
     try:
         sys.exit(run(settings, config))

@@ -17,7 +17,7 @@ from sidecar.commands.common import (
     since_option,
 )
 from sidecar.commands.text import echo_lines, plain, when
-from sidecar.event import Event, EventType
+from sidecar.model.event import Event, EventType
 from sidecar.services.events import EventFilter, event_document, follow_events
 
 

@@ -17,11 +17,11 @@ from sidecar.commands.common import (
 )
 from sidecar.commands.text import echo_lines, plain, when
 from sidecar.config import Settings
-from sidecar.delivery import Attempt, Unreachable
-from sidecar.errors import RequestInvalid
-from sidecar.event import EventType
 from sidecar.formats.samples import SAMPLE_TYPES
-from sidecar.policy import PayloadFormat, Target, TargetType, WebhookPolicy
+from sidecar.model.delivery import Attempt, Unreachable
+from sidecar.model.errors import RequestInvalid
+from sidecar.model.event import EventType
+from sidecar.policies.policy import PayloadFormat, Target, TargetType, WebhookPolicy
 from sidecar.services.endpoints import (
     EndpointTest,
     SampleSent,

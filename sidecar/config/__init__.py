@@ -12,6 +12,7 @@
     load          all of these in order    => Settings, or ConfigError with every mistake at once
     alone         the same for one policy or one target
     changes       what of new settings needs a restart
+    wiring        Settings                 => what each stage is given of them
 
 Which parts may import this package is in .importlinter; every other stage is handed plain values.
 """

@@ -16,14 +16,14 @@ from sidecar.config.settings import (
     Upstream,
 )
 from sidecar.config.tls_files import tls_files_of
-from sidecar.event import IN_ALL, EventType, parse_event_type
-from sidecar.policy import (
+from sidecar.model.event import IN_ALL, EventType, parse_event_type
+from sidecar.model.secrets import Secret
+from sidecar.policies.policy import (
     ALL_PROJECTS,
     BodySignature,
     EventNames,
     PayloadFormat,
     Project,
-    Secret,
     Target,
     TargetType,
     WebhookPolicy,

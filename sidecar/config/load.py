@@ -13,7 +13,7 @@ from sidecar.config.passes import leave_out_nulls, read_files, validated
 from sidecar.config.rules import check_rules
 from sidecar.config.settings import Settings
 from sidecar.config.templates import check_templates
-from sidecar.errors import ConfigError
+from sidecar.model.errors import ConfigError
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:

@@ -8,10 +8,10 @@ from pydantic import BaseModel
 
 from sidecar.config.mistakes import Location, Mistakes, Remark, sections
 from sidecar.config.model import PolicySection, TargetSection
-from sidecar.event import IN_ALL, NOT_YET, EventType, of_harbor_alone, parse_event_type
 from sidecar.formats import unsupported_types
 from sidecar.formats.receivers import mismatch
-from sidecar.policy import EventNames, PayloadFormat
+from sidecar.model.event import IN_ALL, NOT_YET, EventType, of_harbor_alone, parse_event_type
+from sidecar.policies.policy import EventNames, PayloadFormat
 
 #: Keys that this version only checks.
 NOT_IN_EFFECT: Final = frozenset(

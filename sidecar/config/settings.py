@@ -5,7 +5,8 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final, Literal
 
-from sidecar.policy import Project, Secret, WebhookPolicy
+from sidecar.model.secrets import Secret
+from sidecar.policies.policy import Project, WebhookPolicy
 from sidecar.quota.rules import RejectionRule
 
 Network = IPv4Network | IPv6Network

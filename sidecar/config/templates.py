@@ -6,10 +6,10 @@ from pydantic import BaseModel
 
 from sidecar.config.mistakes import Location, Mistakes, sections
 from sidecar.config.model import PolicySection
-from sidecar.event import IN_ALL, EventType, parse_event_type
 from sidecar.formats import FormatContext, TemplateFailed, template
 from sidecar.formats.payload import JSON_TYPE
 from sidecar.formats.samples import SAMPLE_CREATED_AT, samples_of
+from sidecar.model.event import IN_ALL, EventType, parse_event_type
 
 _CONTEXT: Final = FormatContext(
     hostname="registry.example.com",

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from sidecar.config.mistakes import Location, Mistakes, sections
 from sidecar.config.model import TargetSection
-from sidecar.place import tls_context
-from sidecar.policy import TlsFiles
+from sidecar.policies.policy import TlsFiles
+from sidecar.upstreams.client import tls_context
 
 _KEYS: Final = ("ca_file", "client_cert_file", "client_key_file")
 

@@ -3,10 +3,10 @@
 from sidecar.detectors.charts import chart_events
 from sidecar.detectors.grouping import Holds, exact, group
 from sidecar.detectors.rejections import rejection_events
-from sidecar.event import Event
-from sidecar.exchange import Exchange
-from sidecar.memory import Memory
-from sidecar.operation import DeleteChart, DownloadChart, Routes, UploadChart
+from sidecar.model.event import Event
+from sidecar.model.exchange import Exchange
+from sidecar.model.memory import Memory
+from sidecar.model.operation import DeleteChart, DownloadChart, Routes, UploadChart
 from sidecar.quota.rules import Rejection
 
 __all__ = ["detect"]

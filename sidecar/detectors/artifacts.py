@@ -8,11 +8,11 @@ src/controller/event/handler/webhook/artifact/artifact.go.
 from collections.abc import Mapping
 from uuid import uuid5
 
-from sidecar.event import Event, EventType
-from sidecar.exchange import Exchange, Facts, Outcome
-from sidecar.manifest import Manifest
-from sidecar.names import Digest, Reference, Repository, fallback_subject
-from sidecar.operation import DeleteManifest, GetManifest, PutManifest
+from sidecar.model.event import Event, EventType
+from sidecar.model.exchange import Exchange, Facts, Outcome
+from sidecar.model.manifest import Manifest
+from sidecar.model.names import Digest, Reference, Repository, fallback_subject
+from sidecar.model.operation import DeleteManifest, GetManifest, PutManifest
 
 
 def artifact_events(exchange: Exchange) -> tuple[Event, ...]:

@@ -6,10 +6,10 @@ Measured with docker, containerd, podman, buildah, skopeo, crane, oras, helm and
 from datetime import timedelta
 from typing import Final
 
-from sidecar.event import Event
-from sidecar.exchange import Client
-from sidecar.memory import HeldPull, Memory
-from sidecar.names import Digest, Repository
+from sidecar.model.event import Event
+from sidecar.model.exchange import Client
+from sidecar.model.memory import HeldPull, Memory
+from sidecar.model.names import Digest, Repository
 
 #: docker and containerd fetch right after resolving; a slow client gets a minute.
 RESOLUTION_KEPT: Final = timedelta(seconds=60)

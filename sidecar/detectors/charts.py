@@ -9,10 +9,10 @@ src/chartserver/reverse_proxy.go and src/core/api/chart_repository.go.
 from dataclasses import replace
 from uuid import uuid5
 
-from sidecar.chartfile import chart_name_version
-from sidecar.event import Chart, Event, EventType
-from sidecar.exchange import Exchange, Outcome
-from sidecar.operation import (
+from sidecar.charts.chartfile import chart_name_version
+from sidecar.model.event import Chart, Event, EventType
+from sidecar.model.exchange import Exchange, Outcome
+from sidecar.model.operation import (
     DeleteChart,
     DownloadChart,
     Routes,

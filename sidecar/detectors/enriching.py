@@ -6,11 +6,11 @@ Of tags the upstream's answer stands wherever there was one; memory fills what w
 from dataclasses import replace
 
 from sidecar.detectors.artifacts import artifact_events, digest_of, manifest_of, size_of
-from sidecar.event import Event
-from sidecar.exchange import Exchange
-from sidecar.memory import Memory
-from sidecar.names import Digest, Repository
-from sidecar.operation import DeleteManifest
+from sidecar.model.event import Event
+from sidecar.model.exchange import Exchange
+from sidecar.model.memory import Memory
+from sidecar.model.names import Digest, Repository
+from sidecar.model.operation import DeleteManifest
 
 
 def enriched_events(exchange: Exchange, memory: Memory) -> tuple[Event, ...]:

@@ -14,12 +14,12 @@ from sidecar.detectors.artifacts import digest_of, is_attached, manifest_of, pla
 from sidecar.detectors.asking import ASKED_AGAIN, RESOLUTION_KEPT, asked_before, times_asked
 from sidecar.detectors.enriching import enriched_events, with_tags
 from sidecar.detectors.preparing import drop_preparing_pulls, layers_mark, subjects_of
-from sidecar.event import Event
-from sidecar.exchange import Client, Exchange
-from sidecar.manifest import Manifest
-from sidecar.memory import HeldPull, HeldPush, KnownManifest, Memory
-from sidecar.names import Digest, Reference, Repository, fallback_subject
-from sidecar.operation import DeleteManifest, GetManifest, HeadManifest, PutManifest
+from sidecar.model.event import Event
+from sidecar.model.exchange import Client, Exchange
+from sidecar.model.manifest import Manifest
+from sidecar.model.memory import HeldPull, HeldPush, KnownManifest, Memory
+from sidecar.model.names import Digest, Reference, Repository, fallback_subject
+from sidecar.model.operation import DeleteManifest, GetManifest, HeadManifest, PutManifest
 
 #: Between two children of one pull there may be minutes of layers.
 CHILDREN_KEPT = timedelta(minutes=5)

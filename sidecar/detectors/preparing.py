@@ -12,10 +12,10 @@ Whoever fetched a layer has pulled, whatever it pushes then. Sequences of real c
 from collections.abc import Iterable
 from hashlib import sha256
 
-from sidecar.exchange import Client
-from sidecar.manifest import Descriptor, Manifest
-from sidecar.memory import HeldPull, Memory
-from sidecar.names import Digest, Reference, Repository, fallback_subject
+from sidecar.model.exchange import Client
+from sidecar.model.manifest import Descriptor, Manifest
+from sidecar.model.memory import HeldPull, Memory
+from sidecar.model.names import Digest, Reference, Repository, fallback_subject
 
 
 def drop_preparing_pulls(

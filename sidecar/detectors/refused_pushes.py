@@ -10,11 +10,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sidecar.event import Event
-from sidecar.exchange import Client, Exchange
-from sidecar.memory import Memory, RefusedPush
-from sidecar.names import Reference, Repository
-from sidecar.operation import PutManifest, Routes, UploadChart, UploadProvenance, chart_repository_of
+from sidecar.model.event import Event
+from sidecar.model.exchange import Client, Exchange
+from sidecar.model.memory import Memory, RefusedPush
+from sidecar.model.names import Reference, Repository
+from sidecar.model.operation import PutManifest, Routes, UploadChart, UploadProvenance, chart_repository_of
 
 #: Statuses that clients take for trouble that may pass: they try again, docker after 20 s, the longest pause.
 _TRIED_AGAIN: Final = timedelta(seconds=30)

@@ -6,11 +6,11 @@ from uuid import uuid5
 from sidecar.detectors.artifacts import digest_of
 from sidecar.detectors.charts import path_of
 from sidecar.detectors.refused_pushes import goes_on
-from sidecar.event import Chart, Event, EventType
-from sidecar.exchange import Exchange
-from sidecar.memory import Memory
-from sidecar.names import Repository
-from sidecar.operation import (
+from sidecar.model.event import Chart, Event, EventType
+from sidecar.model.exchange import Exchange
+from sidecar.model.memory import Memory
+from sidecar.model.names import Repository
+from sidecar.model.operation import (
     PutManifest,
     Routes,
     UploadChart,

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sidecar.delivery import Accepted, AttemptResult, Rejected, TargetKey, Unreachable
-from sidecar.dispatcher.book import AddressBook
-from sidecar.dispatcher.outage import Outage
+from sidecar.dispatcher.circuit_breaker import Outage
+from sidecar.dispatcher.target_registry import TargetRegistry
+from sidecar.model.delivery import Accepted, AttemptResult, Rejected, TargetKey, Unreachable
 from sidecar.store.away import AwayTarget, AwayTargets
 
 
 class Absences:
     """A copy of what the store keeps; each change of it goes to the store. Raises StoreUnavailable."""
 
-    def __init__(self, kept: AwayTargets, book: AddressBook, now: Callable[[], datetime]) -> None:
+    def __init__(self, kept: AwayTargets, book: TargetRegistry, now: Callable[[], datetime]) -> None:
         self._kept = kept
         self._book = book
         self._now = now

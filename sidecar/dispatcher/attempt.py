@@ -11,14 +11,14 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from sidecar.delivery import Accepted, Attempt, AttemptResult, Delivery, Rejected, Unreachable
-from sidecar.dispatcher.addresses import Dial, EgressRules, Guard
 from sidecar.dispatcher.connections import Connections, words
+from sidecar.dispatcher.egress import Dial, EgressRules, Guard
 from sidecar.dispatcher.excerpt import excerpt
 from sidecar.dispatcher.http1 import Answer, Connection, NoAnswer
-from sidecar.dispatcher.prepared import Limits, PreparedTarget, head_of, limits_of
+from sidecar.dispatcher.request import Limits, PreparedTarget, head_of, limits_of
 from sidecar.dispatcher.schedule import parse_retry_after
 from sidecar.dispatcher.signing import sign, sign_body
+from sidecar.model.delivery import Accepted, Attempt, AttemptResult, Delivery, Rejected, Unreachable
 
 
 class _NotConnected(TimeoutError):

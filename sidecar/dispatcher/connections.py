@@ -14,7 +14,7 @@ from typing import Final
 
 from aiohappyeyeballs import start_connection
 
-from sidecar.dispatcher.addresses import Dial, Guard, format_address
+from sidecar.dispatcher.egress import Dial, Guard, format_address
 from sidecar.dispatcher.http1 import Connection, NoAnswer
 from sidecar.dispatcher.resolver import Lookups
 

@@ -15,20 +15,20 @@ from typing import Final
 
 import structlog
 
-from sidecar.delivery import TargetKey
 from sidecar.dispatcher.absences import Absences
-from sidecar.dispatcher.addresses import EgressRules
 from sidecar.dispatcher.attempt import TargetClient
-from sidecar.dispatcher.book import AddressBook, Targets
-from sidecar.dispatcher.outage import LONGEST_PAUSE_S
-from sidecar.dispatcher.prepared import make_tls_contexts
+from sidecar.dispatcher.circuit_breaker import LONGEST_PAUSE_S
+from sidecar.dispatcher.egress import EgressRules
+from sidecar.dispatcher.reporting import Observer
+from sidecar.dispatcher.request import make_tls_contexts
 from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.dispatcher.target_loop import Means, TargetLoop
-from sidecar.dispatcher.telling import Observer
+from sidecar.dispatcher.target_registry import TargetRegistry, Targets
 from sidecar.dispatcher.window import SharedSlots
-from sidecar.errors import StoreUnavailable
+from sidecar.model.delivery import TargetKey
+from sidecar.model.errors import StoreUnavailable
+from sidecar.store.faults import log_failure
 from sidecar.store.outbox import Outbox
-from sidecar.supervision import log_failure
 
 log = structlog.get_logger()
 
@@ -80,7 +80,7 @@ class Dispatcher:
         self._poll_now = asyncio.Event()
         self._ended = asyncio.Event()
         self._is_running = self._is_stopping = False
-        book = AddressBook(
+        book = TargetRegistry(
             targets=targets,
             is_enabled=is_enabled,
             tls=make_tls_contexts(),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from sidecar.delivery import Accepted, AttemptResult, DeliveryState, Rejected, Unreachable
+from sidecar.model.delivery import Accepted, AttemptResult, DeliveryState, Rejected, Unreachable
 
 DEFAULT_WAITS_S: Final = (5.0, 30.0, 300.0, 1800.0, 7200.0, 18000.0)
 LONGEST_RETRY_AFTER_S: Final = 3600.0

@@ -16,7 +16,15 @@ from uuid import UUID
 
 import structlog
 
-from sidecar.delivery import (
+from sidecar.dispatcher.absences import Absences
+from sidecar.dispatcher.attempt import TargetClient
+from sidecar.dispatcher.circuit_breaker import Outage, Recovery
+from sidecar.dispatcher.reporting import Observer, tell
+from sidecar.dispatcher.repository_queues import RepositoryQueues
+from sidecar.dispatcher.schedule import RetrySchedule, judge
+from sidecar.dispatcher.target_registry import REMOVED, TargetRegistry
+from sidecar.dispatcher.window import SharedSlots, Window
+from sidecar.model.delivery import (
     Accepted,
     Attempt,
     Delivery,
@@ -24,15 +32,7 @@ from sidecar.delivery import (
     TargetKey,
     Unreachable,
 )
-from sidecar.dispatcher.absences import Absences
-from sidecar.dispatcher.attempt import TargetClient
-from sidecar.dispatcher.book import REMOVED, AddressBook
-from sidecar.dispatcher.lanes import Lanes
-from sidecar.dispatcher.outage import Outage, Recovery
-from sidecar.dispatcher.schedule import RetrySchedule, judge
-from sidecar.dispatcher.telling import Observer, tell
-from sidecar.dispatcher.window import SharedSlots, Window
-from sidecar.errors import StoreUnavailable
+from sidecar.model.errors import StoreUnavailable
 from sidecar.store.outbox import Outbox
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ class Means:
 
     outbox: Outbox
     client: TargetClient
-    book: AddressBook
+    book: TargetRegistry
     absences: Absences
     schedule: RetrySchedule
     concurrency: int
@@ -74,7 +74,7 @@ class TargetLoop:
         self._key = key
         self._means = means
         self._on_idle = on_idle
-        self._lanes = Lanes()
+        self._lanes = RepositoryQueues()
         self._window = Window(means.concurrency, means.shared)
         self._outage = Outage.unknown() if is_left_over else Outage()
         self._recovery: Recovery | None = None  # what is still to be brought forward

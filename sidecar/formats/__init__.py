@@ -4,12 +4,12 @@ Bytes are made once, when an event is stored, and never again for a retry. Each 
 of its own; `fanout` applies them to all targets that want an event.
 """
 
-from sidecar.event import Event, EventType
 from sidecar.formats import cdevents, cloudevents, default, documented, slack, teams, template
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import NotEncodable, Payload
 from sidecar.formats.template import TemplateFailed
-from sidecar.policy import PayloadFormat, Target, TargetType
+from sidecar.model.event import Event, EventType
+from sidecar.policies.policy import PayloadFormat, Target, TargetType
 
 __all__ = ["FormatContext", "NotEncodable", "Payload", "TemplateFailed", "encode", "unsupported_types"]
 

@@ -10,11 +10,11 @@ package-url/purl-spec types/oci-definition.json. Helm has no definition there ye
 from typing import Final
 from urllib.parse import quote
 
-from sidecar.event import Chart, Event, EventType, Shape
 from sidecar.formats.cloudevents import CLOUDEVENTS_TYPE
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import JSON_TYPE, NotEncodable, Payload, encode_json, without_empty
 from sidecar.formats.resource import go_time, tag_of
+from sidecar.model.event import Chart, Event, EventType, Shape
 
 _SPEC_VERSION: Final = "0.5.1"
 

@@ -8,10 +8,10 @@ is the event's own, so it is the same for every target and every attempt.
 from datetime import UTC
 from typing import Final
 
-from sidecar.event import Event
 from sidecar.formats.context import FormatContext
 from sidecar.formats.default import event_data
 from sidecar.formats.payload import JSON_TYPE, Payload, encode_json, without_empty
+from sidecar.model.event import Event
 
 CLOUDEVENTS_TYPE: Final = "application/cloudevents+json"
 

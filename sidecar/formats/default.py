@@ -6,12 +6,12 @@ src/controller/event/handler/webhook/; charts: v2.7.0 src/controller/event/handl
 scans: src/pkg/scan/vuln/summary.go (NativeReportSummary).
 """
 
-from sidecar.event import Event, Shape
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import Payload, encode_json, without_empty
 from sidecar.formats.resource import go_time, resource_url_of, tag_of, unix_seconds
-from sidecar.policy import EventNames
-from sidecar.scan import Scan, Scanner, ScanStatus
+from sidecar.model.event import Event, Shape
+from sidecar.model.scan import Scan, Scanner, ScanStatus
+from sidecar.policies.policy import EventNames
 
 
 def encode(event: Event, context: FormatContext, names: EventNames = EventNames.HARBOR2) -> Payload:

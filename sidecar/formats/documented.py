@@ -6,12 +6,12 @@ What could not be learnt is null (sizes) or "" (a chart's type), never a guess.
 
 from typing import Final
 
-from sidecar.event import Chart, Event, EventType, Shape
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import Payload, encode_json
 from sidecar.formats.resource import resource_url_of, tag_of, unix_milliseconds
-from sidecar.names import encoded_part
-from sidecar.scan import Scan, ScanStatus, Severity, Vulnerability
+from sidecar.model.event import Chart, Event, EventType, Shape
+from sidecar.model.names import encoded_part
+from sidecar.model.scan import Scan, ScanStatus, Severity, Vulnerability
 
 
 def encode(event: Event, context: FormatContext) -> Payload:
@@ -54,7 +54,7 @@ def _image_contents(event: Event, context: FormatContext) -> dict[str, object]:
 
 
 def _scan_contents(scan: Scan) -> dict[str, object]:
-    """Numbers are those of the whole report; vulnerabilities are the most severe (sidecar.scan)."""
+    """Numbers are those of the whole report; vulnerabilities are the most severe (sidecar.model.scan)."""
     if scan.status is not ScanStatus.SUCCESS:
         return {"error": scan.error or _WITHOUT_WORDS[scan.status]}
     critical, major = scan.number_of(Severity.CRITICAL), scan.number_of(Severity.HIGH)

@@ -7,8 +7,6 @@ from hashlib import sha256
 from posixpath import basename
 from typing import Final
 
-from sidecar.delivery import Delivery, DeliveryState, TargetKey, delivery_id
-from sidecar.event import Event
 from sidecar.formats import (
     FormatContext,
     NotEncodable,
@@ -17,7 +15,9 @@ from sidecar.formats import (
     encode,
     unsupported_types,
 )
-from sidecar.policy import PayloadFormat, Target, WebhookPolicy, matches, target_marks
+from sidecar.model.delivery import Delivery, DeliveryState, TargetKey, delivery_id
+from sidecar.model.event import Event
+from sidecar.policies.policy import PayloadFormat, Target, WebhookPolicy, matches, target_marks
 
 _LONGEST_REASON: Final = 1000
 

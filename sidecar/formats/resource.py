@@ -5,8 +5,8 @@ Source: Harbor src/controller/event/handler/util/util.go (BuildImageResourceURL)
 
 from datetime import UTC, datetime, timedelta
 
-from sidecar.event import Event, EventType
 from sidecar.formats.context import FormatContext
+from sidecar.model.event import Event, EventType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -6,9 +6,9 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from sidecar.event import Chart, Event, EventType, Shape
-from sidecar.names import Repository, repository_of
-from sidecar.scan import (
+from sidecar.model.event import Chart, Event, EventType, Shape
+from sidecar.model.names import Repository, repository_of
+from sidecar.model.scan import (
     ReportType,
     Scan,
     Scanner,

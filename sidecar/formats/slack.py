@@ -9,10 +9,10 @@ messages" (`text` should have at most 4000).
 
 from typing import Final
 
-from sidecar.event import Event
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import Payload, encode_json
 from sidecar.formats.summary import facts_of, fitting, title_of
+from sidecar.model.event import Event
 
 _LONGEST_TEXT: Final = 3000
 _ENTITIES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import Final
 
-from sidecar.event import Event
 from sidecar.formats.context import FormatContext
 from sidecar.formats.resource import resource_url_of
-from sidecar.scan import Scan, ScanStatus, Vulnerability
+from sidecar.model.event import Event
+from sidecar.model.scan import Scan, ScanStatus, Vulnerability
 
 _LONGEST_FACT: Final = 500  #: characters
 _WORST: Final = 5  #: vulnerabilities that are named

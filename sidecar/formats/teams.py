@@ -7,10 +7,10 @@ Adaptive Card), "Create Incoming Webhooks" (a message has at most 28 KB), "Text 
 
 from typing import Final
 
-from sidecar.event import Event
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import Payload, encode_json
 from sidecar.formats.summary import facts_of, fitting, title_of
+from sidecar.model.event import Event
 
 _CARD_TYPE: Final = "application/vnd.microsoft.card.adaptive"
 _MOST_BYTES: Final = 20_000  #: of the facts; the rest is within 500, and some flows add to a message

@@ -14,11 +14,11 @@ from typing import Any, Final, NoReturn
 
 from jinja2.exceptions import TemplateSyntaxError, UndefinedError
 
-from sidecar.event import Event
 from sidecar.formats import default, documented
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import JSON_TYPE, Payload, whole
 from sidecar.formats.sandbox import LARGEST_BYTES, Sandbox, TooLarge, variables
+from sidecar.model.event import Event
 
 _LARGEST_SOURCE: Final = 32 << 10
 _FILE_NAME: Final = "<template>"  # what Jinja calls a template that has no file

@@ -9,9 +9,9 @@ from dataclasses import asdict, replace
 from hashlib import sha256
 from typing import Any, Final
 
-from sidecar.chartfile import find_upload, read_archive, read_upload
-from sidecar.chartindex import find_by_digest, find_by_file_name
-from sidecar.manifest import manifest_to_document, parse_manifest
+from sidecar.charts.chartfile import find_upload, read_archive, read_upload
+from sidecar.charts.index import find_by_digest, find_by_file_name
+from sidecar.model.manifest import manifest_to_document, parse_manifest
 
 Read = Callable[[bytes, Mapping[str, Any]], dict[str, Any]]
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from sidecar.form import boundary_of, is_form
-from sidecar.names import Digest
+from sidecar.charts.form import boundary_of, is_form
+from sidecar.model.names import Digest
 from sidecar.proxy.budget import Share
 from sidecar.proxy.relay import BodyCopy
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote
 
-from sidecar.errors import UpstreamUnavailable
-from sidecar.event import Chart
-from sidecar.names import Digest, encoded_part
-from sidecar.operation import DeleteChart, chart_api_path, chart_download_path
+from sidecar.model.errors import UpstreamUnavailable
+from sidecar.model.event import Chart
+from sidecar.model.names import Digest, encoded_part
+from sidecar.model.operation import DeleteChart, chart_api_path, chart_download_path
 from sidecar.proxy.chart_copy import LARGEST_CHART_BYTES
 from sidecar.proxy.facts import LookUps
 from sidecar.proxy.upstream import FAULTS

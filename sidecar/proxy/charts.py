@@ -14,11 +14,11 @@ from typing import Any, Final
 import structlog
 from aiohttp import ClientResponse
 
-from sidecar.chartfile import chart_name_version
-from sidecar.event import Chart
-from sidecar.exchange import Exchange, Outcome
-from sidecar.names import Digest
-from sidecar.operation import DeleteChart, DownloadChart, UploadChart
+from sidecar.charts.chartfile import chart_name_version
+from sidecar.model.event import Chart
+from sidecar.model.exchange import Exchange, Outcome
+from sidecar.model.names import Digest
+from sidecar.model.operation import DeleteChart, DownloadChart, UploadChart
 from sidecar.proxy.chart_copy import LARGEST_CHART_BYTES, ChartCopy
 from sidecar.proxy.chart_facts import ChartLookUps
 from sidecar.proxy.headers import text_of

@@ -14,15 +14,15 @@ from typing import Any, Final, Self
 
 import structlog
 
-from sidecar.errors import NameInvalid, UpstreamUnavailable
-from sidecar.exchange import HARBOR_CLIENT, Body, Facts
-from sidecar.names import Digest, parse_digest
-from sidecar.operation import Routes
+from sidecar.model.errors import NameInvalid, UpstreamUnavailable
+from sidecar.model.exchange import HARBOR_CLIENT, Body, Facts
+from sidecar.model.names import Digest, parse_digest
+from sidecar.model.operation import Routes
 from sidecar.proxy.budget import Share
 from sidecar.proxy.headers import RawHeader, relative_location, text_of
 from sidecar.proxy.interface import Hooks
-from sidecar.proxy.passage import Passage
 from sidecar.proxy.relay import read_whole
+from sidecar.proxy.request_context import RequestContext
 from sidecar.proxy.upstream import FAULTS, Call, Upstream
 
 log = structlog.get_logger()
@@ -83,7 +83,7 @@ class LookUps:
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     @classmethod
-    def of(cls, passage: Passage, hooks: Hooks) -> Self:
+    def of(cls, passage: RequestContext, hooks: Hooks) -> Self:
         settings = passage.settings
         return cls(
             upstream=passage.upstream,

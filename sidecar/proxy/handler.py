@@ -20,9 +20,9 @@ import structlog
 from aiohttp import ClientResponse, web
 from aiohttp.http import HttpVersion11
 
-from sidecar.errors import UpstreamUnavailable
-from sidecar.exchange import Client, Outcome
-from sidecar.operation import Operation, Other, is_registry_path, parse_operation
+from sidecar.model.errors import UpstreamUnavailable
+from sidecar.model.exchange import Client, Outcome
+from sidecar.model.operation import Operation, Other, is_registry_path, parse_operation
 from sidecar.proxy import headers as headers_of
 from sidecar.proxy.arrival import ClientRequest
 from sidecar.proxy.budget import LEAST_FOR_A_BODY_BYTES, Budget, Share
@@ -31,7 +31,6 @@ from sidecar.proxy.heap import Heap
 from sidecar.proxy.identity import client_of, connection_of, is_trusted
 from sidecar.proxy.interface import Hooks, ProxySettings, TlsChoice
 from sidecar.proxy.observers import observer_of
-from sidecar.proxy.passage import Observer, Passage, unharmed, unharmed_work
 from sidecar.proxy.refusals import Refused, no_memory_left, refuse
 from sidecar.proxy.relay import (
     ClientGone,
@@ -43,6 +42,7 @@ from sidecar.proxy.relay import (
     taken,
     write_raw,
 )
+from sidecar.proxy.request_context import Observer, RequestContext, unharmed, unharmed_work
 from sidecar.proxy.server import Server
 from sidecar.proxy.tasks import Tasks
 from sidecar.proxy.upstream import (
@@ -180,7 +180,7 @@ class Proxy:
         with request.share as share:
             return await self._relay(self._arrive(request, share))
 
-    async def _relay(self, passage: Passage) -> web.StreamResponse:
+    async def _relay(self, passage: RequestContext) -> web.StreamResponse:
         passage.request[_OPERATION] = passage.operation
         observer = self._observer(passage)
         body = await observer.request_body()
@@ -192,7 +192,7 @@ class Proxy:
             if body:
                 await body.stop()
 
-    def _arrive(self, request: web.BaseRequest, share: Share) -> Passage:
+    def _arrive(self, request: web.BaseRequest, share: Share) -> RequestContext:
         authority, target = _split_target(request)
         kept = headers_of.end_to_end(request.raw_headers)
         if authority:
@@ -200,7 +200,7 @@ class Proxy:
         settings, peer = self._settings, request.remote or ""
         path = target.partition("?")[0]
         is_registry = is_registry_path(path)
-        return Passage(
+        return RequestContext(
             request=request,
             path=path,
             target=target,
@@ -223,7 +223,7 @@ class Proxy:
             return Other()
         return parse_operation(method, path, self._settings.routes)
 
-    def _observer(self, passage: Passage) -> Observer:
+    def _observer(self, passage: RequestContext) -> Observer:
         if not unharmed(self._hooks.is_observed, passage.operation):
             return Observer(passage, self._hooks, self._tasks)
         # From the headers that the upstream gets: it must not see another user than the event names.
@@ -236,7 +236,9 @@ class Proxy:
         )
         return observer_of(passage.operation)(passage, self._hooks, self._tasks)
 
-    async def _forward(self, passage: Passage, observer: Observer, body: Upload | None) -> ClientResponse:
+    async def _forward(
+        self, passage: RequestContext, observer: Observer, body: Upload | None
+    ) -> ClientResponse:
         call = Call(
             method=passage.request.method,
             target=passage.target,
@@ -258,7 +260,7 @@ class Proxy:
         return answer
 
     async def _answer(
-        self, passage: Passage, observer: Observer, answer: ClientResponse
+        self, passage: RequestContext, observer: Observer, answer: ClientResponse
     ) -> web.StreamResponse:
         self._bound_answer(passage, answer)
         await observer.saw_head(answer)
@@ -281,7 +283,7 @@ class Proxy:
         return response
 
     @staticmethod
-    def _bound_answer(passage: Passage, answer: ClientResponse) -> None:
+    def _bound_answer(passage: RequestContext, answer: ClientResponse) -> None:
         """Give the answer's body its part of what clients may hold; a client may read slowly, or not at all."""
         size_bytes = passage.share.take_for_body(answer.content_length)
         if not size_bytes and passage.request.method in {"GET", "HEAD"}:
@@ -289,7 +291,7 @@ class Proxy:
         transport = answer.connection.transport if answer.connection else None
         bound(answer.content, transport, size_bytes or LEAST_FOR_A_BODY_BYTES)
 
-    def _lend_credentials(self, passage: Passage) -> None:
+    def _lend_credentials(self, passage: RequestContext) -> None:
         """An open intent can only be settled by asking the upstream as somebody it knows."""
         authorization = text_of(passage.headers, b"authorization")
         wanted = bool(authorization) and unharmed(self._hooks.wants_credentials, passage.operation)
@@ -297,7 +299,7 @@ class Proxy:
             asking = self._hooks.reconcile_as(passage.operation, authorization)
             self._tasks.start(unharmed_work(asking), name="reconcile")
 
-    def _response(self, passage: Passage, answer: ClientResponse) -> RelayedResponse:
+    def _response(self, passage: RequestContext, answer: ClientResponse) -> RelayedResponse:
         kept = headers_of.end_to_end(answer.raw_headers)
         response = RelayedResponse(
             status=answer.status,

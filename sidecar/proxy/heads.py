@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from aiohttp.http import HttpVersion, HttpVersion10, HttpVersion11
 
-from sidecar.errors import SidecarError
+from sidecar.model.errors import SidecarError
 from sidecar.proxy.headers import RawHeader
 
 LARGEST_HEAD_BYTES: Final = 1024 * 1024 + 4096  #: as Go: DefaultMaxHeaderBytes, and its "slop"

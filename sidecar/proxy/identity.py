@@ -11,7 +11,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from sidecar.exchange import Client
+from sidecar.model.exchange import Client
 from sidecar.proxy.headers import RawHeader, text_of, values_of
 from sidecar.proxy.interface import Network
 

@@ -10,10 +10,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from ssl import SSLContext
 from typing import Any, Final, Protocol
 
-from sidecar.exchange import Client, Exchange, Intent
-from sidecar.memory import Recalled
-from sidecar.names import Digest, Repository
-from sidecar.operation import Operation, Routes
+from sidecar.model.exchange import Client, Exchange, Intent
+from sidecar.model.memory import Recalled
+from sidecar.model.names import Digest, Repository
+from sidecar.model.operation import Operation, Routes
 from sidecar.proxy.budget import DEFAULT_LIMIT_BYTES
 
 Network = IPv4Network | IPv6Network

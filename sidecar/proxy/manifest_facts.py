@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote
 
-from sidecar.event import Chart
-from sidecar.exchange import Body
-from sidecar.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Manifest, parse_platform
-from sidecar.names import Digest, Reference, Repository, Tag
-from sidecar.operation import DeleteManifest
+from sidecar.model.event import Chart
+from sidecar.model.exchange import Body
+from sidecar.model.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Manifest, parse_platform
+from sidecar.model.names import Digest, Reference, Repository, Tag
+from sidecar.model.operation import DeleteManifest
 from sidecar.proxy.facts import Found, LookUps
 from sidecar.proxy.headers import relative_location, text_of
 from sidecar.proxy.manifests import read_manifest

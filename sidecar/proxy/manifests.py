@@ -10,10 +10,10 @@ import zlib
 from contextlib import suppress
 from typing import Final
 
-from sidecar.errors import ManifestInvalid
-from sidecar.exchange import Body
-from sidecar.manifest import LARGEST_MANIFEST_BYTES, Manifest, manifest_from_document, parse_manifest
-from sidecar.names import Digest
+from sidecar.model.errors import ManifestInvalid
+from sidecar.model.exchange import Body
+from sidecar.model.manifest import LARGEST_MANIFEST_BYTES, Manifest, manifest_from_document, parse_manifest
+from sidecar.model.names import Digest
 from sidecar.proxy.interface import Parse
 
 #: How zlib reads a content-encoding: `deflate` is written with a header of zlib's, or without.

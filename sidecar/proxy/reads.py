@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from aiohttp import ClientResponse
 
-from sidecar.exchange import Body, Exchange, Outcome
-from sidecar.manifest import LARGEST_MANIFEST_BYTES
-from sidecar.operation import GetBlob, GetManifest, HeadBlob
+from sidecar.model.exchange import Body, Exchange, Outcome
+from sidecar.model.manifest import LARGEST_MANIFEST_BYTES
+from sidecar.model.operation import GetBlob, GetManifest, HeadBlob
 from sidecar.proxy.manifest_facts import ManifestLookUps
 from sidecar.proxy.manifests import decoded, sha256_of
-from sidecar.proxy.passage import Observer, unharmed
 from sidecar.proxy.relay import BodyCopy
+from sidecar.proxy.request_context import Observer, unharmed
 
 
 class Read(Observer):

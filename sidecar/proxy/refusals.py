@@ -10,8 +10,8 @@ from typing import Final
 
 from aiohttp import web
 
-from sidecar.errors import SidecarError
-from sidecar.operation import is_registry_path
+from sidecar.model.errors import SidecarError
+from sidecar.model.operation import is_registry_path
 from sidecar.proxy.headers import RawHeader
 from sidecar.proxy.relay import RelayedResponse, taken
 

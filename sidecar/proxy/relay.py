@@ -18,7 +18,7 @@ from aiohttp.client_exceptions import ClientConnectionResetError
 from aiohttp.helpers import must_be_empty_body
 from aiohttp.http import HttpVersion11
 
-from sidecar.errors import SidecarError
+from sidecar.model.errors import SidecarError
 from sidecar.proxy.budget import Share
 from sidecar.proxy.headers import RawHeader, values_of
 

@@ -32,7 +32,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_writer import StreamWriter
 from yarl import URL
 
-from sidecar.errors import UpstreamUnavailable
+from sidecar.model.errors import UpstreamUnavailable
 from sidecar.proxy.headers import RawHeader, values_of
 from sidecar.proxy.hearing import LARGEST_HEADS_BYTES, MOST_HEADERS_OF_ANSWER, Connector, Hearing
 from sidecar.proxy.interface import TlsChoice

@@ -9,8 +9,8 @@ from typing import Final
 import structlog
 from aiohttp import ClientResponse, StreamReader
 
-from sidecar.errors import StoreUnavailable
-from sidecar.exchange import (
+from sidecar.model.errors import StoreUnavailable
+from sidecar.model.exchange import (
     LARGEST_NOTED_BYTES,
     LARGEST_REFUSAL_BYTES,
     Body,
@@ -20,15 +20,15 @@ from sidecar.exchange import (
     Outcome,
     Refusal,
 )
-from sidecar.manifest import LARGEST_MANIFEST_BYTES
-from sidecar.names import Digest
-from sidecar.operation import DeleteManifest, PutManifest, WriteBlob, WriteOperation
+from sidecar.model.manifest import LARGEST_MANIFEST_BYTES
+from sidecar.model.names import Digest
+from sidecar.model.operation import DeleteManifest, PutManifest, WriteBlob, WriteOperation
 from sidecar.proxy.headers import text_of
 from sidecar.proxy.manifest_facts import ManifestLookUps
 from sidecar.proxy.manifests import decoded_opening, sha256_of
-from sidecar.proxy.passage import Observer, now, unharmed, unharmed_work
 from sidecar.proxy.refusals import Refused, no_memory_left
 from sidecar.proxy.relay import ClientGone, Upload, read_whole
+from sidecar.proxy.request_context import Observer, now, unharmed, unharmed_work
 from sidecar.proxy.upstream import FAULTS
 
 log = structlog.get_logger()

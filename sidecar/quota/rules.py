@@ -6,8 +6,8 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
-from sidecar.exchange import Refusal
-from sidecar.operation import Operation, PutManifest, UploadChart, UploadProvenance, WriteBlob
+from sidecar.model.exchange import Refusal
+from sidecar.model.operation import Operation, PutManifest, UploadChart, UploadProvenance, WriteBlob
 from sidecar.quota.words import Said, said_in
 
 _LONGEST_DETAILS: Final = 1000  #: characters

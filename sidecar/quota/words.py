@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sidecar.exchange import LARGEST_REFUSAL_BYTES
+from sidecar.model.exchange import LARGEST_REFUSAL_BYTES
 
 _MOST_ERRORS: Final = 32
 _TEXT_KEYS: Final = ("message", "detail", "error", "description", "title", "reason")

@@ -1,11 +1,11 @@
 """Targets that get nothing for now: left alone for a while because they fail, or disabled by 410 Gone."""
 
 from sidecar.config import Settings
-from sidecar.delivery import TargetKey
+from sidecar.config.wiring import targets_of
+from sidecar.model.delivery import TargetKey
 from sidecar.store.away import AwayTarget
 from sidecar.store.disabled import DisabledTarget
 from sidecar.store.history import History
-from sidecar.wiring import targets_of
 
 Away = dict[TargetKey, AwayTarget]
 

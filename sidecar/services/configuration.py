@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sidecar import config
 from sidecar.config import Checked, Settings
-from sidecar.errors import ConfigError
-from sidecar.policy import Target, WebhookPolicy
+from sidecar.model.errors import ConfigError
+from sidecar.policies.policy import Target, WebhookPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

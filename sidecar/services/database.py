@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sidecar.config import Settings
-from sidecar.store.beside import Connection, open_beside
 from sidecar.store.history import History
+from sidecar.store.offline import Connection, open_beside
 from sidecar.store.schema import DATABASE_FILE
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from sidecar.config import Settings
-from sidecar.delivery import DeliveryState
-from sidecar.errors import NotFound, RequestInvalid
+from sidecar.model.delivery import DeliveryState
+from sidecar.model.errors import NotFound, RequestInvalid
 from sidecar.services.away import away_targets
 from sidecar.services.database import history_of
 from sidecar.services.shown import away_document, rfc3339

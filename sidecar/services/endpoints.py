@@ -13,19 +13,19 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from sidecar import wiring
-from sidecar.config import Settings
+from sidecar.config import Settings, wiring
 from sidecar.config.checks import header_value, signing_secret, target_address
-from sidecar.delivery import Accepted, Attempt, Delivery, DeliveryState, Unreachable
-from sidecar.dispatcher.addresses import Dial
 from sidecar.dispatcher.attempt import TargetClient
-from sidecar.dispatcher.prepared import PreparedTarget, TlsContexts, make_tls_contexts, prepare
-from sidecar.errors import RequestInvalid
-from sidecar.event import EventType
+from sidecar.dispatcher.egress import Dial
+from sidecar.dispatcher.request import PreparedTarget, TlsContexts, make_tls_contexts, prepare
 from sidecar.formats import unsupported_types
 from sidecar.formats.receivers import mismatch
 from sidecar.formats.samples import MARK, marked_sample
-from sidecar.policy import PayloadFormat, Secret, Target, TargetType, WebhookPolicy
+from sidecar.model.delivery import Accepted, Attempt, Delivery, DeliveryState, Unreachable
+from sidecar.model.errors import RequestInvalid
+from sidecar.model.event import EventType
+from sidecar.model.secrets import Secret
+from sidecar.policies.policy import PayloadFormat, Target, TargetType, WebhookPolicy
 from sidecar.services.certificate import Certificate, fetch_certificate, parse_certificate
 from sidecar.services.samples import sample_deliveries, sample_project
 from sidecar.services.shown import host_of, rfc3339

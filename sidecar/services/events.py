@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sidecar.config import Settings
-from sidecar.event import Event, EventType
+from sidecar.model.event import Event, EventType
 from sidecar.services.database import history_of
 from sidecar.services.shown import rfc3339
 

@@ -1,9 +1,9 @@
 """What people call a policy or an event type => which one is meant."""
 
 from sidecar.config import Settings
-from sidecar.errors import NotFound, RequestInvalid
-from sidecar.event import EventType, of_harbor_alone, parse_event_type
-from sidecar.policy import WebhookPolicy
+from sidecar.model.errors import NotFound, RequestInvalid
+from sidecar.model.event import EventType, of_harbor_alone, parse_event_type
+from sidecar.policies.policy import WebhookPolicy
 
 
 def policy_id(settings: Settings, text: str) -> str:

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from sidecar.config import Settings
-from sidecar.delivery import TargetKey
-from sidecar.errors import NotFound
-from sidecar.event import EventType
-from sidecar.policy import Target, TargetType, WebhookPolicy
+from sidecar.model.delivery import TargetKey
+from sidecar.model.errors import NotFound
+from sidecar.model.event import EventType
+from sidecar.policies.policy import Target, TargetType, WebhookPolicy
 from sidecar.services.away import away_targets, disabled_targets
 from sidecar.services.database import history_of, writing_to
 from sidecar.services.shown import away_document, host_of, is_verified, rfc3339

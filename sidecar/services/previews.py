@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.config import Settings
-from sidecar.delivery import Delivery
-from sidecar.event import EventType
 from sidecar.formats import unsupported_types
 from sidecar.formats.samples import SAMPLE_CREATED_AT, sample_of
-from sidecar.policy import Target, WebhookPolicy
+from sidecar.model.delivery import Delivery
+from sidecar.model.event import EventType
+from sidecar.policies.policy import Target, WebhookPolicy
 from sidecar.services.samples import sample_deliveries, sample_project
 from sidecar.services.shown import host_of
 

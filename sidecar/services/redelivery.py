@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sidecar import wiring
-from sidecar.config import Settings
+from sidecar.config import Settings, wiring
 from sidecar.services.database import writing_to
 from sidecar.services.deliveries import resolve
-from sidecar.services.remake import remake
+from sidecar.services.reencode import remake
 from sidecar.store.history import FAILED, Chosen, History
 from sidecar.store.redelivery import all_bodiless, bodiless, redeliver, redeliver_all
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sidecar.config import Settings
-from sidecar.errors import RequestInvalid
-from sidecar.exchange import LARGEST_REFUSAL_BYTES, Refusal
+from sidecar.model.errors import RequestInvalid
+from sidecar.model.exchange import LARGEST_REFUSAL_BYTES, Refusal
 from sidecar.proxy.manifests import decoded_opening
 from sidecar.quota.rules import Miss, Rejection, RejectionRule, Write, judgements
 from sidecar.quota.words import said_in

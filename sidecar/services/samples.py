@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable
 
-from sidecar import wiring
-from sidecar.config import Settings
-from sidecar.delivery import Delivery
-from sidecar.event import Event
+from sidecar.config import Settings, wiring
 from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for
-from sidecar.pipeline import PipelineSettings, context_of
-from sidecar.policy import ALL_PROJECTS, WebhookPolicy
+from sidecar.model.delivery import Delivery
+from sidecar.model.event import Event
+from sidecar.policies.policy import ALL_PROJECTS, WebhookPolicy
+from sidecar.recording.recorder import RecorderSettings, context_of
 
 
 def sample_project(settings: Settings, policy: WebhookPolicy) -> str:
@@ -35,7 +34,7 @@ def sample_deliveries(
     ]
 
 
-def context_for(settings: PipelineSettings, project: str, *, at: int | None) -> FormatContext:
+def context_for(settings: RecorderSettings, project: str, *, at: int | None) -> FormatContext:
     """What formats are told of a project's events; `at` is when the repository was first seen."""
     is_public = any(found.name == project and found.public for found in settings.projects)
     return context_of(settings, is_public=is_public, at=at)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sidecar.delivery import TargetKey
+from sidecar.model.delivery import TargetKey
 from sidecar.store.disabled import hash_of
 from sidecar.store.records import moment, seconds
 from sidecar.store.rows import Row, readable

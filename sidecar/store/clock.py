@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, TypeVar
 
-from sidecar.delivery import TargetKey
-from sidecar.errors import StoreUnavailable
+from sidecar.model.delivery import TargetKey
+from sidecar.model.errors import StoreUnavailable
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from sidecar.delivery import TargetKey
+from sidecar.model.delivery import TargetKey
 from sidecar.store.records import moment, seconds
 from sidecar.store.rows import Row, readable
 from sidecar.store.sqlite import SqliteDatabase

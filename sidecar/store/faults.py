@@ -5,6 +5,10 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+import structlog
+
+log = structlog.get_logger()
+
 _ERROR, _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = (
     1,
     5,
@@ -79,3 +83,8 @@ def _why_not_writable(path: Path) -> str:
 
 def _code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def log_failure(task: str, error: BaseException) -> None:
+    """Say that something has failed for a reason that nobody thought of, and goes on all the same."""
+    log.error("background.failed", task=task, exc_info=error)

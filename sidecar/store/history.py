@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sidecar.delivery import DeliveryState, TargetKey
-from sidecar.event import Event, EventType
+from sidecar.model.delivery import DeliveryState, TargetKey
+from sidecar.model.event import Event, EventType
 from sidecar.store.away import AwayTarget, away_targets
 from sidecar.store.disabled import DisabledTarget, disabled_targets
 from sidecar.store.records import event_from_json, moment, seconds

@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
-from sidecar.delivery import Delivery
-from sidecar.event import Event
-from sidecar.exchange import Client, Intent, Remembered
-from sidecar.memory import HeldPull, HeldPush, KnownManifest
-from sidecar.names import Digest, Repository
-from sidecar.operation import DeleteManifest, PutManifest
+from sidecar.model.delivery import Delivery
+from sidecar.model.event import Event
+from sidecar.model.exchange import Client, Intent, Remembered
+from sidecar.model.memory import HeldPull, HeldPush, KnownManifest
+from sidecar.model.names import Digest, Repository
+from sidecar.model.operation import DeleteManifest, PutManifest
 from sidecar.store.records import (
     client_from_key,
     client_key,

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sidecar.delivery import (
+from sidecar.model.delivery import (
     AWAY_BELOW_500,
     Accepted,
     Attempt,
@@ -23,10 +23,10 @@ from sidecar.delivery import (
     TargetKey,
     Unreachable,
 )
-from sidecar.event import EventType
+from sidecar.model.event import EventType
 from sidecar.store.away import AwayTargets
+from sidecar.store.batching import Batching
 from sidecar.store.disabled import DisabledTargets
-from sidecar.store.gathering import Gathering
 from sidecar.store.records import moment, seconds
 from sidecar.store.rows import give_up, give_up_ill_typed, readable
 from sidecar.store.sqlite import SqliteDatabase
@@ -103,8 +103,8 @@ class Outbox:
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
-        self._claims = Gathering(database, _claim_all)
-        self._finishes = Gathering(database, _finish_all, weight=_weight)
+        self._claims = Batching(database, _claim_all)
+        self._finishes = Batching(database, _finish_all, weight=_weight)
         self.disabled: Final = DisabledTargets(database)
         self.away: Final = AwayTargets(database)
         self._callbacks: list[StoredCallback] = []

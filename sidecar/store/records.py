@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sidecar.event import Chart, Event, EventType
-from sidecar.exchange import Body, Client, Facts, Intent, Remembered
-from sidecar.manifest import Manifest, manifest_from_document, manifest_to_document
-from sidecar.memory import KnownManifest
-from sidecar.names import Digest, Reference, Repository, Tag
-from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart, WriteOperation
-from sidecar.scan import ReportType, Scan, Scanner, ScanStatus, Vulnerability, parse_severity
+from sidecar.model.event import Chart, Event, EventType
+from sidecar.model.exchange import Body, Client, Facts, Intent, Remembered
+from sidecar.model.manifest import Manifest, manifest_from_document, manifest_to_document
+from sidecar.model.memory import KnownManifest
+from sidecar.model.names import Digest, Reference, Repository, Tag
+from sidecar.model.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart, WriteOperation
+from sidecar.model.scan import ReportType, Scan, Scanner, ScanStatus, Vulnerability, parse_severity
 
 
 def seconds(moment: datetime) -> float:

@@ -16,8 +16,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sidecar.event import Event
 from sidecar.formats import Payload
+from sidecar.model.event import Event
 from sidecar.store.history import Chosen
 from sidecar.store.records import event_from_json, seconds
 

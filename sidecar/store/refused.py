@@ -4,9 +4,9 @@ import json
 import sqlite3
 from datetime import datetime
 
-from sidecar.exchange import Client
-from sidecar.memory import RefusedPush
-from sidecar.names import Repository
+from sidecar.model.exchange import Client
+from sidecar.model.memory import RefusedPush
+from sidecar.model.names import Repository
 from sidecar.store.records import client_key, moment, seconds
 from sidecar.store.rows import Row, readable
 

@@ -22,12 +22,11 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from sidecar.errors import StoreUnavailable
-from sidecar.store.faults import Unopenable, is_damage, words_for
+from sidecar.model.errors import StoreUnavailable
+from sidecar.store.faults import Unopenable, is_damage, log_failure, words_for
 from sidecar.store.file import DatabaseFile, Identity
 from sidecar.store.lock import FolderLock
 from sidecar.store.units import Unit, resolve, run, take
-from sidecar.supervision import log_failure
 
 log = structlog.get_logger()
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sidecar.exchange import Intent
+from sidecar.model.exchange import Intent
 from sidecar.store.ledger import Ledger
 from sidecar.store.records import intent_from_json, moment, seconds
 from sidecar.store.rows import UNREADABLE, Row, readable

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from sidecar.delivery import Delivery, DeliveryState
-from sidecar.event import Event
+from sidecar.model.delivery import Delivery, DeliveryState
+from sidecar.model.event import Event
 from sidecar.store.records import event_to_json, seconds
 
 _EVENT: Final = """

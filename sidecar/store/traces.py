@@ -5,8 +5,8 @@ import sqlite3
 from datetime import datetime
 from typing import Final
 
-from sidecar.exchange import Client
-from sidecar.names import Digest, Reference, Repository
+from sidecar.model.exchange import Client
+from sidecar.model.names import Digest, Reference, Repository
 from sidecar.store.records import client_key, seconds
 
 # Kinds of traces.

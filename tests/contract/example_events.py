@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sidecar.event import Event, EventType
 from sidecar.formats import FormatContext
 from sidecar.formats.samples import sample_of, sample_scan
+from sidecar.model.event import Event, EventType
 
 CONTEXT = FormatContext(
     hostname="registry.example.com",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from sidecar.event import EventType
+from sidecar.model.event import EventType
 from tests.contract.example_events import CONTEXT, EXAMPLES
 from tests.contract.test_formats_schemas import SCHEMAS, payloads
 

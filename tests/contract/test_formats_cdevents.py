@@ -12,9 +12,9 @@ from hypothesis import given
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from sidecar.event import Event, EventType
 from sidecar.formats import FormatContext, cdevents
 from sidecar.formats.samples import samples_of
+from sidecar.model.event import Event, EventType
 from tests.contract.example_events import CONTEXT, EXAMPLES
 from tests.unit.formats.samples import an_event, contexts, events
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sidecar.event import EventType
 from sidecar.formats import default, template
 from sidecar.formats.samples import sample_of, samples_of
 from sidecar.formats.sandbox import Sandbox
+from sidecar.model.event import EventType
 from tests.contract.test_formats_schemas import EXAMPLE_FILES, NAMES, SCHEMAS
 from tests.unit.config.conftest import Load, load_text
 from tests.unit.formats.samples import CONTEXT

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from sidecar.event import Chart, Event, EventType
 from sidecar.formats import FormatContext, cloudevents, default, documented, slack, teams
-from sidecar.policy import EventNames
-from sidecar.scan import ReportType, Scan, Scanner, ScanStatus, Severity
+from sidecar.model.event import Chart, Event, EventType
+from sidecar.model.scan import ReportType, Scan, Scanner, ScanStatus, Severity
+from sidecar.policies.policy import EventNames
 from tests.contract.example_events import CONTEXT, EXAMPLES
 from tests.unit.formats.samples import DIGEST, an_event, at
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.event import EventType
 from sidecar.formats import documented
+from sidecar.model.event import EventType
 from tests.contract.example_events import CONTEXT, EXAMPLES
 
 TABLE = Path(__file__).parents[1] / "golden" / "documented" / "contents.txt"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.event import EventType
+from sidecar.model.event import EventType
 from tests.contract.published import LIKE, Schema, published, text_of
 from tests.contract.test_formats_schemas import SCHEMAS
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from sidecar.event import EventType, parse_event_type
 from sidecar.formats import cloudevents, default
-from sidecar.policy import EventNames
+from sidecar.model.event import EventType, parse_event_type
+from sidecar.policies.policy import EventNames
 from tests.contract.test_formats_recorded import FIXTURES, told_by
 from tests.unit.formats.samples import at
 

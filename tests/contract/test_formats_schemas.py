@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from sidecar.event import Chart, Event, EventType
 from sidecar.formats import (
     FormatContext,
     NotEncodable,
@@ -26,8 +25,9 @@ from sidecar.formats import (
 )
 from sidecar.formats.fanout import deliveries_for
 from sidecar.formats.samples import samples_of
-from sidecar.names import Repository
-from sidecar.policy import ALL_PROJECTS, EventNames, PayloadFormat, Target, TargetType, WebhookPolicy
+from sidecar.model.event import Chart, Event, EventType
+from sidecar.model.names import Repository
+from sidecar.policies.policy import ALL_PROJECTS, EventNames, PayloadFormat, Target, TargetType, WebhookPolicy
 from tests.contract.example_events import CONTEXT, EXAMPLES
 from tests.unit.formats.samples import an_event, contexts, events
 

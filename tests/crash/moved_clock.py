@@ -29,6 +29,6 @@ if __name__ == "__main__":
     path = Path(sys.argv[1])
     move(lambda: float(path.read_text()))
 
-    from sidecar.cli import main
+    from sidecar.commands.cli import main
 
     main(sys.argv[2:])

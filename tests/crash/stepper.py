@@ -16,15 +16,17 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from sidecar.cli import main as cli
+from sidecar.commands.cli import main as cli
 from sidecar.dispatcher.attempt import TargetClient
-from sidecar.pipeline import Pipeline
 from sidecar.proxy.upstream import Upstream
+from sidecar.recording.recorder import Recorder
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.crash.stepper", "sidecar.app", "sidecar.cli", "uvloop"])
+_FORKS.set_forkserver_preload(
+    ["tests.crash.stepper", "sidecar.app.process", "sidecar.commands.cli", "uvloop"]
+)
 
 
 @dataclass(slots=True)
@@ -67,8 +69,8 @@ def _wrap(steps: Steps) -> None:
 
 
 _CALLS: tuple[tuple[type, str], ...] = (
-    (Pipeline, "open_intent"),
-    (Pipeline, "record"),
+    (Recorder, "open_intent"),
+    (Recorder, "record"),
     (Upstream, "send"),
     (Outbox, "claim"),
     (Outbox, "finish"),

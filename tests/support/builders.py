@@ -16,11 +16,11 @@ from uuid import uuid4
 
 from sidecar.detectors import detect
 from sidecar.detectors.grouping import Holds, ripe
-from sidecar.event import Event
-from sidecar.exchange import Body, Client, Exchange, Facts, Outcome
-from sidecar.manifest import OCI_INDEX, OCI_MANIFEST, Manifest, parse_manifest
-from sidecar.names import Digest, parse_reference, parse_repository
-from sidecar.operation import DeleteManifest, GetManifest, HeadManifest, Operation, PutManifest, Routes
+from sidecar.model.event import Event
+from sidecar.model.exchange import Body, Client, Exchange, Facts, Outcome
+from sidecar.model.manifest import OCI_INDEX, OCI_MANIFEST, Manifest, parse_manifest
+from sidecar.model.names import Digest, parse_reference, parse_repository
+from sidecar.model.operation import DeleteManifest, GetManifest, HeadManifest, Operation, PutManifest, Routes
 from sidecar.store.ledger import Ledger
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import pytest
 from aiohttp import web
 
-from sidecar.exchange import Client, Exchange, Intent
-from sidecar.names import Digest, Repository
-from sidecar.operation import Operation
+from sidecar.model.exchange import Client, Exchange, Intent
+from sidecar.model.names import Digest, Repository
+from sidecar.model.operation import Operation
 from sidecar.parsing.pool import ParserPool
 from sidecar.proxy import Hooks, Proxy, ProxySettings
 from tests.support.raw_upstream import RawConnection, connect

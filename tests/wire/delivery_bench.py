@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sidecar.delivery import Delivery, TargetKey
 from sidecar.dispatcher.dispatcher import Dispatcher, DispatcherSettings
 from sidecar.dispatcher.schedule import RetrySchedule
-from sidecar.event import Event, EventType
-from sidecar.names import repository_of
-from sidecar.policy import Target, WebhookPolicy, target_marks
+from sidecar.model.delivery import Delivery, TargetKey
+from sidecar.model.event import Event, EventType
+from sidecar.model.names import repository_of
+from sidecar.policies.policy import Target, WebhookPolicy, target_marks
 from sidecar.store.ledger import Ledger
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase

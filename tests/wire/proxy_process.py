@@ -9,9 +9,9 @@ from datetime import datetime
 
 from aiohttp import web
 
-from sidecar.exchange import Client, Exchange, Intent
-from sidecar.names import Digest, Repository
-from sidecar.operation import Operation
+from sidecar.model.exchange import Client, Exchange, Intent
+from sidecar.model.names import Digest, Repository
+from sidecar.model.operation import Operation
 from sidecar.proxy import Hooks, Proxy, ProxySettings
 
 

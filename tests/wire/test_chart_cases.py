@@ -10,14 +10,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from sidecar.event import Chart
-from sidecar.exchange import Exchange
-from sidecar.operation import DYNAMIC, DeleteChart, DownloadChart, Routes, UploadChart
+from sidecar.model.event import Chart
+from sidecar.model.exchange import Exchange
+from sidecar.model.operation import DYNAMIC, DeleteChart, DownloadChart, Routes, UploadChart
 from sidecar.parsing.pool import Limits, ParserPool
 from tests.support.process import NotInstalledError
 from tests.support.servers import ChartMuseum
-from tests.unit.test_archive import a_header, a_tar, an_extension
-from tests.unit.test_chartfile import FORM, a_chart, a_form
+from tests.unit.charts.test_archive import a_header, a_tar, an_extension
+from tests.unit.charts.test_chartfile import FORM, a_chart, a_form
 from tests.wire.conftest import Noted, Running, StartProxy
 
 MIB = 1024 * 1024

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from sidecar.event import Chart
-from sidecar.exchange import Intent, Outcome
-from sidecar.names import Digest
-from sidecar.operation import DeleteChart, DownloadChart, Routes, UploadChart
+from sidecar.model.event import Chart
+from sidecar.model.exchange import Intent, Outcome
+from sidecar.model.names import Digest
+from sidecar.model.operation import DeleteChart, DownloadChart, Routes, UploadChart
 from tests.support import images
 from tests.support.process import NotInstalledError
 from tests.support.raw_upstream import RawConnection, RawUpstream

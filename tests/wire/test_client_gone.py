@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sidecar.exchange import Outcome
+from sidecar.model.exchange import Outcome
 from tests.support.raw_upstream import RawConnection, RawUpstream
 from tests.wire.conftest import Noted, StartProxy
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from sidecar.cli import main
+from sidecar.commands.cli import main
 from sidecar.formats.samples import SAMPLE_TYPES
 from tests.support.builders import a_manifest
 from tests.support.process import ROOT, environment

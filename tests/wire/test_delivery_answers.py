@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from sidecar.policy import BodySignature, Secret
+from sidecar.model.secrets import Secret
+from sidecar.policies.policy import BodySignature
 from tests.support.receiver import Answer, Received, Receiver
 from tests.wire.delivery_bench import SHORT, Bench, a_bench, a_delivery, running
 from tests.wire.delivery_raw_targets import (

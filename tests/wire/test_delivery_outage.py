@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.delivery import TargetKey
 from sidecar.dispatcher.schedule import RetrySchedule
-from sidecar.policy import Target
+from sidecar.model.delivery import TargetKey
+from sidecar.policies.policy import Target
 from sidecar.store.away import AwayTarget
 from tests.support.receiver import Answer, Receiver
 from tests.wire.delivery_bench import SHORT, Bench, a_bench, a_delivery, running
@@ -28,7 +28,7 @@ REPOSITORIES = 20
 
 @pytest.fixture(autouse=True)
 def short_outages_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidecar.dispatcher.outage.SHORTEST_S", 0.0)
+    monkeypatch.setattr("sidecar.dispatcher.circuit_breaker.SHORTEST_S", 0.0)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sidecar.exchange import Outcome
+from sidecar.model.exchange import Outcome
 from tests.support.certificates import Certificate, write_certificate
 from tests.support.process import NotInstalledError, answers
 from tests.support.raw_upstream import RawConnection, RawUpstream

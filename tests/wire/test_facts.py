@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from sidecar.exchange import Facts, Outcome
-from sidecar.manifest import parse_manifest
-from sidecar.operation import DeleteManifest, GetManifest, PutManifest
+from sidecar.model.exchange import Facts, Outcome
+from sidecar.model.manifest import parse_manifest
+from sidecar.model.operation import DeleteManifest, GetManifest, PutManifest
 from tests.support import images
 from tests.support.process import NotInstalledError
 from tests.support.raw_upstream import RawConnection, RawUpstream

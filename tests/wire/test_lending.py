@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from sidecar.operation import GetManifest, Operation, PutManifest
+from sidecar.model.operation import GetManifest, Operation, PutManifest
 from sidecar.proxy import Hooks, Proxy, ProxySettings
 from tests.support.raw_upstream import RawUpstream, answering, connect
 from tests.wire.conftest import Noted

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sidecar.manifest import DOCKER_LIST, DOCKER_MANIFEST, MANIFEST_TYPES, OCI_INDEX
+from sidecar.model.manifest import DOCKER_LIST, DOCKER_MANIFEST, MANIFEST_TYPES, OCI_INDEX
 from tests.support.images import Artifact, build_image, build_multi_platform, upload
 from tests.support.process import NotInstalledError, wait_until
 from tests.support.receiver import Receiver

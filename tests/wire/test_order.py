@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from sidecar.errors import StoreUnavailable
-from sidecar.exchange import Client, Exchange, Intent, Outcome
-from sidecar.manifest import parse_manifest
-from sidecar.names import parse_reference, repository_of
-from sidecar.operation import DeleteManifest, GetManifest, HeadManifest, PutManifest
+from sidecar.model.errors import StoreUnavailable
+from sidecar.model.exchange import Client, Exchange, Intent, Outcome
+from sidecar.model.manifest import parse_manifest
+from sidecar.model.names import parse_reference, repository_of
+from sidecar.model.operation import DeleteManifest, GetManifest, HeadManifest, PutManifest
 from tests.support.raw_upstream import RawConnection, RawUpstream, Script
 from tests.wire.conftest import Noted, StartProxy
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sidecar.exchange import Exchange
-from sidecar.operation import DeleteManifest, GetManifest, PutManifest
+from sidecar.model.exchange import Exchange
+from sidecar.model.operation import DeleteManifest, GetManifest, PutManifest
 from tests.support import images
 from tests.support.process import NotInstalledError
 from tests.support.raw_upstream import connect

@@ -6,9 +6,9 @@ import zlib
 
 import pytest
 
-from sidecar.exchange import Exchange, Outcome
-from sidecar.names import repository_of
-from sidecar.operation import HeadManifest, UploadProvenance, UploadStep, WriteBlob
+from sidecar.model.exchange import Exchange, Outcome
+from sidecar.model.names import repository_of
+from sidecar.model.operation import HeadManifest, UploadProvenance, UploadStep, WriteBlob
 from sidecar.proxy import writes
 from tests.support.raw_upstream import RawConnection, RawUpstream, Script
 from tests.wire.conftest import Noted, StartProxy

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sidecar.exchange import Exchange
+from sidecar.model.exchange import Exchange
 from tests.support.raw_upstream import OK, RawConnection, RawUpstream, answering
 from tests.wire.conftest import Noted, StartProxy
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from sidecar.place import Place, probe, tls_context
+from sidecar.upstreams.client import Place, probe, tls_context
 from tests.support.certificates import Certificate, Chain, write_certificate, write_chain
 from tests.wire.conftest import StartProxy
 

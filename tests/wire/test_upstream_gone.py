@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from sidecar.exchange import Outcome
+from sidecar.model.exchange import Outcome
 from tests.support.process import free_port
 from tests.support.raw_upstream import RawConnection, RawUpstream
 from tests.wire.conftest import Noted, StartProxy

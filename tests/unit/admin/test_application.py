@@ -5,7 +5,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from sidecar.admin import Check, Readiness, admin_application
-from sidecar.metrics import Metrics
+from sidecar.app.metrics import Metrics
 
 
 class Upstream:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from sidecar import cli
+from sidecar.commands import cli
 
 GOOD = """\
 hostname: registry.example.com

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from sidecar.commands.away import away_words
-from sidecar.delivery import TargetKey
+from sidecar.model.delivery import TargetKey
 from sidecar.store.away import AwayTarget
 from tests.support.builders import START
 

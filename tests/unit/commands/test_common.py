@@ -6,8 +6,8 @@ import pytest
 
 from sidecar.commands.common import answers, event_type_named, policy_id, policy_named
 from sidecar.config import Settings, load
-from sidecar.errors import ConfigError, NotFound, RequestInvalid, SidecarError, StoreUnavailable
-from sidecar.event import EventType
+from sidecar.model.errors import ConfigError, NotFound, RequestInvalid, SidecarError, StoreUnavailable
+from sidecar.model.event import EventType
 from tests.unit.commands.conftest import Run
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.commands import redeliver
-from sidecar.delivery import DeliveryState
+from sidecar.model.delivery import DeliveryState
 from sidecar.store.sqlite import SqliteDatabase
 from tests.unit.commands.conftest import Run
 from tests.unit.store.test_history import CD, Shelf

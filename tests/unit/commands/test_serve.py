@@ -32,7 +32,7 @@ def test_serve_runs_the_application_with_the_settings(
         calls.append((settings, config))
         return 3
 
-    monkeypatch.setitem(sys.modules, "sidecar.app", SimpleNamespace(run=application))
+    monkeypatch.setitem(sys.modules, "sidecar.app.process", SimpleNamespace(run=application))
     result = run("serve", "--config", str(path))
     assert result.exit_code == 3
     ((settings, config),) = calls

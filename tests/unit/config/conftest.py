@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.config import Settings, load
-from sidecar.errors import ConfigError
+from sidecar.model.errors import ConfigError
 
 MINIMAL = """\
 hostname: registry.example.com

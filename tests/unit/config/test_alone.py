@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from sidecar.config import Settings, check_policy, check_target, load
 from sidecar.config.model import BodySignatureSection, PolicySection, TargetSection
-from sidecar.errors import ConfigError
-from sidecar.event import EventType
-from sidecar.policy import Target, WebhookPolicy
+from sidecar.model.errors import ConfigError
+from sidecar.model.event import EventType
+from sidecar.policies.policy import Target, WebhookPolicy
 from tests.support.certificates import write_certificate
 
 Json = dict[str, Any]

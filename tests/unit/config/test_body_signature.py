@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.policy import BodySignature, Secret
+from sidecar.model.secrets import Secret
+from sidecar.policies.policy import BodySignature
 from tests.unit.config.conftest import TARGET, TARGET_ENVIRONMENT, Load, Mistakes, one_target
 
 AT = f"harbor.yml: {TARGET}.body_signature"

@@ -1,8 +1,8 @@
 from ipaddress import ip_network
 from pathlib import Path
 
-from sidecar.operation import DYNAMIC
-from sidecar.policy import Secret
+from sidecar.model.operation import DYNAMIC
+from sidecar.model.secrets import Secret
 from tests.unit.config.conftest import Load, one_target
 
 

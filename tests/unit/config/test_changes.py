@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sidecar.config import Changes, compare
-from sidecar.policy import Secret
+from sidecar.model.secrets import Secret
 from tests.unit.config.conftest import Load, one_target
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.config import checks
-from sidecar.operation import DYNAMIC
+from sidecar.model.operation import DYNAMIC
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.config.environment import environment_name, key_of, keys, list_element
 from sidecar.config.model import HarborYml
-from sidecar.policy import Secret
+from sidecar.model.secrets import Secret
 from tests.unit.config.conftest import TARGET_ENVIRONMENT, Load, Mistakes, one_target
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sidecar.config import Settings, load
 from sidecar.config.environment import environment_name, keys
 from sidecar.config.model import HarborYml
-from sidecar.errors import ConfigError
-from sidecar.event import IN_ALL, EventType
-from sidecar.policy import EventNames, PayloadFormat, Secret, TargetType
+from sidecar.model.errors import ConfigError
+from sidecar.model.event import IN_ALL, EventType
+from sidecar.model.secrets import Secret
+from sidecar.policies.policy import EventNames, PayloadFormat, TargetType
 from tests.unit.config.conftest import MINIMAL, TARGET, Load, Mistakes, one_target
 
 DESIGNED = """\

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.event import EventType
+from sidecar.model.event import EventType
 from tests.unit.config.conftest import TARGET, Load, one_target
 
 POLICY = "harbor.yml: projects[0].webhook_policies[0]"

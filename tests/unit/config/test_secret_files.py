@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.config.environment import keys
 from sidecar.config.model import HarborYml
-from sidecar.policy import Secret
+from sidecar.model.secrets import Secret
 from tests.unit.config.conftest import TARGET, Load, Mistakes, one_target
 
 

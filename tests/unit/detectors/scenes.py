@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from sidecar.event import EventType
-from sidecar.exchange import Client
+from sidecar.model.event import EventType
+from sidecar.model.exchange import Client
 from tests.support.builders import DOCKER, Wire, a_manifest, an_index
 
 IMAGE = a_manifest("image")

@@ -5,10 +5,10 @@ from uuid import UUID, uuid5
 import pytest
 
 from sidecar.detectors.charts import chart_events
-from sidecar.event import Chart, Event, EventType
-from sidecar.exchange import Client, Exchange, Facts, Outcome
-from sidecar.names import Repository
-from sidecar.operation import DYNAMIC, DeleteChart, DownloadChart, Operation, Other, Routes, UploadChart
+from sidecar.model.event import Chart, Event, EventType
+from sidecar.model.exchange import Client, Exchange, Facts, Outcome
+from sidecar.model.names import Repository
+from sidecar.model.operation import DYNAMIC, DeleteChart, DownloadChart, Operation, Other, Routes, UploadChart
 
 ROUTES = Routes(chart_depth=DYNAMIC)
 CHART = Chart(name="app", version="1.2.3", type="library", size_bytes=4711)

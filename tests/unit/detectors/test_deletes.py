@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.event import EventType
-from sidecar.exchange import Facts
+from sidecar.model.event import EventType
+from sidecar.model.exchange import Facts
 from sidecar.store.file import migrate
 from sidecar.store.ledger import Ledger
 from tests.support.builders import SKOPEO, Wire, a_manifest, an_index, digest_of

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from sidecar.detectors.grouping import with_chart_events
-from sidecar.event import Chart, EventType
-from sidecar.exchange import Client, Facts, Outcome
-from sidecar.names import Digest
+from sidecar.model.event import Chart, EventType
+from sidecar.model.exchange import Client, Facts, Outcome
+from sidecar.model.names import Digest
 from tests.support.builders import DOCKER, SKOPEO, Wire, a_digest, a_manifest, an_index, digest_of, parsed
 
 IMAGE = a_manifest("image")

@@ -1,4 +1,4 @@
-"""What the event of a refused write says; which writes are one push: tests/unit/test_refused.py."""
+"""What the event of a refused write says; which writes are one push: tests/unit/recording/test_refusals.py."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 
 from sidecar.detectors import detect
-from sidecar.event import Chart, Event, EventType
-from sidecar.exchange import Exchange, Outcome
-from sidecar.names import Digest, parse_reference, repository_of
-from sidecar.operation import (
+from sidecar.model.event import Chart, Event, EventType
+from sidecar.model.exchange import Exchange, Outcome
+from sidecar.model.names import Digest, parse_reference, repository_of
+from sidecar.model.operation import (
     Operation,
     PutManifest,
     Routes,

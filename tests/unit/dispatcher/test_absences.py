@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.delivery import Accepted, Rejected, TargetKey, Unreachable
 from sidecar.dispatcher.absences import Absences
-from sidecar.dispatcher.book import AddressBook
-from sidecar.dispatcher.outage import Outage
-from sidecar.dispatcher.prepared import make_tls_contexts
-from sidecar.policy import Target, WebhookPolicy
+from sidecar.dispatcher.circuit_breaker import Outage
+from sidecar.dispatcher.request import make_tls_contexts
+from sidecar.dispatcher.target_registry import TargetRegistry
+from sidecar.model.delivery import Accepted, Rejected, TargetKey, Unreachable
+from sidecar.policies.policy import Target, WebhookPolicy
 from sidecar.store.away import AwayTargets
 from sidecar.store.sqlite import SqliteDatabase
 from tests.support.builders import START
@@ -29,7 +29,7 @@ class Setting:
     def __init__(self, database: SqliteDatabase) -> None:
         self.kept = AwayTargets(database)
         self.targets = {KEY: (POLICY, TARGET)}
-        self.book = AddressBook(lambda: dict(self.targets), lambda: True, make_tls_contexts(), {})
+        self.book = TargetRegistry(lambda: dict(self.targets), lambda: True, make_tls_contexts(), {})
         self.book.refresh()
         self.now = START
 

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sidecar.delivery import TargetKey
 from sidecar.dispatcher.attempt import request_headers
-from sidecar.dispatcher.prepared import PreparedTarget, make_tls_contexts, prepare
-from sidecar.policy import Secret, Target
+from sidecar.dispatcher.request import PreparedTarget, make_tls_contexts, prepare
+from sidecar.model.delivery import TargetKey
+from sidecar.model.secrets import Secret
+from sidecar.policies.policy import Target
 from tests.wire.delivery_bench import a_delivery
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 999_999, tzinfo=UTC)

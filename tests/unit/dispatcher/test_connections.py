@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 
 from sidecar.dispatcher import connections as module
-from sidecar.dispatcher.addresses import Dial, Guard
 from sidecar.dispatcher.connections import Connections, Route, words
+from sidecar.dispatcher.egress import Dial, Guard
 from sidecar.dispatcher.http1 import Answer, Connection, NoAnswer
 from tests.wire.delivery_raw_targets import a_raw_target, answers
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.delivery import Accepted, AttemptResult, DeliveryState, Rejected, Unreachable
 from sidecar.dispatcher.schedule import (
     DEFAULT_WAITS_S,
     LONGEST_RETRY_AFTER_S,
@@ -16,6 +15,7 @@ from sidecar.dispatcher.schedule import (
     next_attempt_at,
     parse_retry_after,
 )
+from sidecar.model.delivery import Accepted, AttemptResult, DeliveryState, Rejected, Unreachable
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 jitters = st.floats(0, 1, exclude_max=True)

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from sidecar.event import Chart, Event, EventType, Shape
 from sidecar.formats import FormatContext
 from sidecar.formats.samples import sample_scan
-from sidecar.names import repository_of
-from sidecar.scan import (
+from sidecar.model.event import Chart, Event, EventType, Shape
+from sidecar.model.names import repository_of
+from sidecar.model.scan import (
     ReportType,
     Scan,
     Scanner,

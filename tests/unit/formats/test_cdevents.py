@@ -7,9 +7,9 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 
-from sidecar.event import Chart, Event, EventType
 from sidecar.formats import FormatContext, NotEncodable, cdevents, unsupported_types
-from sidecar.policy import PayloadFormat
+from sidecar.model.event import Chart, Event, EventType
+from sidecar.policies.policy import PayloadFormat
 from tests.unit.formats.samples import (
     CHART_TYPES,
     CONTEXT,

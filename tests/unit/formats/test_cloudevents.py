@@ -4,9 +4,9 @@ from datetime import timedelta, timezone
 
 from hypothesis import given
 
-from sidecar.event import Event
 from sidecar.formats import cloudevents, default
 from sidecar.formats.context import FormatContext
+from sidecar.model.event import Event
 from tests.unit.formats.samples import CONTEXT, TYPES, an_event, contexts, events
 
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from sidecar.event import Event, EventType
 from sidecar.formats import default
 from sidecar.formats.context import FormatContext
-from sidecar.policy import EventNames
-from sidecar.scan import ReportType, Severity
+from sidecar.model.event import Event, EventType
+from sidecar.model.scan import ReportType, Severity
+from sidecar.policies.policy import EventNames
 from tests.unit.formats.samples import (
     CONTEXT,
     DIGEST,

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from sidecar.event import Event, EventType
 from sidecar.formats import documented
 from sidecar.formats.context import FormatContext
-from sidecar.scan import ScanStatus, Severity
+from sidecar.model.event import Event, EventType
+from sidecar.model.scan import ScanStatus, Severity
 from tests.unit.formats.samples import (
     CHART_TYPES,
     CONTEXT,

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.delivery import Delivery, DeliveryState, TargetKey, delivery_id
-from sidecar.event import Chart, Event, EventType
 from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for, number_of
-from sidecar.policy import EventNames, PayloadFormat, Target, TargetType, WebhookPolicy, matches
+from sidecar.model.delivery import Delivery, DeliveryState, TargetKey, delivery_id
+from sidecar.model.event import Chart, Event, EventType
+from sidecar.policies.policy import EventNames, PayloadFormat, Target, TargetType, WebhookPolicy, matches
 from tests.unit.formats.samples import CONTEXT, an_event
 
 NOW = datetime(2026, 1, 2, 3, 5, tzinfo=UTC)

@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from sidecar.event import EventType
 from sidecar.formats.resource import go_time, resource_url_of, tag_of, unix_milliseconds, unix_seconds
-from sidecar.names import Repository
+from sidecar.model.event import EventType
+from sidecar.model.names import Repository
 from tests.unit.formats.samples import CHART_TYPES, CONTEXT, DIGEST, an_event, at
 
 HOST = CONTEXT.hostname

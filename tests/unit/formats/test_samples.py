@@ -3,10 +3,10 @@ from uuid import UUID
 
 import pytest
 
-from sidecar.event import EventType
 from sidecar.formats import documented
 from sidecar.formats.samples import MARK, marked_sample, sample_of, samples_of
-from sidecar.scan import ScanStatus
+from sidecar.model.event import EventType
+from sidecar.model.scan import ScanStatus
 from tests.support.builders import START
 from tests.unit.formats.samples import CHART_TYPES, CONTEXT, IMAGE_TYPES, SCAN_TYPES
 

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from sidecar.event import Event, EventType
 from sidecar.formats import slack
 from sidecar.formats.context import FormatContext
+from sidecar.model.event import Event, EventType
 from tests.unit.formats.samples import CONTEXT, an_event, contexts, events
 
 

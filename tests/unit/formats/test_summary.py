@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from sidecar.event import Event, EventType
 from sidecar.formats.context import FormatContext
 from sidecar.formats.summary import facts_of, fitting, title_of
-from sidecar.scan import Severity
+from sidecar.model.event import Event, EventType
+from sidecar.model.scan import Severity
 from tests.unit.formats.samples import CONTEXT, OVERFLOW, an_event, contexts, events
 
 

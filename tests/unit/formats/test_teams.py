@@ -3,10 +3,10 @@ from dataclasses import replace
 
 from hypothesis import given
 
-from sidecar.event import Event, EventType
 from sidecar.formats import teams
 from sidecar.formats.context import FormatContext
-from sidecar.scan import Scanner
+from sidecar.model.event import Event, EventType
+from sidecar.model.scan import Scanner
 from tests.unit.formats.samples import CONTEXT, an_event, contexts, events
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.event import Event, EventType
 from sidecar.formats import FormatContext, TemplateFailed, default, documented, template
 from sidecar.formats.samples import samples_of
-from sidecar.scan import Severity, Vulnerability, most_severe
+from sidecar.model.event import Event, EventType
+from sidecar.model.scan import Severity, Vulnerability, most_severe
 from tests.unit.formats.samples import CONTEXT, an_event, contexts, events
 
 

@@ -1,8 +1,8 @@
 import hashlib
 
 from sidecar.parsing.kinds import KINDS
-from tests.unit.test_chartfile import FORM, a_chart, a_form
-from tests.unit.test_chartindex import DIGEST, ENTRY, INDEX
+from tests.unit.charts.test_chartfile import FORM, a_chart, a_form
+from tests.unit.charts.test_index import DIGEST, ENTRY, INDEX
 
 
 def test_chart_index_is_read_by_digest_and_by_file_name() -> None:

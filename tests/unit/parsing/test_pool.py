@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from sidecar.parsing.pool import Limits, ParserPool, Reading
-from tests.unit.test_chartindex import DIGEST, INDEX
+from tests.unit.charts.test_index import DIGEST, INDEX
 
 BY_DIGEST = {"digests": [DIGEST]}
 #: Takes much longer than the limits below allow.

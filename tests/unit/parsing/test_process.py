@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from sidecar.parsing.process import LENGTH
-from tests.unit.test_chartindex import DIGEST, INDEX
+from tests.unit.charts.test_index import DIGEST, INDEX
 
 
 def _frames(*contents: bytes) -> bytes:

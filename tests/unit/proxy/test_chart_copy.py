@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sidecar.proxy.budget import Budget
 from sidecar.proxy.chart_copy import LARGEST_CHART_BYTES, ChartCopy
-from tests.unit.test_chartfile import BOUNDARY, FORM, a_form
+from tests.unit.charts.test_chartfile import BOUNDARY, FORM, a_form
 
 MIB = 1024 * 1024
 

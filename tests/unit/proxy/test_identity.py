@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.exchange import Client
+from sidecar.model.exchange import Client
 from sidecar.proxy.identity import client_address, client_of, connection_of, is_trusted, operator_of
 from sidecar.proxy.interface import PRIVATE_NETWORKS
 

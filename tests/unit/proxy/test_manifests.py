@@ -3,8 +3,8 @@ import zlib
 
 import pytest
 
-from sidecar.exchange import Body
-from sidecar.manifest import LARGEST_MANIFEST_BYTES, OCI_INDEX, parse_manifest
+from sidecar.model.exchange import Body
+from sidecar.model.manifest import LARGEST_MANIFEST_BYTES, OCI_INDEX, parse_manifest
 from sidecar.parsing.pool import ParserPool
 from sidecar.proxy.manifests import SMALL_BYTES, decoded, read_manifest, sha256_of
 from tests.support.builders import a_manifest, an_index

@@ -2,11 +2,11 @@ from typing import get_args
 
 import pytest
 
-from sidecar.names import parse_reference, repository_of
-from sidecar.operation import GetManifest, Operation, Other
+from sidecar.model.names import parse_reference, repository_of
+from sidecar.model.operation import GetManifest, Operation, Other
 from sidecar.proxy.observers import observer_of
-from sidecar.proxy.passage import Observer
 from sidecar.proxy.reads import ManifestGet
+from sidecar.proxy.request_context import Observer
 
 
 def test_what_means_nothing_is_only_relayed() -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from sidecar.exchange import Refusal
+from sidecar.model.exchange import Refusal
 from sidecar.quota.known import KNOWN_RULES, with_changes
 from sidecar.quota.rules import Write, recognise
 

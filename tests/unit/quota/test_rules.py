@@ -2,9 +2,9 @@
 
 import pytest
 
-from sidecar.exchange import Refusal
-from sidecar.names import parse_digest, parse_reference, repository_of
-from sidecar.operation import (
+from sidecar.model.exchange import Refusal
+from sidecar.model.names import parse_digest, parse_reference, repository_of
+from sidecar.model.operation import (
     GetManifest,
     HeadBlob,
     Ping,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.exchange import LARGEST_REFUSAL_BYTES
+from sidecar.model.exchange import LARGEST_REFUSAL_BYTES
 from sidecar.quota.words import Said, said_in
 
 

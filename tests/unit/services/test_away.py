@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from sidecar.config import Settings
-from sidecar.delivery import TargetKey
+from sidecar.model.delivery import TargetKey
 from sidecar.services.away import away_targets, disabled_targets
 from sidecar.store.away import AwayTarget, AwayTargets
 from sidecar.store.disabled import DisabledTarget, DisabledTargets, hash_of

@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.dispatcher.prepared import make_tls_contexts
+from sidecar.dispatcher.request import make_tls_contexts
 from sidecar.services.certificate import fetch_certificate, parse_certificate
 from tests.support.receiver import Receiver
 

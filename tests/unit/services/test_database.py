@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.config import Settings
-from sidecar.errors import StoreUnavailable
+from sidecar.model.errors import StoreUnavailable
 from sidecar.services.database import history_of, writing_to
 from sidecar.services.deliveries import list_deliveries, show_delivery
 from sidecar.services.policies import list_policies

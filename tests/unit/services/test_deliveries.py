@@ -6,12 +6,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from sidecar.config import Settings
-from sidecar.delivery import DeliveryState, TargetKey
 from sidecar.dispatcher.attempt import request_headers
-from sidecar.dispatcher.prepared import PreparedTarget, make_tls_contexts, prepare
-from sidecar.errors import NotFound, RequestInvalid
-from sidecar.event import EventType
-from sidecar.policy import Secret, Target
+from sidecar.dispatcher.request import PreparedTarget, make_tls_contexts, prepare
+from sidecar.model.delivery import DeliveryState, TargetKey
+from sidecar.model.errors import NotFound, RequestInvalid
+from sidecar.model.event import EventType
+from sidecar.model.secrets import Secret
+from sidecar.policies.policy import Target
 from sidecar.services.deliveries import (
     DeliveryStatus,
     delivery_document,

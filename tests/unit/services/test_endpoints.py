@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from sidecar.config import Settings
-from sidecar.errors import RequestInvalid
-from sidecar.event import EventType
-from sidecar.policy import PayloadFormat, Secret, Target, TargetType, WebhookPolicy
+from sidecar.model.errors import RequestInvalid
+from sidecar.model.event import EventType
+from sidecar.model.secrets import Secret
+from sidecar.policies.policy import PayloadFormat, Target, TargetType, WebhookPolicy
 from sidecar.services.endpoints import (
     EndpointTest,
     endpoint_test_document,

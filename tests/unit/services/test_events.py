@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from sidecar.config import Settings
-from sidecar.event import EventType
+from sidecar.model.event import EventType
 from sidecar.services.events import EventFilter, event_document, follow_events
 from tests.support.builders import START
 from tests.unit.formats.samples import an_event

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from sidecar.config import Settings
-from sidecar.errors import NotFound, RequestInvalid
-from sidecar.event import EventType
+from sidecar.model.errors import NotFound, RequestInvalid
+from sidecar.model.event import EventType
 from sidecar.services.naming import event_type_named, policy_id, policy_named
 
 

@@ -3,9 +3,9 @@ from datetime import timedelta
 import pytest
 
 from sidecar.config import Settings
-from sidecar.delivery import DeliveryState, TargetKey
-from sidecar.errors import NotFound
-from sidecar.event import EventType
+from sidecar.model.delivery import DeliveryState, TargetKey
+from sidecar.model.errors import NotFound
+from sidecar.model.event import EventType
 from sidecar.services.policies import enable_targets, list_policies, policy_document
 from sidecar.store.away import AwayTarget, AwayTargets
 from sidecar.store.disabled import DisabledTarget, DisabledTargets, hash_of

@@ -2,8 +2,8 @@ import json
 from dataclasses import replace
 
 from sidecar.config import Settings
-from sidecar.event import EventType
-from sidecar.policy import PayloadFormat, Target, WebhookPolicy
+from sidecar.model.event import EventType
+from sidecar.policies.policy import PayloadFormat, Target, WebhookPolicy
 from sidecar.services.configuration import check_policy
 from sidecar.services.previews import preview, preview_document
 

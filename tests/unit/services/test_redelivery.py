@@ -4,8 +4,8 @@ from datetime import timedelta
 import pytest
 
 from sidecar.config import Settings
-from sidecar.delivery import DeliveryState
-from sidecar.errors import NotFound
+from sidecar.model.delivery import DeliveryState
+from sidecar.model.errors import NotFound
 from sidecar.services.redelivery import redeliver_failed, redeliver_named
 from sidecar.store import redelivery
 from tests.support.builders import START

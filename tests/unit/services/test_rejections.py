@@ -3,7 +3,7 @@ import gzip
 import pytest
 
 from sidecar.config import Settings
-from sidecar.errors import RequestInvalid
+from sidecar.model.errors import RequestInvalid
 from sidecar.quota.rules import Write
 from sidecar.services.rejections import explain_rejection, explanation_document
 

@@ -2,9 +2,9 @@ import json
 from dataclasses import replace
 
 from sidecar.config import Settings
-from sidecar.event import EventType
 from sidecar.formats.samples import sample_of
-from sidecar.policy import ALL_PROJECTS, Project
+from sidecar.model.event import EventType
+from sidecar.policies.policy import ALL_PROJECTS, Project
 from sidecar.services.samples import sample_deliveries, sample_project
 
 

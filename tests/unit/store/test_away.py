@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from sidecar.delivery import TargetKey
+from sidecar.model.delivery import TargetKey
 from sidecar.store.away import AwayTarget, AwayTargets
 from sidecar.store.disabled import hash_of
 from sidecar.store.sqlite import SqliteDatabase

@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from sidecar.delivery import Accepted, DeliveryState, TargetKey
-from sidecar.exchange import Intent
-from sidecar.memory import KnownManifest
-from sidecar.names import Digest, parse_reference, repository_of
-from sidecar.operation import PutManifest
+from sidecar.model.delivery import Accepted, DeliveryState, TargetKey
+from sidecar.model.exchange import Intent
+from sidecar.model.memory import KnownManifest
+from sidecar.model.names import Digest, parse_reference, repository_of
+from sidecar.model.operation import PutManifest
 from sidecar.store import clock as module
 from sidecar.store.clock import StoredTimes
 from sidecar.store.outbox import Outbox

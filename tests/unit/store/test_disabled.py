@@ -1,4 +1,4 @@
-from sidecar.delivery import TargetKey
+from sidecar.model.delivery import TargetKey
 from sidecar.store.disabled import DisabledTarget, DisabledTargets, enable_target, hash_of
 from sidecar.store.sqlite import SqliteDatabase
 from tests.support.builders import START

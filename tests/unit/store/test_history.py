@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sidecar.delivery import (
+from sidecar.model.delivery import (
     Accepted,
     Attempt,
     AttemptResult,
@@ -18,7 +18,7 @@ from sidecar.delivery import (
     TargetKey,
     Unreachable,
 )
-from sidecar.event import Event, EventType
+from sidecar.model.event import Event, EventType
 from sidecar.store.history import FAILED, Chosen, History
 from sidecar.store.outbox import Outbox
 from sidecar.store.redelivery import redeliver

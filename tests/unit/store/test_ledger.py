@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import pytest
 
-from sidecar.delivery import Delivery, TargetKey
-from sidecar.event import Event, EventType
-from sidecar.exchange import Intent
-from sidecar.memory import HeldPull, KnownManifest
-from sidecar.names import Digest, parse_reference, repository_of
-from sidecar.operation import PutManifest
+from sidecar.model.delivery import Delivery, TargetKey
+from sidecar.model.event import Event, EventType
+from sidecar.model.exchange import Intent
+from sidecar.model.memory import HeldPull, KnownManifest
+from sidecar.model.names import Digest, parse_reference, repository_of
+from sidecar.model.operation import PutManifest
 from sidecar.store.file import migrate
 from sidecar.store.ledger import Ledger
 from sidecar.store.records import client_key, event_to_json

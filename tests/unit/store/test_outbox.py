@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sidecar.delivery import (
+from sidecar.model.delivery import (
     Accepted,
     Attempt,
     Delivery,
@@ -20,9 +20,9 @@ from sidecar.delivery import (
     TargetKey,
     Unreachable,
 )
-from sidecar.errors import StoreUnavailable
-from sidecar.event import Event, EventType
-from sidecar.names import repository_of
+from sidecar.model.errors import StoreUnavailable
+from sidecar.model.event import Event, EventType
+from sidecar.model.names import repository_of
 from sidecar.store.outbox import Claimed, Outbox
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store

@@ -17,7 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sidecar.delivery import (
+from sidecar.model.delivery import (
     Accepted,
     Attempt,
     AttemptResult,

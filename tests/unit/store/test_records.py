@@ -7,12 +7,12 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.event import Chart, Event, EventType
-from sidecar.exchange import Body, Client, Facts, Intent, Remembered
-from sidecar.manifest import Descriptor, Manifest
-from sidecar.names import Digest, Reference, Repository, Tag
-from sidecar.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart
-from sidecar.scan import Severity
+from sidecar.model.event import Chart, Event, EventType
+from sidecar.model.exchange import Body, Client, Facts, Intent, Remembered
+from sidecar.model.manifest import Descriptor, Manifest
+from sidecar.model.names import Digest, Reference, Repository, Tag
+from sidecar.model.operation import DeleteChart, DeleteManifest, PutManifest, UploadChart
+from sidecar.model.scan import Severity
 from sidecar.store.records import (
     client_from_key,
     client_key,

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from sidecar.delivery import DeliveryState
+from sidecar.model.delivery import DeliveryState
 from sidecar.store import redelivery
 from sidecar.store.history import FAILED, Chosen
 from sidecar.store.redelivery import redeliver, redeliver_all

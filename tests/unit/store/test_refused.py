@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.memory import RefusedPush
-from sidecar.names import repository_of
+from sidecar.model.memory import RefusedPush
+from sidecar.model.names import repository_of
 from sidecar.store.file import migrate
 from sidecar.store.ledger import Ledger
 from tests.support.builders import DOCKER, SKOPEO, START

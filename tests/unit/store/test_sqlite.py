@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from sidecar.errors import StoreUnavailable
+from sidecar.model.errors import StoreUnavailable
 from sidecar.store.file import files_put_aside, migrate
 from sidecar.store.schema import MIGRATIONS
 from sidecar.store.sqlite import SqliteDatabase

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from sidecar.exchange import Intent
-from sidecar.memory import HeldPull, HeldPush
-from sidecar.names import parse_reference
-from sidecar.operation import PutManifest
+from sidecar.model.exchange import Intent
+from sidecar.model.memory import HeldPull, HeldPush
+from sidecar.model.names import parse_reference
+from sidecar.model.operation import PutManifest
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
 from tests.support.builders import DOCKER, START

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from sidecar.delivery import Delivery, DeliveryState, TargetKey
-from sidecar.event import Event
+from sidecar.model.delivery import Delivery, DeliveryState, TargetKey
+from sidecar.model.event import Event
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.storing import store_event
 from tests.support.builders import START

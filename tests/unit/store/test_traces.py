@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.names import Digest, repository_of
+from sidecar.model.names import Digest, repository_of
 from sidecar.store.file import migrate
 from sidecar.store.ledger import Ledger
 from tests.support.builders import DOCKER, SKOPEO, START, a_digest

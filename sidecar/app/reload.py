@@ -1,0 +1,127 @@
+"""Reads harbor.yml again while the sidecar runs: when it changes, and when told to (SIGHUP).
+
+Files are looked at by name once a second: a ConfigMap changes by a symbolic link some levels up, which
+is no event for the file itself. A configuration that cannot be used changes nothing; it is tried again
+until it can, as the secret that it misses may still be on its way.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+import structlog
+
+from sidecar.config import Settings, compare, load
+from sidecar.model.errors import ConfigError
+
+_INTERVAL_S: Final = 1.0
+_MOST_READINGS: Final = 2
+
+#: Where a name leads, and what is there; None when nothing is.
+_Fingerprint = tuple[str, int, int, int, int] | None
+log = structlog.get_logger()
+
+
+class Watcher:
+    """Hands new settings to `on_change`; `run` ends only by being cancelled."""
+
+    def __init__(
+        self,
+        path: Path,
+        on_change: Callable[[Settings], Awaitable[None]],
+        *,
+        current: Settings,
+        environ: Mapping[str, str] = os.environ,
+        on_result: Callable[[Literal["ok", "failed"]], None] = lambda _result: None,
+        interval_s: float = _INTERVAL_S,
+    ) -> None:
+        self._path = path
+        self._on_change = on_change
+        self._on_result = on_result
+        self._environ = environ
+        self._interval_s = interval_s
+        self._started_with = current
+        self._current = current
+        self._files = current.files
+        self._seen: dict[Path, _Fingerprint] = {}  # empty until the first look
+        self._mistakes: tuple[str, ...] = ()
+        self._reading = asyncio.Lock()
+
+    async def run(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(self._interval_s)
+
+    async def look(self) -> None:
+        """Reload if any file changed, or if the last configuration could not be used."""
+        async with self._reading:
+            is_first = not self._seen
+            if self._mistakes or self._seen != _fingerprints((self._path, *self._files)):
+                await self._reload(is_silent_when_equal=is_first)
+
+    async def reload(self) -> None:
+        """Reload whether anything changed or not: what SIGHUP asks for."""
+        async with self._reading:
+            self._mistakes = ()  # say them again
+            await self._reload(is_silent_when_equal=False)
+
+    async def _reload(self, *, is_silent_when_equal: bool) -> None:
+        try:
+            settings = await asyncio.to_thread(self._load)
+        except ConfigError as exc:
+            self._refuse(exc.mistakes)
+            return
+        self._mistakes = ()
+        if not (is_silent_when_equal and settings == self._current):
+            await self._apply(settings)
+
+    def _load(self) -> Settings:
+        """Files are looked at before they are read: what changes meanwhile is noticed next time."""
+        for _ in range(_MOST_READINGS):
+            settings = self._read()
+            if set(settings.files) == set(self._files):
+                return settings
+            self._files = settings.files
+        return self._read()
+
+    def _read(self) -> Settings:
+        self._seen = _fingerprints((self._path, *self._files))
+        return load(self._path, self._environ)
+
+    def _refuse(self, mistakes: tuple[str, ...]) -> None:
+        if mistakes == self._mistakes:
+            return
+        self._mistakes = mistakes
+        for mistake in mistakes:
+            log.error("config.refused", mistake=mistake)
+        self._on_result("failed")
+
+    async def _apply(self, settings: Settings) -> None:
+        changes = compare(self._current, settings)
+        try:
+            await self._on_change(settings)
+        except Exception:  # the old settings stay; the next change is tried again
+            log.exception("config.not_applied")
+            self._on_result("failed")
+            return
+        self._current = settings
+        log.info("config.reloaded", changed=changes.at_once)
+        if keys := compare(self._started_with, settings).at_restart:
+            log.warning("config.restart_needed", keys=keys)
+        for notice in settings.notices:
+            log.warning("config.not_in_effect", notice=notice)
+        self._on_result("ok")
+
+
+def _fingerprints(paths: Iterable[Path]) -> dict[Path, _Fingerprint]:
+    return {path: _fingerprint(path) for path in paths}
+
+
+def _fingerprint(path: Path) -> _Fingerprint:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return os.path.realpath(path), found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size

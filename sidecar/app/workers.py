@@ -1,0 +1,103 @@
+"""More processes that only relay and record, sharing the proxy's port and the store.
+
+A worker is this program again, with its run named in the environment. It ends when its standard input
+does: a main process that was killed takes its workers with it.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import structlog
+
+from sidecar.app.starting import CANNOT_START
+
+log = structlog.get_logger()
+
+#: Not a setting: only this program sets it.
+RUN_VARIABLE: Final = "_REGISTRY_WEBHOOK_SIDECAR_RUN"
+_RESPAWN_S: Final = 1.0
+_LONGEST_RESPAWN_S: Final = 60.0
+_LIVED_S: Final = 30.0  # one that has lived for so long did not fail at its start
+
+
+@dataclass(slots=True)
+class Workers:
+    """The processes beside the main one."""
+
+    config_path: Path
+    main_run: str
+    on_useless: Callable[[], None] = lambda: (
+        None
+    )  #: called when a worker cannot even start for the first time
+    are_useless: bool = False
+    _running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    _is_stopping: bool = False
+
+    def live_runs(self) -> tuple[str, ...]:
+        """Runs whose processes may still finish what they began."""
+        return (self.main_run, *self._running)
+
+    async def keep_one(self) -> None:
+        """Keep one worker alive until `stop`.
+
+        What keeps the first one from starting would keep every other: the main process ends then. Later
+        ones may fail because harbor.yml has changed, or something is short, which may pass.
+        """
+        pause_s, is_first = _RESPAWN_S, True
+        while not self._is_stopping:
+            began_s = time.monotonic()
+            status = await self._see_through()
+            if self._is_stopping:
+                return
+            if is_first and status == CANNOT_START:
+                self.are_useless = True
+                self.on_useless()
+                return
+            is_first = False
+            log.error("worker.died", status=status)
+            pause_s = _RESPAWN_S if time.monotonic() - began_s > _LIVED_S else pause_s
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_RESPAWN_S)
+
+    async def _see_through(self) -> int:
+        """Start a worker and wait for its end; its exit status."""
+        run = uuid4().hex
+        process = await self._start(run)
+        self._running[run] = process
+        try:
+            return await process.wait()
+        finally:
+            del self._running[run]
+
+    def forward(self, number: signal.Signals) -> None:
+        for process in self._running.values():
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                process.send_signal(number)
+
+    def stop(self) -> None:
+        """Ask every worker to end; `keep_one` returns when its worker has."""
+        self._is_stopping = True
+        self.forward(signal.SIGTERM)
+
+    async def _start(self, run: str) -> asyncio.subprocess.Process:
+        command = (sys.executable, "-m", "sidecar", "serve", "--config", str(self.config_path))
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, env=os.environ | {RUN_VARIABLE: run}
+        )
+
+
+async def main_process_ended() -> None:
+    """Return when the main process is gone, seen as the end of standard input."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()

@@ -1,0 +1,119 @@
+"""Settings of harbor.yml ⇒ what each stage is told. Values in, values out."""
+
+import ssl
+from collections.abc import Mapping
+from datetime import timedelta
+
+from sidecar.config import Settings, Upstream
+from sidecar.detectors.grouping import Holds
+from sidecar.dispatcher.dispatcher import DispatcherSettings
+from sidecar.dispatcher.egress import EgressRules
+from sidecar.dispatcher.schedule import DEFAULT_WAITS_S, RetrySchedule
+from sidecar.model.delivery import TargetKey
+from sidecar.model.operation import Routes
+from sidecar.policies.policy import Target, WebhookPolicy
+from sidecar.proxy.interface import Limits, ProxySettings
+from sidecar.recording.recorder import RecorderSettings
+from sidecar.upstreams.client import Place, tls_context
+
+
+def routes_of(settings: Settings) -> Routes:
+    charts = settings.chart_repository
+    return Routes(
+        default_project=settings.events.default_project,
+        chart_depth=charts.depth if charts else 0,
+        chart_context_path=charts.context_path if charts else "",
+    )
+
+
+def pipeline_settings(settings: Settings) -> RecorderSettings:
+    events = settings.events
+    return RecorderSettings(
+        hostname=settings.hostname,
+        external_url=settings.external_url,
+        routes=routes_of(settings),
+        grouped=events.mode == "grouped",
+        holds=Holds(pull=timedelta(seconds=events.pull_hold_s), push=timedelta(seconds=events.push_hold_s)),
+        enabled=settings.notification.enabled,
+        strict=settings.strict,
+        ignore_user_agents=events.ignore_user_agents,
+        projects=settings.projects,
+        policies=settings.policies,
+        several_workers=settings.workers > 1,
+        rejections=settings.rejections,
+    )
+
+
+def proxy_settings(settings: Settings) -> ProxySettings:
+    charts = settings.chart_repository
+    return ProxySettings(
+        registry_url=settings.registry.url,
+        chart_repository_url=charts.url if charts else None,
+        routes=routes_of(settings),
+        trusted_proxies=settings.trusted_proxies,
+        chart_form_fields=tuple(dict.fromkeys(("chart", charts.form_field))) if charts else ("chart",),
+        registry_tls=_tls(settings.registry),
+        chart_repository_tls=_tls(charts) if charts else True,
+        connect_timeout_s=settings.connect_timeout_s,
+        look_up_timeout_s=settings.look_up_timeout_s,
+        limits=_limits(settings),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    limits = settings.limits
+    return Limits(
+        client_memory_bytes=limits.client_memory_bytes,
+        head_timeout_s=limits.head_timeout_s,
+        body_timeout_s=limits.body_timeout_s,
+        idle_timeout_s=limits.idle_timeout_s,
+        stall_timeout_s=limits.stall_timeout_s,
+    )
+
+
+def dispatcher_settings(settings: Settings) -> DispatcherSettings:
+    notification, egress = settings.notification, settings.egress
+    return DispatcherSettings(
+        schedule=RetrySchedule(
+            max_failures=notification.max_retry,
+            waits_s=DEFAULT_WAITS_S if notification.retry_waits_s is None else notification.retry_waits_s,
+        ),
+        timeout_s=notification.timeout_s,
+        egress=EgressRules(
+            allow_cidrs=egress.allow_cidrs,
+            deny_cidrs=egress.deny_cidrs,
+            allow_hosts=egress.allow_hosts,
+            own_listeners=(settings.listen_proxy, settings.listen_admin),
+        ),
+        concurrency=notification.target_concurrency,
+    )
+
+
+def targets_of(settings: Settings) -> Mapping[TargetKey, tuple[WebhookPolicy, Target]]:
+    """Every target with its policy, by the key that deliveries carry."""
+    return {
+        TargetKey(policy_id=policy.id, index=index): (policy, target)
+        for policy in settings.policies
+        for index, target in enumerate(policy.targets)
+    }
+
+
+def registry_place(settings: Settings) -> Place:
+    return _place(settings.registry)
+
+
+def charts_place(settings: Settings) -> Place | None:
+    return _place(settings.chart_repository) if settings.chart_repository else None
+
+
+def _tls(upstream: Upstream) -> ssl.SSLContext | bool:
+    return tls_context(upstream.ca_file) if upstream.ca_file else True
+
+
+def _place(upstream: Upstream) -> Place:
+    return Place(
+        url=upstream.url,
+        username=upstream.username,
+        password=upstream.password,
+        ca_file=upstream.ca_file,
+    )

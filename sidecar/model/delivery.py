@@ -1,0 +1,108 @@
+"""One event for one target, and what was tried.
+
+A delivery's bytes are fixed when the event is stored; address, authentication and certificates are
+the policy's at the time of each attempt, so correcting a policy mends what is waiting.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID, uuid5
+
+from sidecar.model.event import Event, EventType
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"  #: to be tried at next_attempt_at
+    SENDING = "sending"  #: claimed by a dispatcher
+    DELIVERED = "delivered"  #: the target answered 2xx
+    GIVEN_UP = "given_up"  #: failed as often as harbor.yml allows
+    CANCELLED = "cancelled"  #: its policy was disabled or removed, or webhooks were switched off
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetKey:
+    """Which target of which policy; the policy itself is looked up when it is needed."""
+
+    policy_id: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.policy_id}#{self.index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event for one target."""
+
+    id: UUID
+    event_id: UUID
+    event_type: EventType
+    target: TargetKey
+    repository: str  #: full name; deliveries of one repository keep their order
+    body: bytes
+    content_type: str  #: "" when there is no body, because it could not be made
+    created_at: datetime  #: UTC
+    state: DeliveryState = DeliveryState.WAITING  #: that it is stored with
+    reason: str = ""  #: of a delivery that is stored as ended
+    target_mark: str = ""  #: of the target that it was made for: policy.target_marks
+    failures: int = 0  #: attempts that have failed so far
+    attempts: int = 0  #: attempts begun so far, failed or not
+
+
+def delivery_id(event: Event, target: TargetKey) -> UUID:
+    """The same for the same event and target, so that storing twice stores once.
+
+    Begins like the event's id: the deliveries of an event are neighbours in the store's index, where a
+    thousand scattered ones would be a thousand pages to write.
+    """
+    own = uuid5(event.id, str(target))
+    return UUID(bytes=event.id.bytes[:_NEIGHBOURLY] + own.bytes[_NEIGHBOURLY:])
+
+
+AWAY_BELOW_500: Final = (408, 429)  #: statuses of a target that takes nothing at all, beside all 5xx
+_NEIGHBOURLY: Final = 3  # bytes: few, since the beginning of an id is what people name it by
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The target answered 2xx."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The target answered, but not 2xx."""
+
+    status: int
+    retry_after_s: float | None = None  #: the target's own wish
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the target, or what stands before it, takes nothing at all; else it dislikes this one."""
+        return self.status >= 500 or self.status in AWAY_BELOW_500
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No answer: refused, timed out, bad certificate, address not allowed."""
+
+    reason: str
+
+
+AttemptResult = Accepted | Rejected | Unreachable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One POST of one delivery."""
+
+    delivery_id: UUID
+    number: int  #: 1 for the first
+    started_at: datetime  #: UTC
+    duration_ms: float  #: connect to last response byte, or to the failure
+    result: AttemptResult
+    address: str = ""  #: the IP address and port dialled
+    excerpt: str = field(default="")  #: beginning of the answer's body

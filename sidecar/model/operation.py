@@ -1,0 +1,282 @@
+"""Which registry or chart operation a method and a path mean.
+
+The paths are matched from the right, because repository names contain slashes and may contain the
+words `manifests` and `blobs` themselves. Whatever matches nothing is `Other`: it is relayed and never
+looked at. Sources: distribution-spec "Endpoints"; ChartMuseum pkg/chartmuseum/router.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from posixpath import normpath
+from typing import Final
+from urllib.parse import quote, unquote
+
+from sidecar.model.errors import NameInvalid
+from sidecar.model.names import Digest, Reference, Repository, parse_digest, parse_reference, parse_repository
+from sidecar.model.names import repository_of as _repository_of
+
+REGISTRY_PREFIX: Final = "/v2/"
+
+#: Any number of tenant segments, as ChartMuseum's --depth-dynamic.
+DYNAMIC: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class PutManifest:
+    repository: Repository
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class GetManifest:
+    repository: Repository
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class HeadManifest:
+    repository: Repository
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteManifest:
+    """By digest the manifest goes with all its tags; by tag only the tag goes."""
+
+    repository: Repository
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class GetBlob:
+    repository: Repository
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class HeadBlob:
+    repository: Repository
+    digest: Digest
+
+
+class UploadStep(StrEnum):
+    """A step of a blob's upload, by its method."""
+
+    START = "POST"  #: a mount and a whole upload in one request, too
+    PIECE = "PATCH"
+    END = "PUT"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBlob:
+    """A step of an upload, or a mount."""
+
+    repository: Repository
+    step: UploadStep
+
+
+@dataclass(frozen=True, slots=True)
+class UploadChart:
+    """POST of a chart, raw or as a form; the name stands in the bytes only."""
+
+    tenant: str  #: "" at depth 0, else segments joined by slashes
+
+
+@dataclass(frozen=True, slots=True)
+class UploadProvenance:
+    """POST of a chart's .prov file alone."""
+
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadChart:
+    tenant: str
+    file_name: str  #: ends in .tgz
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChart:
+    tenant: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """GET /v2/: whether there is a registry, and what it wants to know of its users."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Relayed unchanged, raises nothing."""
+
+
+Operation = (
+    PutManifest
+    | GetManifest
+    | HeadManifest
+    | DeleteManifest
+    | GetBlob
+    | HeadBlob
+    | WriteBlob
+    | UploadChart
+    | UploadProvenance
+    | DownloadChart
+    | DeleteChart
+    | Ping
+    | Other
+)
+#: What changes the upstream and raises an event: noted as an intent before it is forwarded.
+WriteOperation = PutManifest | DeleteManifest | UploadChart | DeleteChart
+
+_MANIFEST_OPERATIONS: Final[
+    dict[str, type[PutManifest] | type[GetManifest] | type[HeadManifest] | type[DeleteManifest]]
+] = {
+    "PUT": PutManifest,
+    "GET": GetManifest,
+    "HEAD": HeadManifest,
+    "DELETE": DeleteManifest,
+}
+
+
+_BLOB_READS: Final[dict[str, type[GetBlob] | type[HeadBlob]]] = {"GET": GetBlob, "HEAD": HeadBlob}
+_UPLOAD_STEPS: Final = {step.value: step for step in UploadStep}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """What of the configuration decides how a path is read."""
+
+    default_project: str = "library"
+    chart_depth: int = 0  #: tenant segments, or DYNAMIC
+    chart_context_path: str = ""  #: ChartMuseum's --context-path, "" or "/x"
+
+
+def is_registry_path(raw_path: str) -> bool:
+    """Whether a path, as on the wire, with its query or without, is the registry's.
+
+    As Go's mux, in registries and ChartMuseum, reads it: decoded first. Where it has empty or dot segments the
+    mux redirects to the path without them, and whose path that is decides: what is the registry's with
+    or without the sidecar never reaches the chart repository.
+    """
+    path = unquote(raw_path.partition("?")[0], errors="surrogateescape")
+    if "//" in path or "/." in path:
+        path = normpath("/" + path.lstrip("/"))
+    return path.startswith(REGISTRY_PREFIX) or path == "/v2"
+
+
+def parse_operation(method: str, raw_path: str, routes: Routes) -> Operation:
+    """What a request means; `raw_path` is as on the wire, without the query."""
+    try:
+        if not is_registry_path(raw_path):
+            return _chart_operation(method, unquote(raw_path), routes)
+        path = unquote(raw_path, errors="strict")
+        if not path.startswith(REGISTRY_PREFIX):  # answered with a redirect
+            return Other()
+        if path == REGISTRY_PREFIX:
+            return Ping() if method == "GET" else Other()
+        return _registry_operation(method, path.removeprefix(REGISTRY_PREFIX), routes)
+    except (NameInvalid, UnicodeDecodeError):
+        return Other()
+
+
+def chart_repository_of(tenant: str, chart_name: str, routes: Routes) -> Repository:
+    """A chart's repository as Harbor names it: project, then what follows, then the chart.
+
+    Of a chart without a name, it is the tenant's.
+    """
+    if not chart_name:
+        project, _, rest = tenant.partition("/")
+        return Repository(project or routes.default_project, rest, tenant)
+    full_name = f"{tenant}/{chart_name}" if tenant else chart_name
+    return _repository_of(full_name, default_project=routes.default_project)
+
+
+def chart_download_path(tenant: str, file_name: str, routes: Routes) -> str:
+    """Where a chart is downloaded from, below the host; percent-encoded."""
+    folder = "".join(f"/{segment}" for segment in _segments(tenant, routes))
+    return quote(f"{routes.chart_context_path}{folder}/charts/{file_name}", safe="/+~")
+
+
+def chart_api_path(tenant: str, *rest: str, routes: Routes) -> str:
+    """Where ChartMuseum tells what it has: all of a tenant, a chart, or one version; percent-encoded."""
+    folder = "".join(f"/{segment}" for segment in ("api", *_segments(tenant, routes)))
+    path = quote(f"{routes.chart_context_path}{folder}/charts", safe="/+~")
+    return path + "".join(f"/{quote(part, safe='+~')}" for part in rest)
+
+
+def _segments(tenant: str, routes: Routes) -> list[str]:
+    """As many as there must be; empty ones stand for what a shorter tenant lacks."""
+    segments = tenant.split("/") if tenant else []
+    return segments + [""] * (routes.chart_depth - len(segments))
+
+
+def _registry_operation(method: str, path: str, routes: Routes) -> Operation:
+    segments = path.split("/")
+    if len(segments) >= 3 and segments[-2] == "manifests" and method in _MANIFEST_OPERATIONS:
+        repository = _repository(segments[:-2], routes)
+        return _MANIFEST_OPERATIONS[method](repository, parse_reference(segments[-1]))
+    if len(segments) >= 4 and segments[-3:-1] == ["blobs", "uploads"]:
+        return _upload_operation(method, segments[:-3], routes)
+    if len(segments) >= 3 and segments[-2] == "blobs" and method in _BLOB_READS:
+        return _BLOB_READS[method](_repository(segments[:-2], routes), parse_digest(segments[-1]))
+    if len(segments) >= 3 and segments[-2:] == ["blobs", "uploads"]:
+        return _upload_operation(method, segments[:-2], routes)
+    return Other()
+
+
+def _upload_operation(method: str, name: list[str], routes: Routes) -> Operation:
+    if method in _UPLOAD_STEPS:
+        return WriteBlob(_repository(name, routes), _UPLOAD_STEPS[method])
+    return Other()
+
+
+def _repository(segments: list[str], routes: Routes) -> Repository:
+    return parse_repository("/".join(segments), default_project=routes.default_project)
+
+
+def _chart_operation(method: str, path: str, routes: Routes) -> Operation:
+    """As ChartMuseum finds its routes (pkg/chartmuseum/router/match.go), with what is odd in it.
+
+    A context path is cut off without a look at what follows; segments may be empty.
+    """
+    context = routes.chart_context_path
+    if not path.startswith(context):
+        return Other()
+    path = path[len(context) :]
+    is_file = path.endswith((".yaml", ".tgz", ".prov"))
+    segments = path.split("/")[1:]
+    if path.startswith("/api/") and not is_file:
+        return _chart_api_operation(method, segments[1:], routes)
+    match method, segments:
+        case "GET", [*tenant, "charts", file_name] if is_file and _is_tenant(tenant, routes):
+            return DownloadChart(_tenant(tenant), file_name) if file_name.endswith(".tgz") else Other()
+        case "DELETE", ["api", "charts", name, version] if is_file and not routes.chart_depth:
+            return DeleteChart(
+                "", name, version
+            )  # a version may end in .tgz; at other depths it is not found
+        case _:
+            return Other()
+
+
+def _chart_api_operation(method: str, segments: list[str], routes: Routes) -> Operation:
+    match method, segments:
+        case "POST", [*tenant, "charts"] if _is_tenant(tenant, routes):
+            return UploadChart(_tenant(tenant))
+        case "POST", [*tenant, "prov"] if _is_tenant(tenant, routes):
+            return UploadProvenance(_tenant(tenant))
+        case "DELETE", [*tenant, "charts", name, version] if _is_tenant(tenant, routes):
+            return DeleteChart(_tenant(tenant), name, version)
+        case _:
+            return Other()
+
+
+def _is_tenant(segments: list[str], routes: Routes) -> bool:
+    return routes.chart_depth in {DYNAMIC, len(segments)}
+
+
+def _tenant(segments: list[str]) -> str:
+    """Where ChartMuseum keeps it: a folder's name, in which empty segments and dots mean nothing."""
+    folder = normpath("/".join(segments)).lstrip("/")
+    return "" if folder == "." else folder

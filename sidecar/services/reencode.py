@@ -1,0 +1,37 @@
+"""Tries again to make the bodies of deliveries whose templates failed, with the templates of now.
+
+Before such a delivery is sent again; `store.redelivery` leaves alone what has no body.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sidecar.formats import Payload
+from sidecar.formats.fanout import deliveries_for
+from sidecar.recording.recorder import RecorderSettings
+from sidecar.services.samples import context_for
+from sidecar.store.offline import Connection
+from sidecar.store.redelivery import Bodiless, give_body
+
+
+def remake(connection: Connection, unmade: Iterable[Bodiless], settings: RecorderSettings) -> dict[UUID, str]:
+    """Gives bodies to all that can be made; answers why the others cannot, by delivery."""
+    faults: dict[UUID, str] = {}
+    for delivery in unmade:
+        outcome = _outcome(delivery, settings)
+        if isinstance(outcome, Payload):
+            give_body(connection, delivery.id, outcome)
+        else:
+            faults[delivery.id] = outcome
+    return faults
+
+
+def _outcome(unmade: Bodiless, settings: RecorderSettings) -> Payload | str:
+    context = context_for(settings, unmade.event.repository.project, at=unmade.repository_created_at)
+    policies = [policy for policy in settings.policies if policy.id == unmade.policy_id]
+    made = deliveries_for(unmade.event, policies, lambda _: context, datetime.now(UTC))
+    delivery = next((found for found in made if found.id == unmade.id), None)
+    if delivery is None:
+        return "its policy was removed or disabled, or does not want this event any more"
+    return Payload(delivery.body, delivery.content_type) if delivery.content_type else delivery.reason
