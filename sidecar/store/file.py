@@ -81,6 +81,12 @@ class DatabaseFile:
             raise
         return connection
 
+    def close(self) -> None:
+        """Let go of the file, after every connection to it in this process."""
+        if self._seen:
+            os.close(self._seen[1])
+            self._seen = None
+
     @property
     def identity(self) -> Identity:
         """Of what stands there now; None when nothing does."""

@@ -82,7 +82,7 @@ class SqliteDatabase:
         self._suspicion: sqlite3.Error | None = None  # what a reader has found
         self._writer: threading.Thread | None = None
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-reader")
-        self._local = threading.local()
+        self._reading: dict[int, tuple[Identity, sqlite3.Connection]] = {}  # of each reader's thread
 
     @property
     def health(self) -> Health:
@@ -110,6 +110,10 @@ class SqliteDatabase:
         if writer:
             writer.join()
         self._readers.shutdown()
+        for _, connection in self._reading.values():
+            connection.close()
+        self._reading.clear()
+        self._file.close()
         if self._lock:
             self._lock.release()
 
@@ -205,17 +209,17 @@ class SqliteDatabase:
         try:
             return work(connection)
         except sqlite3.Error:
-            self._local.opened = None
+            self._reading.pop(threading.get_ident(), None)
             connection.close()
             raise
         finally:
             if self._health.error:
                 # Opened while the file could only be read, it would keep the writer from writing it later.
-                self._local.opened = None
+                self._reading.pop(threading.get_ident(), None)
                 connection.close()
 
     def _reader(self) -> sqlite3.Connection:
-        opened: tuple[Identity, sqlite3.Connection] | None = getattr(self._local, "opened", None)
+        opened = self._reading.get(threading.get_ident())
         identity = self._file.identity
         if opened and opened[0] == identity:
             return opened[1]
@@ -225,7 +229,7 @@ class SqliteDatabase:
             raise Unopenable(f"{self._path} is not there")
         connection = self._file.connect()
         connection.execute("PRAGMA query_only = ON")
-        self._local.opened = identity, connection
+        self._reading[threading.get_ident()] = identity, connection
         return connection
 
     # The writer thread

@@ -68,7 +68,7 @@ def _framed(write: Write) -> bytes:
 
 def _is_continued(connection: socket.socket) -> bool:
     """Whether the first answer is "100 Continue", which is taken off the connection; others are left on it."""
-    if not select.select([connection], [], [], CONTINUE_WITHIN_S)[0]:
+    if not _events(connection, select.POLLIN, CONTINUE_WITHIN_S):
         return False
     if not connection.recv(12, socket.MSG_PEEK).endswith(b" 100"):
         return False
@@ -82,14 +82,20 @@ def _send(connection: socket.socket, body: bytes) -> memoryview:
     """What was not sent because an answer came, or because the server closed."""
     left = memoryview(body)
     while left:
-        readable, _, _ = select.select([connection], [connection], [], PATIENCE_S)
-        if readable:
+        if _events(connection, select.POLLIN | select.POLLOUT, PATIENCE_S) != select.POLLOUT:
             break
         try:
             left = left[connection.send(left[:CHUNK]) :]
         except ConnectionError:
             break
     return left
+
+
+def _events(connection: socket.socket, wanted: int, within_s: float) -> int:
+    """Which of these `poll` has seen, 0 for none; `select` knows the first 1,024 descriptors only."""
+    poll = select.poll()
+    poll.register(connection, wanted)
+    return sum(events for _, events in poll.poll(within_s * 1000))
 
 
 def _read(connection: socket.socket, write: Write, *, is_early: bool, was_continued: bool) -> Answer:
