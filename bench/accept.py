@@ -28,7 +28,8 @@ from sidecar.model.exchange import Outcome as HowItEnded
 from sidecar.model.manifest import parse_manifest
 from sidecar.model.names import Digest, parse_reference, parse_repository
 from sidecar.model.operation import PutManifest
-from sidecar.policies.policy import Project, Target, WebhookPolicy
+from sidecar.policies.policy import Project, WebhookPolicy
+from sidecar.policies.target import Target
 from sidecar.recording.recorder import Recorder, RecorderSettings
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase

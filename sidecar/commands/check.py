@@ -10,7 +10,8 @@ from sidecar.commands.text import table
 from sidecar.config import ChartUpstream, Notification, Settings
 from sidecar.model.event import IN_ALL
 from sidecar.model.operation import DYNAMIC
-from sidecar.policies.policy import Target, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target
 from sidecar.services.shown import host_of
 
 

@@ -10,7 +10,7 @@ from sidecar.commands.common import answers, config_option, echo_json, json_opti
 from sidecar.commands.text import echo_table, when
 from sidecar.config import Settings
 from sidecar.model.event import EventType
-from sidecar.policies.policy import Target, TargetType
+from sidecar.policies.target import Target, TargetType
 from sidecar.services.policies import PolicyStatus, TargetStatus, list_policies, policy_document
 from sidecar.services.shown import host_of, is_verified
 

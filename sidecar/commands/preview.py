@@ -16,7 +16,8 @@ from sidecar.commands.common import (
 from sidecar.commands.text import plain
 from sidecar.model.delivery import Delivery
 from sidecar.model.event import EventType
-from sidecar.policies.policy import Target, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target
 from sidecar.services.previews import preview, preview_document
 from sidecar.services.shown import host_of
 

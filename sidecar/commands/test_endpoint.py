@@ -21,7 +21,8 @@ from sidecar.formats.samples import SAMPLE_TYPES
 from sidecar.model.delivery import Attempt, Unreachable
 from sidecar.model.errors import RequestInvalid
 from sidecar.model.event import EventType
-from sidecar.policies.policy import PayloadFormat, Target, TargetType, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import PayloadFormat, Target, TargetType
 from sidecar.services.endpoints import (
     EndpointTest,
     SampleSent,

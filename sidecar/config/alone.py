@@ -21,7 +21,8 @@ from sidecar.config.rules import check_policy_rules, check_target_rules
 from sidecar.config.secret_files import refuse_files
 from sidecar.config.settings import DEFAULT_PROJECT
 from sidecar.config.templates import check_template, check_templates
-from sidecar.policies.policy import Target, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target
 
 _NO_FOLDER: Final = Path()  # nothing is below it: no file was named
 _Value = TypeVar("_Value", WebhookPolicy, Target)

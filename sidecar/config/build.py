@@ -18,16 +18,8 @@ from sidecar.config.settings import (
 from sidecar.config.tls_files import tls_files_of
 from sidecar.model.event import IN_ALL, EventType, parse_event_type
 from sidecar.model.secrets import Secret
-from sidecar.policies.policy import (
-    ALL_PROJECTS,
-    BodySignature,
-    EventNames,
-    PayloadFormat,
-    Project,
-    Target,
-    TargetType,
-    WebhookPolicy,
-)
+from sidecar.policies.policy import ALL_PROJECTS, Project, WebhookPolicy
+from sidecar.policies.target import BodySignature, EventNames, PayloadFormat, Target, TargetType
 from sidecar.quota.known import with_changes
 from sidecar.quota.rules import Write
 

@@ -11,7 +11,7 @@ from sidecar.config.model import PolicySection, TargetSection
 from sidecar.formats import unsupported_types
 from sidecar.formats.receivers import mismatch
 from sidecar.model.event import IN_ALL, NOT_YET, EventType, of_harbor_alone, parse_event_type
-from sidecar.policies.policy import EventNames, PayloadFormat
+from sidecar.policies.target import EventNames, PayloadFormat
 
 #: Keys that this version only checks.
 NOT_IN_EFFECT: Final = frozenset(

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from sidecar.config.checks import header_name_fault, listen_address, split_address
 from sidecar.config.mistakes import Location, Mistakes, did_you_mean
 from sidecar.config.settings import DEFAULT_PROJECT
-from sidecar.policies.policy import ALL_PROJECTS, is_glob_of, plain_globs
+from sidecar.policies.globs import is_glob_of, plain_globs
+from sidecar.policies.policy import ALL_PROJECTS
 from sidecar.quota.known import KNOWN_RULES
 
 _EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104 - an address to recognise

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from sidecar.config.mistakes import Location, Mistakes, sections
 from sidecar.config.model import TargetSection
-from sidecar.policies.policy import TlsFiles
+from sidecar.policies.target import TlsFiles
 from sidecar.upstreams.client import tls_context
 
 _KEYS: Final = ("ca_file", "client_cert_file", "client_key_file")

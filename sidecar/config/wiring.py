@@ -11,7 +11,8 @@ from sidecar.dispatcher.egress import EgressRules
 from sidecar.dispatcher.schedule import DEFAULT_WAITS_S, RetrySchedule
 from sidecar.model.delivery import TargetKey
 from sidecar.model.operation import Routes
-from sidecar.policies.policy import Target, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target
 from sidecar.proxy.interface import Limits, ProxySettings
 from sidecar.recording.recorder import RecorderSettings
 from sidecar.upstreams.client import Place, tls_context

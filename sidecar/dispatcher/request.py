@@ -19,7 +19,7 @@ from sidecar.dispatcher.excerpt import secret_spellings
 from sidecar.dispatcher.proxies import proxy_for
 from sidecar.dispatcher.signing import signing_keys
 from sidecar.model.delivery import Unreachable
-from sidecar.policies.policy import BodySignature, Target, TargetType, TlsFiles
+from sidecar.policies.target import BodySignature, Target, TargetType, TlsFiles
 from sidecar.upstreams.client import tls_context
 
 LONGEST_CONNECT_S: Final = 5.0

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from sidecar.dispatcher.request import PreparedTarget, TlsContexts, prepare
 from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.model.delivery import TargetKey, Unreachable
-from sidecar.policies.policy import Target, WebhookPolicy, find_target
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target
+from sidecar.policies.target_marks import find_target
 from sidecar.store.away import AwayTarget
 from sidecar.store.disabled import DisabledTarget, hash_of
 

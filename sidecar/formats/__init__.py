@@ -9,7 +9,7 @@ from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import NotEncodable, Payload
 from sidecar.formats.template import TemplateFailed
 from sidecar.model.event import Event, EventType
-from sidecar.policies.policy import PayloadFormat, Target, TargetType
+from sidecar.policies.target import PayloadFormat, Target, TargetType
 
 __all__ = ["FormatContext", "NotEncodable", "Payload", "TemplateFailed", "encode", "unsupported_types"]
 

@@ -11,7 +11,7 @@ from sidecar.formats.payload import Payload, encode_json, without_empty
 from sidecar.formats.resource import go_time, resource_url_of, tag_of, unix_seconds
 from sidecar.model.event import Event, Shape
 from sidecar.model.scan import Scan, Scanner, ScanStatus
-from sidecar.policies.policy import EventNames
+from sidecar.policies.target import EventNames
 
 
 def encode(event: Event, context: FormatContext, names: EventNames = EventNames.HARBOR2) -> Payload:

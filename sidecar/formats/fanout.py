@@ -17,7 +17,9 @@ from sidecar.formats import (
 )
 from sidecar.model.delivery import Delivery, DeliveryState, TargetKey, delivery_id
 from sidecar.model.event import Event
-from sidecar.policies.policy import PayloadFormat, Target, WebhookPolicy, matches, target_marks
+from sidecar.policies.policy import WebhookPolicy, matches
+from sidecar.policies.target import PayloadFormat, Target
+from sidecar.policies.target_marks import target_marks
 
 _LONGEST_REASON: Final = 1000
 

@@ -9,7 +9,7 @@ import re
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from sidecar.policies.policy import EventNames, PayloadFormat
+from sidecar.policies.target import EventNames, PayloadFormat
 
 _JENKINS: Final = "the harbor plugin of Jenkins"
 _KEEL: Final = "Keel"

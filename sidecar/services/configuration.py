@@ -7,7 +7,8 @@ from pathlib import Path
 from sidecar import config
 from sidecar.config import Checked, Settings
 from sidecar.model.errors import ConfigError
-from sidecar.policies.policy import Target, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,8 @@ from sidecar.model.delivery import Accepted, Attempt, Delivery, DeliveryState, U
 from sidecar.model.errors import RequestInvalid
 from sidecar.model.event import EventType
 from sidecar.model.secrets import Secret
-from sidecar.policies.policy import PayloadFormat, Target, TargetType, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import PayloadFormat, Target, TargetType
 from sidecar.services.certificate import Certificate, fetch_certificate, parse_certificate
 from sidecar.services.samples import sample_deliveries, sample_project
 from sidecar.services.shown import host_of, rfc3339

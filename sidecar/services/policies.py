@@ -9,7 +9,8 @@ from sidecar.config import Settings
 from sidecar.model.delivery import TargetKey
 from sidecar.model.errors import NotFound
 from sidecar.model.event import EventType
-from sidecar.policies.policy import Target, TargetType, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target, TargetType
 from sidecar.services.away import away_targets, disabled_targets
 from sidecar.services.database import history_of, writing_to
 from sidecar.services.shown import away_document, host_of, is_verified, rfc3339

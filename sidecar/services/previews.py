@@ -8,7 +8,8 @@ from sidecar.formats import unsupported_types
 from sidecar.formats.samples import SAMPLE_CREATED_AT, sample_of
 from sidecar.model.delivery import Delivery
 from sidecar.model.event import EventType
-from sidecar.policies.policy import Target, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target
 from sidecar.services.samples import sample_deliveries, sample_project
 from sidecar.services.shown import host_of
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sidecar.policies.policy import Target
+from sidecar.policies.target import Target
 from sidecar.store.away import AwayTarget
 
 

@@ -11,7 +11,7 @@ import pytest
 from sidecar.formats import FormatContext, cloudevents, default, documented, slack, teams
 from sidecar.model.event import Chart, Event, EventType
 from sidecar.model.scan import ReportType, Scan, Scanner, ScanStatus, Severity
-from sidecar.policies.policy import EventNames
+from sidecar.policies.target import EventNames
 from tests.contract.example_events import CONTEXT, EXAMPLES
 from tests.unit.formats.samples import DIGEST, an_event, at
 

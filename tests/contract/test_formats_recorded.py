@@ -12,7 +12,7 @@ import pytest
 from sidecar.formats import FormatContext, cloudevents, default
 from sidecar.model.event import Chart, Event, EventType, parse_event_type
 from sidecar.model.scan import ReportType, Scan, Scanner, ScanStatus, Severity
-from sidecar.policies.policy import EventNames
+from sidecar.policies.target import EventNames
 from tests.unit.formats.samples import CHART_TYPES, CONTEXT, SCAN_TYPES, an_event, at
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"

@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.formats import cloudevents, default
 from sidecar.model.event import EventType, parse_event_type
-from sidecar.policies.policy import EventNames
+from sidecar.policies.target import EventNames
 from tests.contract.test_formats_recorded import FIXTURES, told_by
 from tests.unit.formats.samples import at
 

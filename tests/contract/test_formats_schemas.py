@@ -27,7 +27,8 @@ from sidecar.formats.fanout import deliveries_for
 from sidecar.formats.samples import samples_of
 from sidecar.model.event import Chart, Event, EventType
 from sidecar.model.names import Repository
-from sidecar.policies.policy import ALL_PROJECTS, EventNames, PayloadFormat, Target, TargetType, WebhookPolicy
+from sidecar.policies.policy import ALL_PROJECTS, WebhookPolicy
+from sidecar.policies.target import EventNames, PayloadFormat, Target, TargetType
 from tests.contract.example_events import CONTEXT, EXAMPLES
 from tests.unit.formats.samples import an_event, contexts, events
 

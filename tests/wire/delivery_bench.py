@@ -14,7 +14,9 @@ from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.model.delivery import Delivery, TargetKey
 from sidecar.model.event import Event, EventType
 from sidecar.model.names import repository_of
-from sidecar.policies.policy import Target, WebhookPolicy, target_marks
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target
+from sidecar.policies.target_marks import target_marks
 from sidecar.store.ledger import Ledger
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase

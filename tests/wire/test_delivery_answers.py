@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from sidecar.model.secrets import Secret
-from sidecar.policies.policy import BodySignature
+from sidecar.policies.target import BodySignature
 from tests.support.receiver import Answer, Received, Receiver
 from tests.wire.delivery_bench import SHORT, Bench, a_bench, a_delivery, running
 from tests.wire.delivery_raw_targets import (

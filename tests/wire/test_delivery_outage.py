@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.model.delivery import TargetKey
-from sidecar.policies.policy import Target
+from sidecar.policies.target import Target
 from sidecar.store.away import AwayTarget
 from tests.support.receiver import Answer, Receiver
 from tests.wire.delivery_bench import SHORT, Bench, a_bench, a_delivery, running

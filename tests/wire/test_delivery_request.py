@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from sidecar.dispatcher.request import USER_AGENT
 from sidecar.model.secrets import Secret
-from sidecar.policies.policy import BodySignature, TargetType
+from sidecar.policies.target import BodySignature, TargetType
 from tests.support.receiver import Answer, Received, Receiver
 from tests.wire.delivery_bench import a_bench, a_delivery, running
 from tests.wire.delivery_raw_targets import a_raw_target, answers, breaks_off

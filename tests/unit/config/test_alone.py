@@ -13,7 +13,8 @@ from sidecar.config import Settings, check_policy, check_target, load
 from sidecar.config.model import BodySignatureSection, PolicySection, TargetSection
 from sidecar.model.errors import ConfigError
 from sidecar.model.event import EventType
-from sidecar.policies.policy import Target, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target
 from tests.support.certificates import write_certificate
 
 Json = dict[str, Any]

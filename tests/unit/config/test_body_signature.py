@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.model.secrets import Secret
-from sidecar.policies.policy import BodySignature
+from sidecar.policies.target import BodySignature
 from tests.unit.config.conftest import TARGET, TARGET_ENVIRONMENT, Load, Mistakes, one_target
 
 AT = f"harbor.yml: {TARGET}.body_signature"

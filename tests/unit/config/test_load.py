@@ -13,7 +13,7 @@ from sidecar.config.model import HarborYml
 from sidecar.model.errors import ConfigError
 from sidecar.model.event import IN_ALL, EventType
 from sidecar.model.secrets import Secret
-from sidecar.policies.policy import EventNames, PayloadFormat, TargetType
+from sidecar.policies.target import EventNames, PayloadFormat, TargetType
 from tests.unit.config.conftest import MINIMAL, TARGET, Load, Mistakes, one_target
 
 DESIGNED = """\

@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 
 from sidecar.config.model import HarborYml, TargetSection
-from sidecar.policies.policy import EventNames, PayloadFormat, TargetType
+from sidecar.policies.target import EventNames, PayloadFormat, TargetType
 from tests.unit.config.conftest import Mistakes
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.policies.policy import PayloadFormat
+from sidecar.policies.target import PayloadFormat
 from tests.unit.config.conftest import TARGET, Load, Mistakes, one_target
 
 

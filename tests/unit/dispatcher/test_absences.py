@@ -11,7 +11,8 @@ from sidecar.dispatcher.circuit_breaker import Outage
 from sidecar.dispatcher.request import make_tls_contexts
 from sidecar.dispatcher.target_registry import TargetRegistry
 from sidecar.model.delivery import Accepted, Rejected, TargetKey, Unreachable
-from sidecar.policies.policy import Target, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target
 from sidecar.store.away import AwayTargets
 from sidecar.store.sqlite import SqliteDatabase
 from tests.support.builders import START

@@ -7,7 +7,7 @@ from sidecar.dispatcher.attempt import request_headers
 from sidecar.dispatcher.request import PreparedTarget, make_tls_contexts, prepare
 from sidecar.model.delivery import TargetKey
 from sidecar.model.secrets import Secret
-from sidecar.policies.policy import Target
+from sidecar.policies.target import Target
 from tests.wire.delivery_bench import a_delivery
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 999_999, tzinfo=UTC)

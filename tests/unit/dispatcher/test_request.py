@@ -12,7 +12,7 @@ from sidecar.dispatcher.excerpt import excerpt
 from sidecar.dispatcher.request import USER_AGENT, PreparedTarget, make_tls_contexts, prepare, request_url
 from sidecar.model.delivery import Unreachable
 from sidecar.model.secrets import Secret
-from sidecar.policies.policy import Target, TargetType, TlsFiles
+from sidecar.policies.target import Target, TargetType, TlsFiles
 from tests.support.certificates import write_certificate
 
 TLS = make_tls_contexts()

@@ -8,7 +8,8 @@ from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.dispatcher.target_registry import TargetRegistry
 from sidecar.model.delivery import TargetKey, Unreachable
 from sidecar.model.secrets import Secret
-from sidecar.policies.policy import Target, TlsFiles, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target, TlsFiles
 from tests.support.builders import START
 from tests.support.certificates import write_certificate
 

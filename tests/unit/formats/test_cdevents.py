@@ -9,7 +9,7 @@ from hypothesis import given
 
 from sidecar.formats import FormatContext, NotEncodable, cdevents, unsupported_types
 from sidecar.model.event import Chart, Event, EventType
-from sidecar.policies.policy import PayloadFormat
+from sidecar.policies.target import PayloadFormat
 from tests.unit.formats.samples import (
     CHART_TYPES,
     CONTEXT,

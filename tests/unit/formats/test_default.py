@@ -9,7 +9,7 @@ from sidecar.formats import default
 from sidecar.formats.context import FormatContext
 from sidecar.model.event import Event, EventType
 from sidecar.model.scan import ReportType, Severity
-from sidecar.policies.policy import EventNames
+from sidecar.policies.target import EventNames
 from tests.unit.formats.samples import (
     CONTEXT,
     DIGEST,

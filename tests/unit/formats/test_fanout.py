@@ -10,7 +10,8 @@ from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for, number_of
 from sidecar.model.delivery import Delivery, DeliveryState, TargetKey, delivery_id
 from sidecar.model.event import Chart, Event, EventType
-from sidecar.policies.policy import EventNames, PayloadFormat, Target, TargetType, WebhookPolicy, matches
+from sidecar.policies.policy import WebhookPolicy, matches
+from sidecar.policies.target import EventNames, PayloadFormat, Target, TargetType
 from tests.unit.formats.samples import CONTEXT, an_event
 
 NOW = datetime(2026, 1, 2, 3, 5, tzinfo=UTC)

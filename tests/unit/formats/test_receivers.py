@@ -1,7 +1,7 @@
 import pytest
 
 from sidecar.formats.receivers import mismatch, receiver_at
-from sidecar.policies.policy import EventNames, PayloadFormat
+from sidecar.policies.target import EventNames, PayloadFormat
 
 KEEL = "http://keel.keel:9300/v1/webhooks/harbor"
 ARGO_CD = "https://argocd.example.com/api/webhook"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.model.secrets import Secret, mask_text
-from sidecar.policies.policy import Target
+from sidecar.policies.target import Target
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from sidecar.model.operation import (
     WriteBlob,
 )
 from sidecar.policies.interest import Interest
-from sidecar.policies.policy import Target, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import Target
 from tests.support.builders import a_digest
 
 APP = repository_of("prj/app", default_project="library")

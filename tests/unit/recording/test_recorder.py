@@ -31,7 +31,8 @@ from sidecar.model.operation import (
     UploadStep,
     WriteBlob,
 )
-from sidecar.policies.policy import PayloadFormat, Project, Target, WebhookPolicy
+from sidecar.policies.policy import Project, WebhookPolicy
+from sidecar.policies.target import PayloadFormat, Target
 from sidecar.recording.recorder import Recorder, RecorderSettings
 from sidecar.store.history import Chosen, History
 from sidecar.store.outbox import Outbox

@@ -12,7 +12,7 @@ from sidecar.model.delivery import DeliveryState, TargetKey
 from sidecar.model.errors import NotFound, RequestInvalid
 from sidecar.model.event import EventType
 from sidecar.model.secrets import Secret
-from sidecar.policies.policy import Target
+from sidecar.policies.target import Target
 from sidecar.services.deliveries import (
     DeliveryStatus,
     delivery_document,

@@ -10,7 +10,8 @@ from sidecar.config import Settings
 from sidecar.model.errors import RequestInvalid
 from sidecar.model.event import EventType
 from sidecar.model.secrets import Secret
-from sidecar.policies.policy import PayloadFormat, Target, TargetType, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import PayloadFormat, Target, TargetType
 from sidecar.services.endpoints import (
     EndpointTest,
     endpoint_test_document,

@@ -3,7 +3,8 @@ from dataclasses import replace
 
 from sidecar.config import Settings
 from sidecar.model.event import EventType
-from sidecar.policies.policy import PayloadFormat, Target, WebhookPolicy
+from sidecar.policies.policy import WebhookPolicy
+from sidecar.policies.target import PayloadFormat, Target
 from sidecar.services.configuration import check_policy
 from sidecar.services.previews import preview, preview_document
 

@@ -11,7 +11,8 @@ import pytest
 
 from sidecar.model.delivery import DeliveryState
 from sidecar.model.event import EventType
-from sidecar.policies.policy import PayloadFormat, Project, Target, WebhookPolicy
+from sidecar.policies.policy import Project, WebhookPolicy
+from sidecar.policies.target import PayloadFormat, Target
 from sidecar.services.reencode import remake
 from sidecar.store.history import FAILED, Chosen, History
 from sidecar.store.offline import Connection, open_beside

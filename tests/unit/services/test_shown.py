@@ -1,7 +1,7 @@
 from datetime import datetime, timedelta, timezone
 
 from sidecar.model.delivery import TargetKey
-from sidecar.policies.policy import Target
+from sidecar.policies.target import Target
 from sidecar.services.shown import away_document, host_of, is_verified, rfc3339
 from sidecar.store.away import AwayTarget
 from tests.support.builders import START

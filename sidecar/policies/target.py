@@ -1,0 +1,71 @@
+"""A target of a policy: where it is, in which form it is told of events, and what it is trusted by."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sidecar.model.secrets import Secret
+
+
+class TargetType(StrEnum):
+    HTTP = "http"
+    SLACK = "slack"
+    TEAMS = "teams"
+
+
+class PayloadFormat(StrEnum):
+    DOCUMENTED = "Documented"  #: the form printed on Harbor's webhook page
+    DEFAULT = "Default"  #: what Harbor 2 sends
+    CLOUDEVENTS = "CloudEvents"
+    CDEVENTS = "CDEvents"  #: of the Continuous Delivery Foundation, in a CloudEvent
+    TEMPLATE = "Template"  #: what the target's own template makes of the event
+
+
+class EventNames(StrEnum):
+    """Which spelling of event types `Default` uses."""
+
+    HARBOR2 = "2.x"
+    HARBOR1 = "1.x"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """PEM files for connections to one target; two that are equal hold the same."""
+
+    ca_file: str = ""  #: trusted instead of the system's authorities
+    client_cert_file: str = ""
+    client_key_file: str = ""
+    fingerprint: str = ""  #: of what the files held when they were read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodySignature:
+    """A header with the HMAC of the body alone, for receivers that know no other signature."""
+
+    header: str
+    prefix: str  #: before the hexadecimal digits, as "sha256="
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One endpoint of a policy."""
+
+    address: str  #: absolute http or https URL, kept byte for byte
+    type: TargetType = TargetType.HTTP
+    auth_header: Secret = field(default_factory=lambda: Secret(""))  #: whole value of Authorization
+    skip_cert_verify: bool = False
+    payload_format: PayloadFormat = PayloadFormat.DOCUMENTED
+    event_names: EventNames = EventNames.HARBOR2
+    secret: Secret = field(default_factory=lambda: Secret(""))  #: signs deliveries when set
+    previous_secret: Secret = field(
+        default_factory=lambda: Secret("")
+    )  #: signs beside it while it is replaced
+    body_signature: BodySignature | None = None
+    headers: tuple[tuple[str, Secret], ...] = ()  #: sent with every attempt
+    tls: TlsFiles = field(default_factory=TlsFiles)
+    template: str = ""  #: for TEMPLATE
+    template_content_type: str = "application/json"
+
+    @property
+    def is_signed(self) -> bool:
+        return bool(self.secret or self.body_signature)
