@@ -1,7 +1,11 @@
-"""The shape of the source: who imports whom, and where the test of a file is."""
+"""The shape of the source: who imports whom, what listings say, how large things are, where the test of a file is."""
 
+import ast
+import configparser
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +17,31 @@ SOURCES: Final = sorted(
     for path in (ROOT / "sidecar").rglob("*.py")
     if path.name not in {"__init__.py", "__main__.py"}
 )
+
+PACKAGES: Final = [path.parent for path in sorted((ROOT / "sidecar").rglob("__init__.py"))]
+
+#: Classes that are still too large; this list only gets shorter.
+_BEING_CUT: Final = {
+    "App",
+    "ClientConnection",
+    "Connection",
+    "Dispatcher",
+    "History",
+    "Ledger",
+    "ManifestLookUps",
+    "Memory",
+    "Metrics",
+    "Proxy",
+    "Reconciler",
+    "Recorder",
+    "SqliteDatabase",
+    "TargetLoop",
+    "TargetRegistry",
+    "Traces",
+}
+
+#: Files that are still too long; this list only gets shorter.
+_BEING_SPLIT: Final = {"app/process.py", "proxy/server.py"}
 
 _DECLARES = "declares values only; whoever uses them tests them"
 _WIRE = "is about sockets: tests/wire"
@@ -68,3 +97,94 @@ def own_test(source: str) -> Path:
 def test_what_is_exempt_is_there_and_has_none() -> None:
     assert set(EXEMPT) <= set(SOURCES)
     assert not [source for source in EXEMPT if own_test(source).exists()]
+
+
+# What listings say
+
+_LISTED = re.compile(r"^([a-z][a-z0-9_]*) {2,}\S", re.MULTILINE)
+
+
+def listed(docstring: str) -> list[str]:
+    """The names of a listing: each begins a line, and two blanks or more follow it."""
+    return _LISTED.findall(docstring)
+
+
+def own_listing(package: Path) -> list[str]:
+    return listed(ast.get_docstring(ast.parse((package / "__init__.py").read_text()), clean=False) or "")
+
+
+def contents_of(package: Path) -> set[str]:
+    files = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__"}
+    return files | {path.parent.name for path in package.glob("*/__init__.py")}
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_every_package_lists_what_is_in_it(package: Path) -> None:
+    found = own_listing(package)
+    assert len(found) == len(set(found)), "each once"
+    assert set(found) == contents_of(package)
+
+
+def test_stages_are_listed_in_the_order_in_which_they_import() -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    layers = contracts["importlinter:contract:flow"]["layers"].split("\n")
+    height = {name.strip(): place for place, layer in enumerate(layers) for name in layer.split("|")}
+    heights = [height[name] for name in own_listing(ROOT / "sidecar")]
+    assert heights == sorted(heights)
+
+
+def test_listing_is_what_stands_at_the_beginning_of_a_line() -> None:
+    assert listed(
+        "All of it.\n\n    drawing  here\none  the first\ntwo_2   the second\nthree words in prose"
+    ) == [
+        "one",
+        "two_2",
+    ]
+
+
+# How large things are
+
+_MOST_METHODS: Final = 15
+_MOST_LINES: Final = 400
+#: What the docstring of a larger class has to say why.
+_REASON = re.compile(r"More than 15 methods: \w")
+
+
+def test_no_file_has_400_lines() -> None:
+    lengths = {source: len((ROOT / "sidecar" / source).read_text().splitlines()) for source in SOURCES}
+    assert not {source for source, lines in lengths.items() if lines >= _MOST_LINES} - _BEING_SPLIT
+
+
+def test_no_class_has_more_than_15_methods_without_a_reason() -> None:
+    found = {
+        name
+        for source in SOURCES
+        for name in too_large(ast.parse((ROOT / "sidecar" / source).read_text()))
+        if name not in _BEING_CUT
+    }
+    assert not found
+
+
+def too_large(module: ast.Module) -> Iterator[str]:
+    """Classes with too many methods. Every `def` of a class counts: properties, private ones and `__init__` too."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef):
+            methods = [each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+            if len(methods) > _MOST_METHODS and not _REASON.search(
+                " ".join((ast.get_docstring(node) or "").split())
+            ):
+                yield node.name
+
+
+@pytest.mark.parametrize(
+    ("number", "docstring", "expected"),
+    [
+        (15, "Anything.", []),
+        (16, "Anything.", ["Large"]),
+        (16, "It. More than\n    15 methods: one for each thing counted.", []),
+    ],
+)
+def test_large_class_is_found_unless_it_says_why(number: int, docstring: str, expected: list[str]) -> None:
+    methods = "".join(f"    def m{n}(self): ...\n" for n in range(number))
+    assert list(too_large(ast.parse(f'class Large:\n    """{docstring}"""\n{methods}'))) == expected

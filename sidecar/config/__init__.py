@@ -1,18 +1,22 @@
 """harbor.yml and the environment, turned into frozen settings.
 
-    document      bytes of the file        => plain values, or mistakes with their line
-    environment   SIDECAR_ names           => laid over those values
-    secret_files  *_file keys              => read, and put where the secret itself may stand
-    tls_files     PEM files                => looked at
-    templates     payload templates        => tried on samples
-    model         the shape of harbor.yml  (pydantic; nothing of it leaves this package)
-    rules         what one key alone cannot say
-    notices       what can be used, but will not do what may be expected
-    passes        the first of these, for whole and part
-    load          all of these in order    => Settings, or ConfigError with every mistake at once
-    alone         the same for one policy or one target
-    changes       what of new settings needs a restart
-    wiring        Settings                 => what each stage is given of them
+load          all of these in order    => Settings, or ConfigError with every mistake at once
+document      bytes of the file        => plain values, or mistakes with their line
+environment   SIDECAR_ names           => laid over those values
+secret_files  *_file keys              => read, and put where the secret itself may stand
+tls_files     PEM files                => looked at
+passes        the first of these, for whole and part
+model         the shape of harbor.yml  (pydantic; nothing of it leaves this package)
+checks        what one value must look like
+rules         what one key alone cannot say
+templates     payload templates        => tried on samples
+notices       what can be used, but will not do what may be expected
+mistakes      what is wrong, where, and what to do
+build         checked values           => Settings
+settings      what the rest of the program is built from
+alone         the same for one policy or one target
+changes       what of new settings needs a restart
+wiring        Settings                 => what each stage is given of them
 
 Which parts may import this package is in .importlinter; every other stage is handed plain values.
 """

@@ -1,4 +1,14 @@
-"""Exchange ⇒ Event; pure: no clock, no I/O, no settings but those handed in."""
+"""Exchange ⇒ Event; pure: no clock, no I/O, no settings but those handed in.
+
+artifacts       what an exchange with the registry says on its own
+charts          what an exchange with the chart repository says
+grouping        one event for one thing done
+asking          whether a request belongs to a pull that is held
+preparing       what a client fetched only to push something made of it
+enriching       tags, size and platforms, out of what is remembered
+rejections      what a refused write says on its own
+refused_pushes  which refused requests are one push
+"""
 
 from sidecar.detectors.charts import chart_events
 from sidecar.detectors.grouping import Holds, exact, group

@@ -1,7 +1,23 @@
 """Event ⇒ payload: what a target receives; pure.
 
 Bytes are made once, when an event is stored, and never again for a retry. Each format stands in a file
-of its own; `fanout` applies them to all targets that want an event.
+of its own.
+
+fanout       applies them to all targets that want an event
+context      what the formats need to know beside the event
+payload      the bytes, and JSON as Harbor writes it
+documented   the form printed on Harbor's webhook page
+default      what Harbor 2 sends
+cloudevents  CloudEvents with Harbor's types
+cdevents     CDEvents, in a CloudEvent
+slack        Slack incoming webhooks
+teams        Microsoft Teams workflows
+template     a target's own template
+sandbox      the language of templates
+summary      an event in a few words, for chat
+resource     what an event is about: the tag, and where to get it
+receivers    known receivers, and the formats that they do not understand
+samples      sample events of each type
 """
 
 from sidecar.formats import cdevents, cloudevents, default, documented, slack, teams, template

@@ -1,9 +1,31 @@
 """A request goes to its upstream, the response back to the client; together they are an Exchange.
 
-handler     the journey, top to bottom: read this first
-observers   what is noted on the way, one class for each kind of operation
-facts       what only the upstream knows, looked up before it is gone
-relay       moves bodies; upstream: one request, sent once; headers, identity: pure
+handler          the journey of a request, top to bottom: read this first
+interface        what the proxy is told, and the functions that it is handed
+request_context  a request on its way, and what watches it pass
+observers        which operation is watched by what
+reads            manifests, blobs and pings that are asked for
+writes           writes, noted before they are forwarded
+charts           charts that are pushed, pulled and deleted
+facts            what only the upstream knows, looked up
+manifest_facts   the look-ups about manifests
+chart_facts      the look-ups about charts
+manifests        manifests as they are read
+chart_copy       an upload of a chart as it goes by
+relay            moves bodies
+upstream         one request to an upstream, sent once
+hearing          connections to upstreams
+answer_head      the head of an upstream's answer
+server           connections of clients
+arrival          a request that has arrived
+heads            a request's head, from bytes to what it says
+headers          which headers pass, and which are changed
+identity         who made a request
+refusals         what the proxy itself answers
+budget           how much memory clients may take
+descriptors      how many connections there may be
+heap             gives free memory back to the system
+tasks            what goes on beside requests
 """
 
 from sidecar.proxy.handler import Proxy

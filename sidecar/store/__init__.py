@@ -1,1 +1,24 @@
-"""Deliveries kept until they are delivered; the only stage that knows SQL."""
+"""Deliveries kept until they are delivered; the only stage that knows SQL.
+
+store       the store as the recorder sees it
+ledger      one transaction's view of it
+outbox      the queue of deliveries
+schema      the tables
+sqlite      one SQLite file: a writer thread that commits in groups, readers apart
+units       what the writer runs
+batching    many small units made one
+file        the database file: made, opened, put aside when it is damaged
+faults      what is wrong with it, in words
+lock        one sidecar for each data folder
+offline     the file as another process sees it
+records     events, intents and manifests as JSON documents
+storing     an event and its deliveries into the tables
+rows        rows that cannot be read
+traces      what clients did a moment ago
+refused     refused pushes that may go on
+clock       times that lie in the future because the clock was set back
+away        targets that are left alone for a while
+disabled    targets that answered 410 Gone
+history     the store as people ask about it
+redelivery  a delivery goes back to the queue
+"""
