@@ -4,6 +4,8 @@ store       the store as the recorder sees it
 ledger      one transaction's view of it
 outbox      the queue of deliveries
 schema      the tables
+statement   SQL that is written once for SQLite and PostgreSQL
+engines     what the two spell differently
 sqlite      one SQLite file: a writer thread that commits in groups, readers apart
 units       what the writer runs
 batching    many small units made one

@@ -8,12 +8,35 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sidecar.model.delivery import TargetKey
 from sidecar.store.disabled import hash_of
 from sidecar.store.records import moment, seconds
 from sidecar.store.rows import Row, readable
 from sidecar.store.sqlite import SqliteDatabase
+from sidecar.store.statement import Statement
+
+_ALL: Final = Statement(
+    "All targets that are left alone, by policy.",
+    """
+    SELECT policy_id, target_index, address_hash, since, until, reason FROM away_targets
+    ORDER BY policy_id, target_index
+    """,
+)
+_NOTE: Final = Statement(
+    "Note until when a target is left alone; what was noted of it before is replaced.",
+    """
+    INSERT INTO away_targets (policy_id, target_index, address_hash, since, until, reason)
+    VALUES (:policy_id, :target_index, :address_hash, :since, :until, :reason)
+    ON CONFLICT (policy_id, target_index) DO UPDATE SET address_hash = excluded.address_hash,
+        since = excluded.since, until = excluded.until, reason = excluded.reason
+    """,
+)
+_FORGET: Final = Statement(
+    "A target is left alone no longer.",
+    "DELETE FROM away_targets WHERE policy_id = :policy_id AND target_index = :target_index",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,21 +66,13 @@ class AwayTargets:
         await self._database.write(lambda sql: _note(sql, away))
 
     async def forget(self, targets: Collection[TargetKey]) -> None:
-        keys = [(target.policy_id, target.index) for target in targets]
-        await self._database.write(
-            lambda sql: sql.executemany(
-                "DELETE FROM away_targets WHERE policy_id = ? AND target_index = ?", keys
-            )
-        )
+        keys = [{"policy_id": target.policy_id, "target_index": target.index} for target in targets]
+        await self._database.write(lambda sql: _FORGET.run_many(sql, keys))
 
 
 def away_targets(sql: sqlite3.Connection) -> list[AwayTarget]:
     """All of them, by policy."""
-    rows = sql.execute(
-        "SELECT policy_id, target_index, address_hash, since, until, reason FROM away_targets "
-        "ORDER BY policy_id, target_index"
-    )
-    return readable(rows.fetchall(), _away, table="away_targets")
+    return readable(_ALL.run(sql).fetchall(), _away, table="away_targets")
 
 
 def _away(row: Row) -> AwayTarget:
@@ -72,15 +87,12 @@ def _away(row: Row) -> AwayTarget:
 
 
 def _note(sql: sqlite3.Connection, away: AwayTarget) -> None:
-    sql.execute(
-        "INSERT OR REPLACE INTO away_targets (policy_id, target_index, address_hash, since, until, reason) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            away.target.policy_id,
-            away.target.index,
-            away.address_hash,
-            seconds(away.since),
-            seconds(away.until),
-            away.reason,
-        ),
+    _NOTE.run(
+        sql,
+        policy_id=away.target.policy_id,
+        target_index=away.target.index,
+        address_hash=away.address_hash,
+        since=seconds(away.since),
+        until=seconds(away.until),
+        reason=away.reason,
     )

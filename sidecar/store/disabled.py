@@ -9,11 +9,38 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import Final
 
 from sidecar.model.delivery import TargetKey
 from sidecar.store.records import moment, seconds
 from sidecar.store.rows import Row, readable
 from sidecar.store.sqlite import SqliteDatabase
+from sidecar.store.statement import Statement
+
+_ALL: Final = Statement(
+    "All targets that get nothing, by policy.",
+    """
+    SELECT policy_id, target_index, address_hash, at, reason FROM disabled_targets
+    ORDER BY policy_id, target_index
+    """,
+)
+_DISABLE: Final = Statement(
+    "Note that a target gets nothing; what was noted of it before is replaced.",
+    """
+    INSERT INTO disabled_targets (policy_id, target_index, address_hash, at, reason)
+    VALUES (:policy_id, :target_index, :address_hash, :at, :reason)
+    ON CONFLICT (policy_id, target_index) DO UPDATE SET address_hash = excluded.address_hash,
+        at = excluded.at, reason = excluded.reason
+    """,
+)
+_ENABLE: Final = Statement(
+    "A target is tried again.",
+    "DELETE FROM disabled_targets WHERE policy_id = :policy_id AND target_index = :target_index",
+)
+_ENABLE_POLICY: Final = Statement(
+    "All targets of a policy are tried again.",
+    "DELETE FROM disabled_targets WHERE policy_id = :policy_id",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +73,13 @@ class DisabledTargets:
         await self._database.write(lambda sql: _disable(sql, disabled), keep=True)
 
     async def enable(self, targets: Collection[TargetKey]) -> None:
-        keys = [(target.policy_id, target.index) for target in targets]
-        await self._database.write(
-            lambda sql: sql.executemany(
-                "DELETE FROM disabled_targets WHERE policy_id = ? AND target_index = ?", keys
-            )
-        )
+        keys = [{"policy_id": target.policy_id, "target_index": target.index} for target in targets]
+        await self._database.write(lambda sql: _ENABLE.run_many(sql, keys))
 
 
 def disabled_targets(sql: sqlite3.Connection) -> list[DisabledTarget]:
     """All of them, by policy."""
-    rows = sql.execute(
-        "SELECT policy_id, target_index, address_hash, at, reason FROM disabled_targets "
-        "ORDER BY policy_id, target_index"
-    )
-    return readable(rows.fetchall(), _disabled, table="disabled_targets")
+    return readable(_ALL.run(sql).fetchall(), _disabled, table="disabled_targets")
 
 
 def _disabled(row: Row) -> DisabledTarget:
@@ -75,21 +94,17 @@ def _disabled(row: Row) -> DisabledTarget:
 
 def enable_target(sql: sqlite3.Connection, policy_id: str, index: int | None = None) -> int:
     """Let a target be tried again, or all of a policy; answers how many were disabled."""
-    return sql.execute(
-        "DELETE FROM disabled_targets WHERE policy_id = ?1 AND target_index = coalesce(?2, target_index)",
-        (policy_id, index),
-    ).rowcount
+    if index is None:
+        return _ENABLE_POLICY.run(sql, policy_id=policy_id).rowcount
+    return _ENABLE.run(sql, policy_id=policy_id, target_index=index).rowcount
 
 
 def _disable(sql: sqlite3.Connection, disabled: DisabledTarget) -> None:
-    sql.execute(
-        "INSERT OR REPLACE INTO disabled_targets (policy_id, target_index, address_hash, at, reason) "
-        "VALUES (?, ?, ?, ?, ?)",
-        (
-            disabled.target.policy_id,
-            disabled.target.index,
-            disabled.address_hash,
-            seconds(disabled.at),
-            disabled.reason,
-        ),
+    _DISABLE.run(
+        sql,
+        policy_id=disabled.target.policy_id,
+        target_index=disabled.target.index,
+        address_hash=disabled.address_hash,
+        at=seconds(disabled.at),
+        reason=disabled.reason,
     )

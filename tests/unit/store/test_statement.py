@@ -1,0 +1,84 @@
+import json
+import sqlite3
+
+import pytest
+
+from sidecar.store.engines.postgres import POSTGRES
+from sidecar.store.statement import Statement
+
+
+@pytest.fixture
+def sql() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("CREATE TABLE t (a TEXT PRIMARY KEY, b INTEGER, c REAL)")
+    return connection
+
+
+KEEP = Statement(
+    "Keep a row.",
+    """
+    INSERT INTO t (c, a, b) VALUES (:c, :a, :b)
+    ON CONFLICT (a) DO UPDATE SET b = {greatest(t.b, excluded.b)}, c = :c
+    """,
+)
+
+
+def test_values_are_given_by_name_in_any_order(sql: sqlite3.Connection) -> None:
+    KEEP.run(sql, a="x", b=1, c=2.0)
+    KEEP.run_many(sql, [{"b": 0, "c": 3.0, "a": "x"}, {"a": "y", "b": 5, "c": 4.0, "not": "used"}])
+    rows = Statement("All.", "SELECT a, b, c FROM t ORDER BY a").run(sql).fetchall()
+    assert rows == [("x", 1, 3.0), ("y", 5, 4.0)]
+
+
+def test_the_number_of_rows_that_many_runs_changed_is_their_sum(sql: sqlite3.Connection) -> None:
+    KEEP.run_many(sql, ({"a": name, "b": 1, "c": 1.0} for name in "xyz"))
+    forget = Statement("Forget a row.", "DELETE FROM t WHERE a = :a")
+    assert forget.run_many(sql, ({"a": name} for name in "xzq")).rowcount == 2
+
+
+def test_a_value_that_is_not_given_is_an_error(sql: sqlite3.Connection) -> None:
+    with pytest.raises(KeyError, match="b"):
+        KEEP.run(sql, a="x", c=1.0)
+
+
+def test_each_engine_has_its_own_spelling_and_numbers_parameters_as_first_named() -> None:
+    assert KEEP.parameters == ("c", "a", "b")
+    assert KEEP.text == (
+        "INSERT INTO t (c, a, b) VALUES (?1, ?2, ?3) ON CONFLICT (a) DO UPDATE SET b = max(t.b, excluded.b), c = ?1"
+    )
+    assert KEEP.text_for(POSTGRES) == (
+        "INSERT INTO t (c, a, b) VALUES ($1, $2, $3) ON CONFLICT (a) DO UPDATE SET b = "
+        "CASE WHEN t.b >= excluded.b THEN t.b WHEN t.b < excluded.b THEN excluded.b END, c = $1"
+    )
+
+
+def test_a_fragment_takes_whole_expressions_with_parameters_of_their_own() -> None:
+    soon = Statement("Soon.", "SELECT {least(coalesce(b, :b), :c)} FROM t", b="real")
+    assert soon.text == "SELECT min(coalesce(b, ?1), ?2) FROM t"
+    assert "coalesce(b, cast($1 AS double precision)) <= $2" in soon.text_for(POSTGRES)
+
+
+def test_a_type_of_a_parameter_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"not there: Soon\."):
+        Statement("Soon.", "SELECT :b", c="real")
+
+
+def test_many_rows_come_in_one_parameter_and_in_order(sql: sqlite3.Connection) -> None:
+    keep_all = Statement(
+        "Keep rows.",
+        """
+        INSERT INTO t (a, b, c) SELECT new.a, new.b, :c FROM {rows(:rows, a text, b integer)} AS new
+        WHERE true ORDER BY new.place ON CONFLICT (a) DO NOTHING
+        """,
+    )
+    keep_all.run(sql, rows=json.dumps([("q", 1), ("a", 2), ("q", 3)]), c=1.5)
+    assert sql.execute("SELECT a, b, c FROM t ORDER BY rowid").fetchall() == [("q", 1, 1.5), ("a", 2, 1.5)]
+
+
+def test_membership_of_a_list_is_asked_with_one_parameter(sql: sqlite3.Connection) -> None:
+    KEEP.run_many(sql, ({"a": name, "b": number, "c": 1.0} for number, name in enumerate("xyz")))
+    others = Statement("Others.", "SELECT a FROM t WHERE a NOT IN ({texts(:skipped)}) ORDER BY a")
+    some = Statement("Some.", "SELECT a FROM t WHERE b IN ({integers(:numbers)}) ORDER BY a")
+    assert others.run(sql, skipped='["y", "q"]').fetchall() == [("x",), ("z",)]
+    assert others.run(sql, skipped="[]").fetchall() == [("x",), ("y",), ("z",)]
+    assert some.run(sql, numbers="[0, 1, 7]").fetchall() == [("x",), ("y",)]
