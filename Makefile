@@ -29,7 +29,7 @@ test-fast: ## within two minutes, with nothing but Python: all tests that start 
 	python -m pytest --fast -n 4 $(ARGS)
 
 test: ## all tests but the slow tier of real clients
-	@scripts/tools.sh python run
+	@scripts/tools.sh python run postgres
 	python -m pytest -m "not clients" $(ARGS)
 
 test-all: ## every test: also skopeo, docker, ctr, podman, crane, oras and helm through the sidecar

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs what this project's commands need and is missing; quick when all is there.
 #
-#   scripts/tools.sh [python] [registry] [charts] [run] [clients]      all when none is named
+#   scripts/tools.sh [python] [registry] [charts] [run] [postgres] [clients]      all when none is named
 #
 #   python    uv and the Python environment of uv.lock (.venv)
 #   registry  any real registry, the one that is there soonest: Debian's package, unpacked here (seconds,
 #             no root), else distribution built by Go (a minute or more)
 #   charts    ChartMuseum, built by Go (minutes); with `registry` it is what `make run` starts
 #   run       distribution, ChartMuseum, crane and helm: what the tests start
+#   postgres  Debian's PostgreSQL, which compiles the store's statements; as root only, else its tests are skipped
 #   clients   every client of the acceptance matrix (tests/clients), and nginx, which tests put before a registry
 #
 # Programs are built by Go into .tools/bin, which git ignores, or come from Debian's packages (root or
@@ -246,6 +247,15 @@ install_run() {
     debian curl:curl
 }
 
+install_postgres() {
+    PATH=$PATH:$(printf '%s:' /usr/lib/postgresql/*/bin) command -v postgres >/dev/null && return
+    if command -v apt-get >/dev/null && as_root true 2>/dev/null; then
+        debian postgres:postgresql
+    else
+        say "no PostgreSQL here, and no root to install it: tests that need it are skipped"
+    fi
+}
+
 install_clients() {
     install_run
     if has_go; then
@@ -258,11 +268,11 @@ install_clients() {
 
 main() {
     local group
-    (($#)) || set -- python run clients
+    (($#)) || set -- python run postgres clients
     for group in "$@"; do
         case $group in
-            python | registry | charts | run | clients) "install_$group" ;;
-            *) fail "$group: no such group (python, registry, charts, run, clients)" ;;
+            python | registry | charts | run | postgres | clients) "install_$group" ;;
+            *) fail "$group: no such group (python, registry, charts, run, postgres, clients)" ;;
         esac
     done
     ((${#failures[@]})) || return 0

@@ -71,7 +71,7 @@ EXEMPT: Final = {
     "proxy/reads.py": _WIRE,
     "proxy/writes.py": _WIRE,
     "store/engines/interface.py": _DECLARES,
-    "store/engines/postgres.py": "tests/unit/store/test_statement.py",
+    "store/engines/postgres_schema.py": "tests/unit/store/engines/test_postgres.py",
     "store/engines/sqlite.py": "tests/unit/store/test_statement.py",
     "store/schema.py": _DECLARES,
     "upstreams/stored_charts.py": "tests/unit/recording/test_reconciler.py, with the real ChartMuseum",

@@ -17,7 +17,11 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SEARCH_PATH = os.pathsep.join([str(ROOT / ".tools" / "bin"), os.environ.get("PATH", ""), "/usr/sbin"])
+# Debian's PostgreSQL is in a folder of its version.
+_POSTGRES = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+SEARCH_PATH = os.pathsep.join(
+    [str(ROOT / ".tools" / "bin"), os.environ.get("PATH", ""), "/usr/sbin", *_POSTGRES]
+)
 INSTALL = "scripts/tools.sh installs it"
 LEFT_OUT = False  # tests/conftest.py: --fast
 

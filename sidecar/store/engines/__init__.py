@@ -3,4 +3,5 @@
 interface   what a statement may ask of an engine
 sqlite      SQLite's spellings
 postgres    PostgreSQL's
+postgres_schema  its tables
 """

@@ -5,6 +5,23 @@ import pytest
 
 from sidecar.store.engines.postgres import POSTGRES
 from sidecar.store.statement import Statement
+from tests.unit.store.statements import files_that_run_sql_themselves, hidden_statements, statements
+
+#: Where the SQL that only SQLite has stands: opening, migrating, transactions, damage.
+SQLITE_ALONE = {"file.py", "offline.py", "sqlite.py", "units.py"}
+#: Still to be written as statements.
+NOT_YET = {
+    "clock.py",
+    "history.py",
+    "ledger.py",
+    "outbox.py",
+    "redelivery.py",
+    "refused.py",
+    "rows.py",
+    "store.py",
+    "storing.py",
+    "traces.py",
+}
 
 
 @pytest.fixture
@@ -82,3 +99,12 @@ def test_membership_of_a_list_is_asked_with_one_parameter(sql: sqlite3.Connectio
     assert others.run(sql, skipped='["y", "q"]').fetchall() == [("x",), ("z",)]
     assert others.run(sql, skipped="[]").fetchall() == [("x",), ("y",), ("z",)]
     assert some.run(sql, numbers="[0, 1, 7]").fetchall() == [("x",), ("y",)]
+
+
+def test_every_statement_stands_at_the_top_of_its_file_with_a_sentence() -> None:
+    assert hidden_statements() == []
+    assert [place for place, one in statements().items() if not one.purpose.endswith(".")] == []
+
+
+def test_all_that_is_run_is_a_statement_but_for_what_only_sqlite_has() -> None:
+    assert files_that_run_sql_themselves() - {"statement.py"} - SQLITE_ALONE <= NOT_YET
