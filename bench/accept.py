@@ -23,13 +23,15 @@ from bench.requests import processor_time
 from bench.scale import Scale
 from bench.stack import PROJECT, REPOSITORY, a_folder, a_registry, a_sidecar, an_image, an_image_in
 from bench.watch import watched
-from sidecar.model.exchange import Body, Client, Exchange, Intent
+from sidecar.model.admission import AdmissionRequest
+from sidecar.model.exchange import Body, Client, Exchange
 from sidecar.model.exchange import Outcome as HowItEnded
 from sidecar.model.manifest import parse_manifest
 from sidecar.model.names import Digest, parse_reference, parse_repository
 from sidecar.model.operation import PutManifest
 from sidecar.policies.policy import Project, WebhookPolicy
 from sidecar.policies.target import Target
+from sidecar.recording.admission import Admission
 from sidecar.recording.recorder import Recorder, RecorderSettings
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
@@ -143,7 +145,7 @@ class _Pushes:
     image: Artifact
     numbers: Iterator[int]
 
-    async def push(self, pipeline: Recorder) -> None:
+    async def push(self, admission: Admission, pipeline: Recorder) -> None:
         number = next(self.numbers)
         operation = PutManifest(
             parse_repository(REPOSITORY, default_project="library"), parse_reference(f"t{number}")
@@ -151,20 +153,20 @@ class _Pushes:
         manifest = self.image.manifest.replace(NUMBER, b"%08d" % number)
         body = Body(manifest, self.image.media_type)
         digest = Digest(f"sha256:{sha256(manifest).hexdigest()}")
-        intent = Intent(
+        request = AdmissionRequest(
             id=uuid4(),
             operation=operation,
             client=_CLIENT,
-            opened_at=datetime.now(UTC),
+            came_at=datetime.now(UTC),
             request_body=body,
             content_digest=digest,
         )
-        await pipeline.open_intent(intent)
+        await admission.admit(request)
         exchange = Exchange(
-            id=intent.id,
+            id=request.id,
             operation=operation,
             client=_CLIENT,
-            began_at=intent.opened_at,
+            began_at=request.came_at,
             answered_at=datetime.now(UTC),
             status=201,
             outcome=HowItEnded.COMPLETED,
@@ -177,14 +179,16 @@ class _Pushes:
 async def _accept(path: Path, seconds: float) -> float:
     database = SqliteDatabase(path)
     database.open()
-    pipeline = Recorder(Store(database), Outbox(database), _settings(), run="bench")
+    store = Store(database)
+    admission = Admission(store, run="bench", is_strict=lambda: False)
+    pipeline = Recorder(store, Outbox(database), _settings())
     pushes = _Pushes(an_image(), count())
     begun_at, done = time.monotonic(), 0
 
     async def client() -> None:
         nonlocal done
         while time.monotonic() < begun_at + seconds:
-            await pushes.push(pipeline)
+            await pushes.push(admission, pipeline)
             done += 1
 
     async with asyncio.TaskGroup() as clients:

@@ -32,6 +32,7 @@ from sidecar.parsing.pool import ParserPool
 from sidecar.proxy.handler import Proxy
 from sidecar.proxy.interface import Hooks
 from sidecar.proxy.manifests import read_manifest
+from sidecar.recording.admission import Admission
 from sidecar.recording.clock import ClockFollower
 from sidecar.recording.reconciler import Reconciler
 from sidecar.recording.recorder import Recorder
@@ -111,10 +112,10 @@ class App:
             self._store,
             self._outbox,
             wiring.pipeline_settings(settings),
-            run=run,
             on_event=self._metrics.event_recorded,
             on_ended=self._metrics.delivery_ended,
         )
+        self._admission = Admission(self._store, run=run, is_strict=lambda: self._settings.strict)
         self._reconciler = self._make_reconciler()
         self._proxy = Proxy(wiring.proxy_settings(settings), self._hooks())
         self._dispatcher: Dispatcher | None = None
@@ -236,7 +237,7 @@ class App:
         return Hooks(
             is_observed=pipeline.is_observed,
             wants_oci_chart=pipeline.wants_oci_chart,
-            open_intent=pipeline.open_intent,
+            admit=self._admission.admit,
             record=pipeline.record,
             saw_blob=pipeline.saw_blob,
             saw_upload=pipeline.saw_upload,

@@ -36,7 +36,6 @@ def pipeline_settings(settings: Settings) -> RecorderSettings:
         grouped=events.mode == "grouped",
         holds=Holds(pull=timedelta(seconds=events.pull_hold_s), push=timedelta(seconds=events.push_hold_s)),
         enabled=settings.notification.enabled,
-        strict=settings.strict,
         ignore_user_agents=events.ignore_user_agents,
         projects=settings.projects,
         policies=settings.policies,

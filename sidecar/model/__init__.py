@@ -2,6 +2,8 @@
 
 names      repositories, tags, digests, references
 operation  what a request asks for, in the registry's terms
+upload     what the head of a blob write says of the blob
+admission  whether a write may be forwarded: the question and its answers
 manifest   what a manifest says
 exchange   one request with its response; intent, refusal, facts
 memory     what is remembered between exchanges

@@ -69,10 +69,33 @@ class UploadStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WriteBlob:
-    """A step of an upload, or a mount."""
+    """A step of an upload, or a mount; what its head claims of the blob stands in the optional fields (`upload`).
+
+    What is known when, in bytes:
+
+    step                        digest    body_bytes  end_bytes            size_bytes
+    POST                        None      of a body that registries ignore; else None
+    POST ?mount=                the one that is mounted; no sizes
+    POST ?digest= with a body   known     its length  its length           its length
+    PATCH                       None      its length  with Content-Range   None
+    PUT ?digest=                known     its length  with Content-Range   with Content-Range
+
+    A length is None while a body comes in chunks. A PUT without Content-Range may bring the whole blob or what is left of
+    it: only who has seen the upload's other steps knows. Until then the blob has `end_bytes`, or else `body_bytes`, at least.
+    """
 
     repository: Repository
     step: UploadStep
+    digest: Digest | None = None  #: of the whole blob
+    body_bytes: int | None = None  #: of this request; 0 when it has no body
+    end_bytes: int | None = None  #: of the blob, up to the end of this request's body
+    is_mount: bool = False
+    mount_source: Repository | None = None  #: None of a mount: from wherever the registry has it
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Of the whole blob, where this request says it."""
+        return None if self.step is UploadStep.PIECE else self.end_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 handler          the journey of a request, top to bottom: read this first
 interface        what the proxy is told, and the functions that it is handed
 request_context  a request on its way, and what watches it pass
+operations       which operation a request is
 observers        which operation is watched by what
 reads            manifests, blobs and pings that are asked for
-writes           writes, noted before they are forwarded
+admission        a write that is forwarded only when it is admitted
+writes           writes, recorded before they are answered
 charts           charts that are pushed, pulled and deleted
 facts            what only the upstream knows, looked up
 manifest_facts   the look-ups about manifests

@@ -39,7 +39,7 @@ class ChartPost(IntendedWrite):
 
     async def request_body(self) -> Upload | None:
         self._copy = ChartCopy(self.passage.share, self._content_type)
-        await self.note()
+        await self.ask()
         request = self.passage.request
         if not request.body_exists:
             return None
@@ -52,8 +52,7 @@ class ChartPost(IntendedWrite):
         self._is_whole = True
         loop = asyncio.get_running_loop()
         sizes = await loop.run_in_executor(_ONE_AT_A_TIME, self._copy.sizes_by_digest)
-        self.intent = replace(self.intent, chart_sizes=sizes)
-        await self.open_intent()
+        await self.ask_again(chart_sizes=sizes)
 
     async def saw_success(self, exchange: Exchange) -> None:
         await self.tasks.see_through(self.recorded(self._name_and_record(exchange)), name="record")
@@ -75,7 +74,7 @@ class ChartPost(IntendedWrite):
 
     async def _chart(self) -> Chart | None:
         """What was uploaded, as ChartMuseum has it; None for a form without a chart."""
-        content, sizes = self._copy.content, self.intent.chart_sizes
+        content, sizes = self._copy.content, self.asked.chart_sizes
         read = await self._parsed("chart-upload", content)
         if read and not read["chart"]:
             return None
@@ -121,7 +120,7 @@ class ChartDelete(IntendedWrite):
         assert isinstance(operation, DeleteChart)
         look_ups = ChartLookUps.of(self.passage, self.hooks)
         facts = await look_ups.within_time(look_ups.before_delete_chart(operation))
-        await self.note(facts=facts)
+        await self.ask(facts=facts)
         return self.passage.streamed_body()
 
 

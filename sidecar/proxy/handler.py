@@ -22,7 +22,7 @@ from aiohttp.http import HttpVersion11
 
 from sidecar.model.errors import UpstreamUnavailable
 from sidecar.model.exchange import Client, Outcome
-from sidecar.model.operation import Operation, Other, is_registry_path, parse_operation
+from sidecar.model.operation import Operation, Other, is_registry_path
 from sidecar.proxy import headers as headers_of
 from sidecar.proxy.arrival import ClientRequest
 from sidecar.proxy.budget import LEAST_FOR_A_BODY_BYTES, Budget, Share
@@ -31,6 +31,7 @@ from sidecar.proxy.heap import Heap
 from sidecar.proxy.identity import client_of, connection_of, is_trusted
 from sidecar.proxy.interface import Hooks, ProxySettings, TlsChoice
 from sidecar.proxy.observers import observer_of
+from sidecar.proxy.operations import operation_of
 from sidecar.proxy.refusals import Refused, no_memory_left, refuse
 from sidecar.proxy.relay import (
     ClientGone,
@@ -204,7 +205,7 @@ class Proxy:
             request=request,
             path=path,
             target=target,
-            operation=self._operation(request.method, path, is_registry=is_registry),
+            operation=self._operation(request, target, is_registry=is_registry),
             upstream=self._registry if is_registry or not self._charts else self._charts,
             headers=headers_of.with_forwarded(
                 kept,
@@ -218,10 +219,10 @@ class Proxy:
             say_continue=_continuation(request, kept),
         )
 
-    def _operation(self, method: str, path: str, *, is_registry: bool) -> Operation:
+    def _operation(self, request: web.BaseRequest, target: str, *, is_registry: bool) -> Operation:
         if not is_registry and not self._charts:
             return Other()
-        return parse_operation(method, path, self._settings.routes)
+        return operation_of(request, target, self._settings.routes)
 
     def _observer(self, passage: RequestContext) -> Observer:
         if not unharmed(self._hooks.is_observed, passage.operation):
@@ -252,6 +253,11 @@ class Proxy:
             if body and body.client_gone:
                 await observer.saw_no_answer(Outcome.CLIENT_GONE, 0)
                 raise ClientGone("request body ended early") from exc
+            if body and isinstance(
+                body.fault, Refused
+            ):  # denied when all of it had come; its end was held back
+                await observer.saw_no_answer(Outcome.UPSTREAM_FAILED, 0)
+                raise body.fault from exc
             never_sent = isinstance(exc, NothingSent)
             await observer.saw_no_answer(Outcome.UPSTREAM_FAILED, 502 if never_sent else 0)
             raise

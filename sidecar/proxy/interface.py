@@ -10,7 +10,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from ssl import SSLContext
 from typing import Any, Final, Protocol
 
-from sidecar.model.exchange import Client, Exchange, Intent
+from sidecar.model.admission import AdmissionRequest, Admitted, Denied
+from sidecar.model.exchange import Client, Exchange
 from sidecar.model.memory import Recalled
 from sidecar.model.names import Digest, Repository
 from sidecar.model.operation import Operation, Routes
@@ -82,13 +83,13 @@ async def _reads_nothing(
 class Hooks:
     """What happens beside the relaying."""
 
-    #: Whether any policy cares; False means plain relaying: no copy, no identity, no look-up.
+    #: Whether anybody cares; False means plain relaying: no copy, no identity, no look-up, and nobody asked to admit it.
     is_observed: Callable[[Operation], bool]
     #: Whether Chart.yaml of OCI charts of this repository is to be looked up.
     wants_oci_chart: Callable[[Repository], bool]
-    #: Durable when it returns; called again with the same id it amends the intent.
-    #: Raises StoreUnavailable where writes are to be refused then.
-    open_intent: Callable[[Intent], Awaitable[None]]
+    #: Whether an observed write may be forwarded. What is to be durable before it is, is when this returns. How long that
+    #: takes, and what is answered when nothing can be known, is its own to decide; it does not raise.
+    admit: Callable[[AdmissionRequest], Awaitable[Admitted | Denied]]
     #: Durable when it returns.
     record: Callable[[Exchange], Awaitable[None]]
     #: A GET of a blob was answered with 2xx or 3xx; called before its body is relayed.

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from sidecar.model.admission import Denied
 from sidecar.model.errors import SidecarError
 from sidecar.model.operation import is_registry_path
 from sidecar.proxy.headers import RawHeader
@@ -41,6 +42,11 @@ def no_memory_left() -> Refused:
     )
 
 
+def denial(denied: Denied) -> Refused:
+    """A write that is not forwarded."""
+    return Refused(denied.message, status=denied.status, code=denied.code)
+
+
 async def refuse(request: web.BaseRequest, refused: Refused) -> web.StreamResponse:
     """Answer for an upstream that did not."""
     body = refusal_body(refused, is_registry=is_registry_path(request.raw_path))
@@ -65,7 +71,10 @@ def whole_refusal(refused: Refused) -> bytes:
 
 
 def _phrase(refused: Refused) -> str:
-    return HTTPStatus(refused.status).phrase
+    try:
+        return HTTPStatus(refused.status).phrase
+    except ValueError:  # a status that nobody gave a name
+        return ""
 
 
 def _headers(refused: Refused, body: bytes) -> list[RawHeader]:

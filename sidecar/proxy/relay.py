@@ -88,6 +88,7 @@ class Upload(payload.Payload):
         super().__init__(None, content_type="application/octet-stream")
         self.is_complete = False
         self.client_gone = False
+        self.fault: Exception | None = None  #: why the tap does not let its end through
         self._opening = tuple(opening)
         self._rest = rest
         self._tap = tap
@@ -160,8 +161,15 @@ class Upload(payload.Payload):
             await writer.write(held)
             held = piece
         if held:
-            await tap.before_last()
+            await self._act(tap)
             await writer.write(held)
+
+    async def _act(self, tap: Tap) -> None:
+        try:
+            await tap.before_last()
+        except Exception as exc:
+            self.fault = exc
+            raise
 
     async def _read(self) -> bytes:
         assert self._rest is not None

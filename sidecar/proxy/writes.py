@@ -1,4 +1,4 @@
-"""Writes: noted before they are forwarded, recorded before the client sees the end of its answer."""
+"""Writes: admitted before they are forwarded, recorded before the client sees the end of their answer."""
 
 import asyncio
 import hashlib
@@ -6,38 +6,33 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-import structlog
 from aiohttp import ClientResponse, StreamReader
 
-from sidecar.model.errors import StoreUnavailable
 from sidecar.model.exchange import (
     LARGEST_NOTED_BYTES,
     LARGEST_REFUSAL_BYTES,
     Body,
     Exchange,
-    Facts,
-    Intent,
     Outcome,
     Refusal,
 )
 from sidecar.model.manifest import LARGEST_MANIFEST_BYTES
 from sidecar.model.names import Digest
-from sidecar.model.operation import DeleteManifest, PutManifest, WriteBlob, WriteOperation
+from sidecar.model.operation import DeleteManifest, PutManifest, WriteBlob
+from sidecar.proxy.admission import GatedWrite
 from sidecar.proxy.headers import text_of
 from sidecar.proxy.manifest_facts import ManifestLookUps
 from sidecar.proxy.manifests import decoded_opening, sha256_of
 from sidecar.proxy.refusals import Refused, no_memory_left
 from sidecar.proxy.relay import ClientGone, Upload, read_whole
-from sidecar.proxy.request_context import Observer, now, unharmed, unharmed_work
+from sidecar.proxy.request_context import now, unharmed, unharmed_work
 from sidecar.proxy.upstream import FAULTS
-
-log = structlog.get_logger()
 
 #: A refusal of which nothing comes for so long is recorded with what has come of it.
 _REFUSAL_PAUSES_S: Final = 2.0
 
 
-class Write(Observer):
+class Write(GatedWrite):
     """A request that may be refused for want of room: recorded before the client sees the end of the answer.
 
     Of a refusal the client gets what comes as it comes, all but its end.
@@ -126,8 +121,9 @@ class Write(Observer):
 
 class BlobWrite(Write):
     async def request_body(self) -> Upload | None:
+        body = await super().request_body()
         self._saw_upload()
-        return await super().request_body()
+        return body
 
     async def saw_end(self, outcome: Outcome) -> None:
         await super().saw_end(outcome)
@@ -143,45 +139,13 @@ class BlobWrite(Write):
 
 
 class IntendedWrite(Write):
-    """A write that raises an event: noted before it is forwarded, recorded before it is answered."""
-
-    intent: Intent
+    """A write that raises an event: an intent is open before it is forwarded, and closed before it is answered."""
 
     async def saw_success(self, exchange: Exchange) -> None:
         await self.record(exchange)
 
-    async def note(
-        self,
-        *,
-        request_body: Body | None = None,
-        content_digest: Digest | None = None,
-        facts: Facts | None = None,
-    ) -> None:
-        operation = self.passage.operation
-        assert isinstance(operation, WriteOperation)
-        self.intent = Intent(
-            id=self.id,
-            operation=operation,
-            client=self.passage.client,
-            opened_at=now(),
-            request_body=request_body,
-            content_digest=content_digest,
-            facts=facts or Facts(),
-            request_id=self.request_id,
-        )
-        await self.open_intent()
-
-    async def open_intent(self) -> None:
-        try:
-            await self.hooks.open_intent(self.intent)
-        except StoreUnavailable as exc:
-            raise Refused("events cannot be kept right now; try again later", status=503) from exc
-        except Exception:  # a fault of ours must not refuse a push
-            log.exception("intent.not_opened", operation=type(self.intent.operation).__name__)
-
     def described(self, exchange: Exchange) -> Exchange:
-        intent = self.intent
-        return replace(exchange, facts=intent.facts)
+        return replace(exchange, facts=self.asked.facts)
 
     async def saw_no_answer(self, outcome: Outcome, status: int) -> None:
         """Status 0 when the upstream may have done what it was asked for: the intent stays open then."""
@@ -207,11 +171,11 @@ class ManifestPut(IntendedWrite):
         content, is_whole = await self._read_request()
         opening = (content,) if content else ()
         if is_whole:
-            await self._note_content(content)
+            await self._ask_with(content)
             return Upload(opening=opening) if opening else self.passage.streamed_body()
         # The upstream may take larger ones than we keep: what they are is known when all of it has come.
         self._running = hashlib.sha256(content)
-        await self.note()
+        await self.ask()
         return Upload(
             opening=opening,
             rest=self.passage.request.content,
@@ -219,18 +183,16 @@ class ManifestPut(IntendedWrite):
             say_continue=self.passage.say_continue,
         )
 
-    async def _note_content(self, content: bytes) -> None:
+    async def _ask_with(self, content: bytes) -> None:
         self._body = Body(content, text_of(self.passage.headers, b"content-type"))
         kept = self._body if len(content) <= LARGEST_NOTED_BYTES else None
-        await self.note(request_body=kept, content_digest=await sha256_of(content))
+        await self.ask(request_body=kept, content_digest=await sha256_of(content))
 
     def feed(self, piece: bytes) -> None:
         self._running.update(piece)
 
     async def before_last(self) -> None:
-        digest = Digest(f"sha256:{self._running.hexdigest()}")
-        self.intent = replace(self.intent, content_digest=digest)
-        await self.open_intent()
+        await self.ask_again(content_digest=Digest(f"sha256:{self._running.hexdigest()}"))
 
     async def _read_request(self) -> tuple[bytes, bool]:
         request = self.passage.request
@@ -272,7 +234,7 @@ class ManifestPut(IntendedWrite):
         exchange = super().described(exchange)
         operation = self.passage.operation
         assert isinstance(operation, PutManifest)
-        named = exchange.content_digest or operation.reference.digest or self.intent.content_digest
+        named = exchange.content_digest or operation.reference.digest or self.asked.content_digest
         return replace(exchange, content_digest=named)
 
 
@@ -281,9 +243,9 @@ class ManifestDelete(IntendedWrite):
         operation = self.passage.operation
         assert isinstance(operation, DeleteManifest)
         look_ups = ManifestLookUps.of(self.passage, self.hooks)
-        await self.note(facts=await look_ups.within_time(look_ups.before_delete(operation)))
+        await self.ask(facts=await look_ups.within_time(look_ups.before_delete(operation)))
         return self.passage.streamed_body()
 
     def described(self, exchange: Exchange) -> Exchange:
         exchange = super().described(exchange)
-        return replace(exchange, manifest=self.intent.facts.manifest)
+        return replace(exchange, manifest=self.asked.facts.manifest)

@@ -2,7 +2,7 @@
 
     Exchange ──detectors──► Event ──formats──► Delivery ──► store        (one transaction)
 
-A write operation is noted before it is forwarded (`open_intent`) and closed in the transaction that
+A write operation is noted before it is forwarded (`admission`) and closed in the transaction that
 stores its deliveries (`record`), before the client sees the end of its answer. Trouble in here never
 reaches the client: what the store refuses is kept in memory and written when it is back.
 """
@@ -25,7 +25,7 @@ from sidecar.formats.fanout import deliveries_for
 from sidecar.model.delivery import Delivery, DeliveryState, TargetKey
 from sidecar.model.errors import StoreUnavailable
 from sidecar.model.event import Event, EventType, Shape
-from sidecar.model.exchange import Client, Exchange, Intent, Outcome
+from sidecar.model.exchange import Client, Exchange, Outcome
 from sidecar.model.memory import Recalled
 from sidecar.model.names import Digest, Repository
 from sidecar.model.operation import (
@@ -71,7 +71,6 @@ class RecorderSettings:
     grouped: bool = True
     holds: Holds = field(default_factory=Holds)
     enabled: bool = True  #: the global switch
-    strict: bool = False  #: refuse writes while the store cannot keep their events
     ignore_user_agents: tuple[str, ...] = ()  #: globs; their pulls raise nothing
     projects: tuple[Project, ...] = ()
     policies: tuple[WebhookPolicy, ...] = ()
@@ -109,7 +108,6 @@ class Recorder:
         outbox: Outbox,
         settings: RecorderSettings,
         *,
-        run: str,
         now: Callable[[], datetime] = _now,
         steady_s: Callable[[], float] = time.monotonic,
         on_event: Callable[[EventType], None] = lambda _kind: None,
@@ -121,7 +119,6 @@ class Recorder:
         """
         self._store = store
         self._outbox = outbox
-        self._run = run
         self._now = now
         self._steady_s = steady_s
         self._on_event = on_event
@@ -160,17 +157,6 @@ class Recorder:
         """Whether a chart kept as an OCI artifact raises CHART events in this repository's project."""
         project = self._projects.get(repository.project)
         return project is not None and project.oci_chart_events
-
-    async def open_intent(self, intent: Intent) -> None:
-        """Note a write operation durably. Raises StoreUnavailable only where `strict` is set."""
-        run = self._run
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                await self._store.transact(lambda ledger: ledger.open_intent(intent, run=run))
-        except (StoreUnavailable, TimeoutError) as exc:
-            log.warning("intent.not_noted", request_id=intent.request_id, error=str(exc) or "timed out")
-            if self._settings.strict:
-                raise StoreUnavailable("events cannot be kept right now; try again later") from exc
 
     async def recall(self, repository: Repository, digest: Digest) -> Recalled:
         """What is remembered of a manifest; nothing where the store does not say so at once."""

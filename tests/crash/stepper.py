@@ -19,6 +19,7 @@ from typing import Any
 from sidecar.commands.cli import main as cli
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.proxy.upstream import Upstream
+from sidecar.recording.admission import Admission
 from sidecar.recording.recorder import Recorder
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
@@ -69,7 +70,7 @@ def _wrap(steps: Steps) -> None:
 
 
 _CALLS: tuple[tuple[type, str], ...] = (
-    (Recorder, "open_intent"),
+    (Admission, "admit"),
     (Recorder, "record"),
     (Upstream, "send"),
     (Outbox, "claim"),

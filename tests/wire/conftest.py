@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 import pytest
 from aiohttp import web
 
-from sidecar.model.exchange import Client, Exchange, Intent
+from sidecar.model.admission import ADMITTED, AdmissionRequest, Admitted, Denied
+from sidecar.model.exchange import Client, Exchange
 from sidecar.model.names import Digest, Repository
-from sidecar.model.operation import Operation
+from sidecar.model.operation import Operation, WriteOperation
 from sidecar.parsing.pool import ParserPool
 from sidecar.proxy import Hooks, Proxy, ProxySettings
 from tests.support.raw_upstream import RawConnection, connect
@@ -32,13 +33,13 @@ class Noted:
 
     observes: Callable[[Operation], bool] = lambda _: True
     wants_chart: bool = False
-    intents: list[Intent] = field(default_factory=list)
+    asked: list[AdmissionRequest] = field(default_factory=list)  #: to be admitted
     exchanges: list[Exchange] = field(default_factory=list)
     blobs: list[tuple[Client, Repository]] = field(default_factory=list)
     uploads: list[tuple[Client, Repository]] = field(default_factory=list)
     pings: list[Client] = field(default_factory=list)
     questions: list[tuple[Client, Digest]] = field(default_factory=list)
-    on_intent: Callable[[Intent], Awaitable[None]] | None = None
+    on_admit: Callable[[AdmissionRequest], Awaitable[Denied | None]] | None = None
     on_record: Callable[[Exchange], Awaitable[None]] | None = None
     readings: list[tuple[str, Any]] = field(default_factory=list)  #: jobs of the parser processes
     parsers: ParserPool = field(default_factory=ParserPool)
@@ -47,10 +48,16 @@ class Noted:
     def _observes(self, operation: Operation) -> bool:
         return self.observes(operation)
 
-    async def _open_intent(self, intent: Intent) -> None:
-        if self.on_intent:
-            await self.on_intent(intent)
-        self.intents.append(intent)
+    async def _admit(self, request: AdmissionRequest) -> Admitted | Denied:
+        denied = await self.on_admit(request) if self.on_admit else None
+        if denied is None:
+            self.asked.append(request)
+        return denied or ADMITTED
+
+    @property
+    def intents(self) -> list[AdmissionRequest]:
+        """What was admitted of which an event may come."""
+        return [request for request in self.asked if isinstance(request.operation, WriteOperation)]
 
     async def _record(self, exchange: Exchange) -> None:
         if self.on_record:
@@ -84,7 +91,7 @@ class Noted:
         return Hooks(
             is_observed=self._observes,
             wants_oci_chart=lambda _: self.wants_chart,
-            open_intent=self._open_intent,
+            admit=self._admit,
             record=self._record,
             saw_blob=lambda client, repository, _: self.blobs.append((client, repository)),
             saw_upload=lambda client, repository, _: self.uploads.append((client, repository)),

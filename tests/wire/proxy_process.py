@@ -9,14 +9,15 @@ from datetime import datetime
 
 from aiohttp import web
 
-from sidecar.model.exchange import Client, Exchange, Intent
+from sidecar.model.admission import ADMITTED, AdmissionRequest, Admitted
+from sidecar.model.exchange import Client, Exchange
 from sidecar.model.names import Digest, Repository
 from sidecar.model.operation import Operation
 from sidecar.proxy import Hooks, Proxy, ProxySettings
 
 
-async def _open_intent(intent: Intent) -> None:
-    pass
+async def _admit(request: AdmissionRequest) -> Admitted:
+    return ADMITTED
 
 
 async def _record(exchange: Exchange) -> None:
@@ -43,7 +44,7 @@ async def serve(upstream_url: str, port: int) -> None:
     hooks = Hooks(
         is_observed=_is_observed,
         wants_oci_chart=_wants_oci_chart,
-        open_intent=_open_intent,
+        admit=_admit,
         record=_record,
         saw_blob=_saw_blob,
         saw_upload=_saw,

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
+from sidecar.model.admission import AdmissionRequest
 from sidecar.model.event import Chart
-from sidecar.model.exchange import Intent, Outcome
+from sidecar.model.exchange import Outcome
 from sidecar.model.names import Digest
 from sidecar.model.operation import DeleteChart, DownloadChart, Routes, UploadChart
 from tests.support import images
@@ -141,8 +142,8 @@ async def test_upload_without_a_chart_is_recorded_without_one(proxy: Running, no
 async def test_last_piece_waits_until_the_chart_is_noted(start_proxy: StartProxy, noted: Noted) -> None:
     may_note = asyncio.Event()
 
-    async def on_intent(intent: Intent) -> None:
-        if intent.chart_sizes:
+    async def on_admit(request: AdmissionRequest) -> None:
+        if request.chart_sizes:
             await may_note.wait()
 
     async def script(connection: RawConnection) -> None:
@@ -150,7 +151,7 @@ async def test_last_piece_waits_until_the_chart_is_noted(start_proxy: StartProxy
         await connection.read(len(CHART.content))
         await connection.send(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
 
-    noted.on_intent = on_intent
+    noted.on_admit = on_admit
     async with RawUpstream(script) as upstream:
         proxy = await start_proxy(upstream.url, chart_repository_url=upstream.url)
         client = await proxy.connect()

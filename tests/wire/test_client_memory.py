@@ -86,7 +86,7 @@ async def test_manifest_of_unknown_length_holds_what_it_is_as_soon_as_that_is_kn
         async def look(_: object) -> None:
             holding.append(proxy.proxy.budget.held_bytes)
 
-        noted.on_intent = look
+        noted.on_admit = look
         await proxy.ask(PUT + b"Transfer-Encoding: chunked\r\n\r\n3\r\n{ }\r\n0\r\n\r\n")
         assert len(holding) == 1
         assert holding[0] < 400 * 1024

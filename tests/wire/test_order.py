@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from sidecar.model.errors import StoreUnavailable
-from sidecar.model.exchange import Client, Exchange, Intent, Outcome
+from sidecar.model.admission import AdmissionRequest
+from sidecar.model.exchange import Client, Exchange, Outcome
 from sidecar.model.manifest import parse_manifest
 from sidecar.model.names import parse_reference, repository_of
 from sidecar.model.operation import DeleteManifest, GetManifest, HeadManifest, PutManifest
@@ -49,7 +49,7 @@ async def test_put_is_noted_then_forwarded_then_recorded_then_answered(
         await connection.read(len(MANIFEST))
         await connection.send(CREATED)
 
-    async def on_intent(intent: Intent) -> None:
+    async def on_admit(_: AdmissionRequest) -> None:
         await asyncio.sleep(0.05)
         steps.append("noted")
 
@@ -57,7 +57,7 @@ async def test_put_is_noted_then_forwarded_then_recorded_then_answered(
         await asyncio.sleep(0.05)
         steps.append("recorded")
 
-    noted.on_intent, noted.on_record = on_intent, on_record
+    noted.on_admit, noted.on_record = on_admit, on_record
     async with RawUpstream(script) as upstream:
         proxy = await start_proxy(upstream.url)
         client = await proxy.connect()
@@ -86,7 +86,7 @@ async def test_what_a_put_is_recorded_with(start_proxy: StartProxy, noted: Noted
     assert exchange.content_digest == DIGEST
     assert intent.content_digest == f"sha256:{hashlib.sha256(MANIFEST).hexdigest()}"
     assert exchange.outcome is Outcome.COMPLETED
-    assert exchange.answered_at >= intent.opened_at
+    assert exchange.answered_at >= intent.came_at
 
 
 async def test_tags_that_the_registry_says_it_made_are_recorded(
@@ -153,23 +153,7 @@ async def test_long_refusal_passes_whole_and_is_kept_in_part(start_proxy: StartP
     assert len(noted.exchanges[0].refusal.content) == 16 * 1024
 
 
-async def test_store_that_cannot_keep_events_refuses_before_forwarding(
-    start_proxy: StartProxy, noted: Noted
-) -> None:
-    async def on_intent(intent: Intent) -> None:
-        raise StoreUnavailable("disk full")
-
-    noted.on_intent = on_intent
-    async with RawUpstream(taking_manifests()) as upstream:
-        proxy = await start_proxy(upstream.url)
-        answer = await proxy.ask(PUT.replace(b"Host: h", b"Host: h\r\nConnection: close"))
-        assert upstream.received == b""
-    assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["errors"][0]["code"] == "UNAVAILABLE"
-    assert noted.exchanges == []
-
-
-@pytest.mark.parametrize("hook", ["on_intent", "on_record"])
+@pytest.mark.parametrize("hook", ["on_admit", "on_record"])
 async def test_fault_of_the_pipeline_does_not_harm_a_push(
     start_proxy: StartProxy, noted: Noted, hook: str
 ) -> None:

@@ -51,7 +51,7 @@ async def test_head_and_beginning_reach_the_client_while_the_rest_is_awaited(
         may_end.set()
         assert await client.read(10) == whole[-10:]
     (exchange,) = noted.exchanges
-    assert exchange.operation == WriteBlob(APP, UploadStep.START)
+    assert exchange.operation == WriteBlob(APP, UploadStep.START, body_bytes=0)
     assert exchange.refusal is not None
     assert exchange.refusal.content == BODY
     assert exchange.began_at < exchange.answered_at

@@ -49,7 +49,7 @@ def settings(tmp_path: Path) -> Settings:
 def test_pipeline(settings: Settings) -> None:
     told = wiring.pipeline_settings(settings)
     assert (told.hostname, told.external_url) == ("reg.example.com", "https://charts.example.com")
-    assert (told.grouped, told.strict, told.enabled, told.several_workers) == (False, True, True, False)
+    assert (told.grouped, told.enabled, told.several_workers) == (False, True, False)
     assert (told.holds.pull, told.holds.push) == (timedelta(seconds=1), timedelta(seconds=2))
     assert told.ignore_user_agents == ("trivy/*",)
     assert told.routes.default_project == "lib"

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import pytest
 
+from sidecar.model.admission import AdmissionRequest
 from sidecar.model.delivery import Delivery, DeliveryState, TargetKey
-from sidecar.model.errors import StoreUnavailable
 from sidecar.model.event import Chart, EventType
-from sidecar.model.exchange import Exchange, Facts, Intent, Outcome
+from sidecar.model.exchange import Exchange, Facts, Outcome
 from sidecar.model.names import Digest, Reference, parse_digest, parse_reference, repository_of
 from sidecar.model.operation import (
     DeleteChart,
@@ -33,6 +33,7 @@ from sidecar.model.operation import (
 )
 from sidecar.policies.policy import Project, WebhookPolicy
 from sidecar.policies.target import PayloadFormat, Target
+from sidecar.recording.admission import Admission
 from sidecar.recording.recorder import Recorder, RecorderSettings
 from sidecar.store.history import Chosen, History
 from sidecar.store.outbox import Outbox
@@ -77,12 +78,12 @@ class Line:
             self.store,
             self.outbox,
             settings,
-            run="this",
             now=self.clock,
             steady_s=lambda: self.steady_s,
             on_event=self.counted.append,
             on_ended=self.ended.append,
         )
+        self.admission = Admission(self.store, run="this", is_strict=lambda: False)
 
     async def deliveries(self) -> list[Delivery]:
         late = START + timedelta(days=1)
@@ -108,12 +109,12 @@ def a_push(**more: Any) -> Exchange:
     return an_exchange(PutManifest(APP, parse_reference("v1")), **about(IMAGE), **more)
 
 
-def an_intent(exchange: Exchange) -> Intent:
-    return Intent(
+def asked(exchange: Exchange) -> AdmissionRequest:
+    return AdmissionRequest(
         id=exchange.id,
         operation=PutManifest(APP, parse_reference("v1")),
         client=DOCKER,
-        opened_at=START,
+        came_at=START,
         request_body=a_body(IMAGE),
         content_digest=digest_of(IMAGE),
     )
@@ -121,7 +122,7 @@ def an_intent(exchange: Exchange) -> Intent:
 
 async def test_a_push_is_stored_and_closes_its_intent(line: Line) -> None:
     push = a_push()
-    await line.pipeline.open_intent(an_intent(push))
+    await line.admission.admit(asked(push))
     assert await line.open_intents() == 1
     await line.pipeline.record(push)
     assert await line.open_intents() == 0
@@ -139,7 +140,7 @@ async def test_recording_twice_stores_once(line: Line) -> None:
 
 async def test_a_refused_push_closes_its_intent_and_stores_nothing(line: Line) -> None:
     push = a_push(status=403)
-    await line.pipeline.open_intent(an_intent(push))
+    await line.admission.admit(asked(push))
     await line.pipeline.record(push)
     assert await line.open_intents() == 0
     assert await line.deliveries() == []
@@ -147,7 +148,7 @@ async def test_a_refused_push_closes_its_intent_and_stores_nothing(line: Line) -
 
 async def test_an_answer_that_never_came_leaves_the_intent_to_the_reconciler(line: Line) -> None:
     push = a_push(status=0, outcome=Outcome.UPSTREAM_FAILED)
-    await line.pipeline.open_intent(an_intent(push))
+    await line.admission.admit(asked(push))
     await line.pipeline.record(push)
     assert [intent.id for intent in await line.store.intents_left_open(live_runs=["this"])] == [push.id]
 
@@ -334,7 +335,7 @@ async def test_a_full_store_never_stops_a_push_and_keeps_its_event(line: Line) -
     connection.execute(f"PRAGMA max_page_count = {pages}")
     pushes = [a_push(facts=Facts(tags=("x" * 200_000,))) for _ in range(2)]
     for push in pushes:
-        await line.pipeline.open_intent(replace(an_intent(push), request_id="x" * 200_000))
+        await line.admission.admit(replace(asked(push), request_id="x" * 200_000))
         await line.pipeline.record(replace(push, request_id="x" * 200_000))
     assert line.store.health.kept_in_memory == 2
     connection.execute("PRAGMA max_page_count = 1073741823")
@@ -342,18 +343,6 @@ async def test_a_full_store_never_stops_a_push_and_keeps_its_event(line: Line) -
         while line.store.health.error:
             await asyncio.sleep(0.05)
     assert len(await line.deliveries()) == 2
-
-
-async def test_strict_refuses_before_forwarding(tmp_path: Path) -> None:
-    line = Line(tmp_path, replace(SETTINGS, strict=True))
-    connection = line.database._connection
-    assert connection is not None
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    connection.execute(f"PRAGMA max_page_count = {pages}")
-    push = replace(an_intent(a_push()), chart_sizes={Digest("x" * 500_000): 1})
-    with pytest.raises(StoreUnavailable):
-        await line.pipeline.open_intent(push)
-    line.database.close()
 
 
 async def test_a_format_that_raises_closes_the_intent_and_is_seen_as_given_up(
@@ -364,7 +353,7 @@ async def test_a_format_that_raises_closes_the_intent_and_is_seen_as_given_up(
 
     monkeypatch.setattr("sidecar.formats.documented.encode", raises)
     push = a_push()
-    await line.pipeline.open_intent(an_intent(push))
+    await line.admission.admit(asked(push))
     await line.pipeline.record(push)
     assert await line.open_intents() == 0
     assert await line.deliveries() == []
@@ -382,6 +371,6 @@ async def test_an_intent_whose_exchange_cannot_be_detected_is_left_to_the_reconc
 
     monkeypatch.setattr("sidecar.recording.recorder.detect", raises)
     push = a_push()
-    await line.pipeline.open_intent(an_intent(push))
+    await line.admission.admit(asked(push))
     await line.pipeline.record(push)
     assert [found.id for found in await line.store.intents_left_open(live_runs=["this"])] == [push.id]

@@ -1,0 +1,73 @@
+"""What may stop a write before it is forwarded.
+
+A write that raises an event is noted as an intent. Where the store does not take that in time, the write goes on: its
+event can be kept in memory. With `strict` it is denied.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from sidecar.model.admission import ADMITTED, AdmissionRequest, Admitted, Denied
+from sidecar.model.errors import StoreUnavailable
+from sidecar.model.exchange import Intent
+from sidecar.model.operation import WriteOperation
+from sidecar.store.store import Store
+
+log = structlog.get_logger()
+
+#: A store that takes longer than this does not hold a client any longer.
+_PATIENCE_S: Final = 5.0
+_NOT_KEPT: Final = Denied(
+    status=503, code="UNAVAILABLE", message="events cannot be kept right now; try again later"
+)
+
+
+class Admission:
+    """The one gate; the proxy is handed its method."""
+
+    def __init__(self, store: Store, *, run: str, is_strict: Callable[[], bool]) -> None:
+        """`is_strict`: whether writes are denied while the store cannot keep their events."""
+        self._store = store
+        self._run = run
+        self._is_strict = is_strict
+
+    async def admit(self, request: AdmissionRequest) -> Admitted | Denied:
+        """Whether a write may be forwarded; its intent is durable then. Never raises.
+
+        Asked again with the same id, it amends the intent.
+        """
+        if not isinstance(request.operation, WriteOperation):
+            return ADMITTED  # raises no event: nothing to note
+        try:
+            is_noted = await self._note(_intent_of(request, request.operation))
+        except Exception:  # a fault of ours must not refuse a push
+            log.exception("intent.not_opened", operation=type(request.operation).__name__)
+            return ADMITTED
+        return ADMITTED if is_noted or not self._is_strict() else _NOT_KEPT
+
+    async def _note(self, intent: Intent) -> bool:
+        run = self._run
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._store.transact(lambda ledger: ledger.open_intent(intent, run=run))
+        except (StoreUnavailable, TimeoutError) as exc:
+            log.warning("intent.not_noted", request_id=intent.request_id, error=str(exc) or "timed out")
+            return False
+        return True
+
+
+def _intent_of(request: AdmissionRequest, operation: WriteOperation) -> Intent:
+    return Intent(
+        id=request.id,
+        operation=operation,
+        client=request.client,
+        opened_at=request.came_at,
+        request_body=request.request_body,
+        content_digest=request.content_digest,
+        facts=request.facts,
+        chart_sizes=request.chart_sizes,
+        request_id=request.request_id,
+    )
