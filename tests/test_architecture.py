@@ -23,7 +23,6 @@ PACKAGES: Final = [path.parent for path in sorted((ROOT / "sidecar").rglob("__in
 #: Classes that are still too large; this list only gets shorter.
 _BEING_CUT: Final = {
     "App",
-    "ClientConnection",
     "Connection",
     "Dispatcher",
     "History",
@@ -41,7 +40,7 @@ _BEING_CUT: Final = {
 }
 
 #: Files that are still too long; this list only gets shorter.
-_BEING_SPLIT: Final = {"app/process.py", "proxy/server.py"}
+_BEING_SPLIT: Final = {"app/process.py"}
 
 _DECLARES = "declares values only; whoever uses them tests them"
 _WIRE = "is about sockets: tests/wire"
@@ -66,11 +65,14 @@ EXEMPT: Final = {
     "proxy/admission.py": "tests/wire/test_admission.py",
     "proxy/chart_facts.py": "tests/wire/test_charts.py, with the real ChartMuseum",
     "proxy/charts.py": _WIRE,
+    "proxy/connection.py": _WIRE,
     "proxy/handler.py": _WIRE,
+    "proxy/incoming_body.py": "tests/unit/proxy/test_incoming.py and tests/wire/test_heads.py",
     "proxy/manifest_facts.py": _WIRE,
     "proxy/interface.py": _DECLARES,
     "proxy/operations.py": "tests/wire/test_admission.py, with what real registries make of the same heads",
     "proxy/reads.py": _WIRE,
+    "proxy/server.py": _WIRE,
     "proxy/writes.py": _WIRE,
     "store/engines/interface.py": _DECLARES,
     "store/engines/postgres_schema.py": "tests/unit/store/engines/test_postgres.py",

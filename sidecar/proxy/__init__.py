@@ -18,7 +18,11 @@ relay            moves bodies
 upstream         one request to an upstream, sent once
 hearing          connections to upstreams
 answer_head      the head of an upstream's answer
-server           connections of clients
+server           all connections of clients
+connection       one of them, as aiohttp has it
+incoming         bytes of a connection => requests
+incoming_body    the body that is being received
+timer            something is done after a time, unless it is stopped
 arrival          a request that has arrived
 heads            a request's head, from bytes to what it says
 headers          which headers pass, and which are changed

@@ -5,6 +5,7 @@ and nothing can be opened; so clients are answered 503 before that.
 """
 
 import resource
+from collections.abc import Callable
 from typing import Final
 
 #: For the store, the dispatcher, log files and what else is open.
@@ -22,3 +23,19 @@ def most_connections() -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return max((wanted - _OURS) // _OF_A_REQUEST, _LEAST)
+
+
+class OpenConnections:
+    """How many clients are connected, and whether there may be one more."""
+
+    def __init__(self, make_room: Callable[[], None]) -> None:
+        """`make_room` closes some that can be spared."""
+        self._make_room = make_room
+        self.most = most_connections()
+        self.number = 0
+
+    def has_room(self) -> bool:
+        """Whether there may be one more connection, after idle ones were closed where there are too many."""
+        if self.number >= self.most:
+            self._make_room()
+        return self.number < self.most

@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from sidecar.proxy.descriptors import OpenConnections
+
 PROGRAM = """
 import resource
 from sidecar.proxy.descriptors import most_connections
@@ -22,3 +24,19 @@ def test_limit_is_raised_and_leaves_room_for_upstreams_and_for_us(soft: int, har
     answer = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     assert answer.split() == [str(most), str(hard), str(hard)]
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 0
+
+
+def test_room_is_made_before_a_connection_is_turned_away() -> None:
+    asked: list[int] = []
+
+    def close_one() -> None:
+        asked.append(connections.number)
+        if len(asked) == 1:
+            connections.number -= 1
+
+    connections = OpenConnections(close_one)
+    connections.most = connections.number = 2
+    assert connections.has_room()
+    connections.number += 1
+    assert not connections.has_room()
+    assert asked == [2, 2]

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from sidecar.proxy.arrival import ClientRequest
 from sidecar.proxy.budget import Budget
+from sidecar.proxy.connection import ClientConnection
 from sidecar.proxy.interface import Limits
-from sidecar.proxy.server import ClientConnection, Server
+from sidecar.proxy.server import Server
 
 HEAD = b"PUT /%d HTTP/1.1\r\nHost: h\r\n"
 STREAM = b"".join(
