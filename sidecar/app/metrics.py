@@ -105,20 +105,21 @@ class Metrics:
         targets_disabled: Callable[[], float],
     ) -> None:
         """Functions that are asked at each scrape; they must answer at once and not raise."""
-        self._ask("deliveries_waiting", "Deliveries not ended yet", deliveries_waiting)
-        self._ask(
-            "delivery_oldest_age_seconds", "Age of the oldest one waiting, 0 = none", oldest_delivery_age_s
-        )
-        self._ask("intents_open", "Write operations noted and not closed yet", intents_open)
-        self._ask(
-            "events_held", "Pushes and pulls held back until it is known what they belong to", events_held
-        )
-        self._ask("events_in_memory", "Events in memory because the store is away", events_in_memory)
-        self._ask(
-            "store_files_put_aside", "Damaged database files put aside since the start", files_put_aside
-        )
-        self._ask("targets_disabled", "Targets that answered 410 Gone and get nothing", targets_disabled)
-        self._ask("store_up", "1 while the store keeps events, else 0", store_up)
+        for name, meaning, answer in (
+            ("deliveries_waiting", "Deliveries not ended yet", deliveries_waiting),
+            ("delivery_oldest_age_seconds", "Age of the oldest one waiting, 0 = none", oldest_delivery_age_s),
+            ("intents_open", "Write operations noted and not closed yet", intents_open),
+            (
+                "events_held",
+                "Pushes and pulls held back until it is known what they belong to",
+                events_held,
+            ),
+            ("events_in_memory", "Events in memory because the store is away", events_in_memory),
+            ("store_files_put_aside", "Damaged database files put aside since the start", files_put_aside),
+            ("targets_disabled", "Targets that answered 410 Gone and get nothing", targets_disabled),
+            ("store_up", "1 while the store keeps events, else 0", store_up),
+        ):
+            self._gauge(name, meaning).set_function(answer)
 
     def exposition(self) -> tuple[bytes, str]:
         """The answer to a scrape, and its Content-Type."""
@@ -132,9 +133,6 @@ class Metrics:
 
     def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"sidecar_{name}", meaning, labels, buckets=buckets, registry=self.registry)
-
-    def _ask(self, name: str, meaning: str, answer: Callable[[], float]) -> None:
-        self._gauge(name, meaning).set_function(answer)
 
     def _start_known_labels(self) -> None:
         """Series that begin at 0, so that the first failure is a rise."""

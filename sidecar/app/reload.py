@@ -7,12 +7,14 @@ until it can, as the secret that it misses may still be on its way.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
 import structlog
 
+from sidecar.app.parts import Part
+from sidecar.app.supervision import Supervisor
 from sidecar.config import Settings, compare, load
 from sidecar.model.errors import ConfigError
 
@@ -113,6 +115,44 @@ class Watcher:
         for notice in settings.notices:
             log.warning("config.not_in_effect", notice=notice)
         self._on_result("ok")
+
+
+class Configuration(Part):
+    """Follows harbor.yml while the process runs."""
+
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        supervisor: Supervisor,
+        *,
+        on_change: Sequence[Callable[[Settings], None]],
+        on_result: Callable[[Literal["ok", "failed"]], None],
+    ) -> None:
+        """`settings` are those in force; `on_change` are all called with new ones."""
+        self._supervisor = supervisor
+        self._on_change = on_change
+        self._hangups = asyncio.Event()
+        self._watcher = Watcher(path, self._apply, current=settings, on_result=on_result)
+
+    def reload_soon(self) -> None:
+        """Whether anything has changed or not."""
+        self._hangups.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._supervisor.keep("configuration", self._watcher.run))
+            tasks.create_task(self._reload_when_told())
+
+    async def _reload_when_told(self) -> None:
+        while True:
+            await self._hangups.wait()
+            self._hangups.clear()
+            await self._supervisor.attempt("configuration", self._watcher.reload)
+
+    async def _apply(self, settings: Settings) -> None:
+        for apply in self._on_change:
+            apply(settings)
 
 
 def _fingerprints(paths: Iterable[Path]) -> dict[Path, _Fingerprint]:

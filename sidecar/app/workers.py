@@ -11,14 +11,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 import structlog
 
+from sidecar.app.parts import Part
 from sidecar.app.starting import CANNOT_START
+from sidecar.app.supervision import Supervisor
 
 log = structlog.get_logger()
 
@@ -29,24 +30,54 @@ _LONGEST_RESPAWN_S: Final = 60.0
 _LIVED_S: Final = 30.0  # one that has lived for so long did not fail at its start
 
 
-@dataclass(slots=True)
-class Workers:
+class Workers(Part):
     """The processes beside the main one."""
 
-    config_path: Path
-    main_run: str
-    on_useless: Callable[[], None] = lambda: (
-        None
-    )  #: called when a worker cannot even start for the first time
-    are_useless: bool = False
-    _running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
-    _is_stopping: bool = False
+    def __init__(
+        self,
+        config_path: Path,
+        number: int,
+        supervisor: Supervisor,
+        *,
+        main_run: str,
+        on_useless: Callable[[], None],
+    ) -> None:
+        """`on_useless` is called when a worker cannot even start for the first time."""
+        self.are_useless = False
+        self._config_path = config_path
+        self._number = number
+        self._supervisor = supervisor
+        self._main_run = main_run
+        self._on_useless = on_useless
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._is_stopping = False
+        self._ended = asyncio.Event()
 
     def live_runs(self) -> tuple[str, ...]:
         """Runs whose processes may still finish what they began."""
-        return (self.main_run, *self._running)
+        return (self._main_run, *self._running)
 
-    async def keep_one(self) -> None:
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(self._number):
+                    tasks.create_task(self._supervisor.keep("worker", self._keep_one))
+        finally:
+            self._ended.set()
+
+    def hang_up(self) -> None:
+        """Have them read their configuration again."""
+        self._forward(signal.SIGHUP)
+
+    def stop(self) -> None:
+        """Ask every worker to end."""
+        self._is_stopping = True
+        self._forward(signal.SIGTERM)
+
+    async def close(self) -> None:
+        await self._ended.wait()
+
+    async def _keep_one(self) -> None:
         """Keep one worker alive until `stop`.
 
         What keeps the first one from starting would keep every other: the main process ends then. Later
@@ -60,7 +91,7 @@ class Workers:
                 return
             if is_first and status == CANNOT_START:
                 self.are_useless = True
-                self.on_useless()
+                self._on_useless()
                 return
             is_first = False
             log.error("worker.died", status=status)
@@ -78,24 +109,31 @@ class Workers:
         finally:
             del self._running[run]
 
-    def forward(self, number: signal.Signals) -> None:
+    def _forward(self, number: signal.Signals) -> None:
         for process in self._running.values():
             with contextlib.suppress(ProcessLookupError):  # it has just ended
                 process.send_signal(number)
 
-    def stop(self) -> None:
-        """Ask every worker to end; `keep_one` returns when its worker has."""
-        self._is_stopping = True
-        self.forward(signal.SIGTERM)
-
     async def _start(self, run: str) -> asyncio.subprocess.Process:
-        command = (sys.executable, "-m", "sidecar", "serve", "--config", str(self.config_path))
+        command = (sys.executable, "-m", "sidecar", "serve", "--config", str(self._config_path))
         return await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, env=os.environ | {RUN_VARIABLE: run}
         )
 
 
-async def main_process_ended() -> None:
+class MainProcess(Part):
+    """The main process, as a worker sees it."""
+
+    def __init__(self, supervisor: Supervisor, *, on_end: Callable[[], None]) -> None:
+        self._supervisor = supervisor
+        self._on_end = on_end
+
+    async def run(self) -> None:
+        await self._supervisor.keep("main", _main_process_ended)
+        self._on_end()
+
+
+async def _main_process_ended() -> None:
     """Return when the main process is gone, seen as the end of standard input."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()

@@ -1,0 +1,54 @@
+"""The dispatcher as a part of the main process."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+from sidecar.app.metrics import Metrics
+from sidecar.app.parts import Part
+from sidecar.app.stages import Stages
+from sidecar.app.supervision import Supervisor
+from sidecar.config import Settings, wiring
+from sidecar.dispatcher.dispatcher import Dispatcher
+from sidecar.model.errors import StoreUnavailable
+
+_GRACE_S: Final = 5.0
+
+
+class Dispatching(Part):
+    """Deliveries, as long as the process lives; what is not sent then stays in the store."""
+
+    def __init__(self, stages: Stages, supervisor: Supervisor, metrics: Metrics) -> None:
+        self._outbox = stages.outbox
+        self._keep = supervisor.keep
+        self._ended = asyncio.Event()
+        self._dispatcher = Dispatcher(
+            outbox=stages.outbox,
+            targets=lambda: wiring.targets_of(stages.settings),
+            is_enabled=lambda: stages.settings.notification.enabled,
+            settings=wiring.dispatcher_settings(stages.settings),
+            observer=metrics,
+            on_failure=supervisor.failed,
+        )
+
+    async def start(self) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            await self._outbox.release_all()
+
+    async def run(self) -> None:
+        try:
+            await self._keep("dispatcher", self._dispatcher.run)
+        finally:
+            self._ended.set()
+
+    async def close(self) -> None:
+        await self._dispatcher.stop(_GRACE_S)
+        await self._ended.wait()
+
+    def apply(self, settings: Settings) -> None:
+        """Use these settings from the next attempt on."""
+        self._dispatcher.reconfigure(wiring.dispatcher_settings(settings))
+        self._dispatcher.policies_changed()
+
+    def targets_disabled(self) -> float:
+        return self._dispatcher.targets_disabled

@@ -1,0 +1,37 @@
+"""Figures of the store for the metrics, looked at now and then: a scrape waits for nothing."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sidecar.app.metrics import Metrics
+from sidecar.store.store import Figures, Store
+
+
+class StoreFigures:
+    """What waits in the store, as it was when it was looked at last."""
+
+    def __init__(self, store: Store, metrics: Metrics, *, targets_disabled: Callable[[], float]) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._figures = Figures()
+        self._lost = 0
+        metrics.watch(
+            deliveries_waiting=lambda: self._figures.deliveries_waiting,
+            oldest_delivery_age_s=lambda: _age_s(self._figures.oldest_waiting_at),
+            intents_open=lambda: self._figures.intents_open,
+            events_held=lambda: self._figures.events_held,
+            events_in_memory=lambda: store.health.kept_in_memory,
+            files_put_aside=lambda: store.health.put_aside,
+            store_up=lambda: float(not store.health.error),
+            targets_disabled=targets_disabled,
+        )
+
+    async def look(self) -> None:
+        self._figures = await self._store.figures()
+        lost = self._store.health.lost
+        self._metrics.events_lost(lost - self._lost)
+        self._lost = lost
+
+
+def _age_s(since: datetime | None) -> float:
+    return max((datetime.now(UTC) - since).total_seconds(), 0.0) if since else 0.0

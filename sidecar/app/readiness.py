@@ -1,0 +1,36 @@
+"""What is asked before traffic may come."""
+
+import asyncio
+from collections.abc import Callable
+
+from sidecar.admin import Check, Readiness
+from sidecar.app.stages import Stages
+from sidecar.config import wiring
+from sidecar.store.file import files_put_aside
+from sidecar.store.schema import DATABASE_FILE
+from sidecar.upstreams.client import probe
+
+
+def readiness_of(stages: Stages, *, is_draining: Callable[[], bool]) -> Readiness:
+    settings = stages.settings
+
+    async def store() -> str:
+        return stages.store.health.error
+
+    async def store_files() -> str:
+        """Events may have been lost with a file that was put aside: until it is gone, a person should look."""
+        found = await asyncio.to_thread(files_put_aside, settings.data_volume / DATABASE_FILE)
+        return f"damaged and put aside: {', '.join(found)}" if found else ""
+
+    async def charts() -> str:
+        place = wiring.charts_place(stages.settings)
+        return await probe(place) if place else ""
+
+    checks = {
+        "registry": Check(lambda: probe(wiring.registry_place(stages.settings))),
+        "store": Check(store, is_required=settings.strict),
+        "store_files": Check(store_files, is_required=False),
+    }
+    if settings.chart_repository:
+        checks["chart_repository"] = Check(charts, is_required=False)
+    return Readiness(checks, is_draining=is_draining)

@@ -1,0 +1,109 @@
+"""The stages of one process, joined: who is handed which functions of whom."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from sidecar.app import logs, starting
+from sidecar.app.metrics import Metrics
+from sidecar.app.supervision import Supervisor
+from sidecar.config import Settings, wiring
+from sidecar.parsing.pool import ParserPool
+from sidecar.proxy.handler import Proxy
+from sidecar.proxy.interface import Hooks
+from sidecar.proxy.manifests import read_manifest
+from sidecar.recording.admission import Admission
+from sidecar.recording.reconciler import Reconciler
+from sidecar.recording.recorder import Recorder
+from sidecar.store.lock import FolderLock
+from sidecar.store.outbox import Outbox
+from sidecar.store.schema import DATABASE_FILE
+from sidecar.store.sqlite import SqliteDatabase
+from sidecar.store.store import Store
+
+
+class Stages:
+    """From the request to the stored delivery; every process has these."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        supervisor: Supervisor,
+        metrics: Metrics,
+        run: str,
+        live_runs: Callable[[], tuple[str, ...]],
+        is_main: bool,
+    ) -> None:
+        """`live_runs` says whose intents may still be finished by those who began them."""
+        self.settings = settings
+        self._is_main = is_main
+        self._parsers = ParserPool(on_read=metrics.was_read)
+        self._lock = FolderLock(settings.data_volume)
+        self.database = SqliteDatabase(
+            settings.data_volume / DATABASE_FILE,
+            is_owner=is_main,
+            lock=self._lock if is_main else None,
+            on_failure=supervisor.failed,
+        )
+        self.store = Store(self.database)
+        self.outbox = Outbox(self.database)
+        self.recorder = Recorder(
+            self.store,
+            self.outbox,
+            wiring.pipeline_settings(settings),
+            on_event=metrics.event_recorded,
+            on_ended=metrics.delivery_ended,
+        )
+        self._admission = Admission(self.store, run=run, is_strict=lambda: self.settings.strict)
+        self.reconciler = Reconciler(
+            self.store,
+            self.recorder,
+            registry=lambda: wiring.registry_place(self.settings),
+            charts=lambda: wiring.charts_place(self.settings),
+            routes=lambda: wiring.routes_of(self.settings),
+            live_runs=live_runs,
+            parse=self._parsers.run,
+            read_manifest=lambda body: read_manifest(body, self._parsers.run),
+        )
+        self.proxy = Proxy(wiring.proxy_settings(settings), self._hooks(metrics))
+
+    @contextlib.asynccontextmanager
+    async def opened(self, file_name: str) -> AsyncIterator[None]:
+        """With the store open; it is closed last. Raises StartFailed, which names `file_name`."""
+        folder = self.settings.data_volume
+        starting.check_folder(folder, file_name=file_name)
+        if self._is_main:
+            await starting.claim(self._lock.take, folder, file_name)
+        self.database.open()
+        try:
+            yield
+        finally:
+            await self.proxy.close(0)
+            await self._parsers.close()
+            await asyncio.to_thread(self.database.close)
+
+    def apply(self, settings: Settings) -> None:
+        """Use these settings from now on."""
+        self.settings = settings
+        logs.set_level(settings.log_level)
+        self.recorder.apply(wiring.pipeline_settings(settings))
+        self.proxy.apply(wiring.proxy_settings(settings))
+
+    def _hooks(self, metrics: Metrics) -> Hooks:
+        recorder = self.recorder
+        return Hooks(
+            is_observed=recorder.is_observed,
+            wants_oci_chart=recorder.wants_oci_chart,
+            admit=self._admission.admit,
+            record=recorder.record,
+            saw_blob=recorder.saw_blob,
+            saw_upload=recorder.saw_upload,
+            saw_ping=recorder.saw_ping,
+            saw_blob_question=recorder.saw_blob_question,
+            wants_credentials=self.reconciler.wants_credentials,
+            reconcile_as=self.reconciler.reconcile_as,
+            finished=metrics.request_finished,
+            parse=self._parsers.run,
+            recall=recorder.recall,
+        )
