@@ -120,31 +120,31 @@ def measure(scale: Scale) -> Iterator[Figure]:
             chart_repository={"url": charts.url, "depth": 1},
         ) as sidecar,
     ):
-        _steady(other, sidecar.proxy_port, scale.seconds)  # warm
-        idle = _steady(other, sidecar.proxy_port, scale.seconds * 2)
+        _at_a_steady_rate(other, sidecar.proxy_port, scale.seconds)  # warm
+        idle = _at_a_steady_rate(other, sidecar.proxy_port, scale.seconds * 2)
         for kind in KINDS:
             for at_once in (1, 10):
-                yield _beside(other, sidecar, idle, kind, at_once=at_once, seconds=scale.seconds * 2)
+                yield _under_load(other, sidecar, idle, kind, at_once=at_once, seconds=scale.seconds * 2)
         yield from _memory(other, sidecar, seconds=scale.seconds)
 
 
-def _steady(other: Elsewhere, port: int, seconds: float) -> Outcome:
+def _at_a_steady_rate(other: Elsewhere, port: int, seconds: float) -> Outcome:
     outcome = other.run(run_plan, Plan(port=port, seconds=seconds, pause_s=_PAUSE_S))
     outcome.check(200)
     return outcome
 
 
-def _beside(
+def _under_load(
     other: Elsewhere, sidecar: Sidecar, idle: Outcome, kind: str, *, at_once: int, seconds: float
 ) -> Figure:
     port = sidecar.proxy_port
     attack = other.start(send_again_and_again, port, kind, at_once=at_once, seconds=seconds)
-    beside = _steady(other, port, seconds)
+    loaded = _at_a_steady_rate(other, port, seconds)
     sent = attack.result()
     time.sleep(_SETTLE_S)  # what it left behind is its own
     return Figure(
         what=f"p99 beside {kind}, {at_once} at once ({sent} sent)",
-        value=percentile(beside.durations_s, 0.99) * 1000,
+        value=percentile(loaded.durations_s, 0.99) * 1000,
         unit="ms",
         peer=percentile(idle.durations_s, 0.99) * 1000,
         which="alone",

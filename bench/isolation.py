@@ -133,8 +133,8 @@ def _run(setting: Setting, *, with_bad: bool) -> Run:
             receiver.wait_for(good * _WARM, _LIMIT_S)
             pushes, pulls = _use(other, sidecar.proxy_port, setting)
             receiver.wait_for(good * (setting.pushes + _WARM), _LIMIT_S)
-            kept = receiver.kept()
-    delays_s = [at - pushes.answered_at[int(tag[1:])] for _, tag, at in kept if tag.startswith("t")]
+            received = receiver.received()
+    delays_s = [at - pushes.answered_at[int(tag[1:])] for _, tag, at in received if tag.startswith("t")]
     return Run(
         delays_s=delays_s,
         pushes=pushes,

@@ -60,7 +60,7 @@ def _delays(
         outcome = other.run(run_plan, a_push(port, image, count=scale.idle_pushes, pause_s=_PAUSE_S))
     outcome.check(201)
     receiver.wait_for(before + scale.idle_pushes, 10)
-    arrived = {tag: at for kept, tag, at in receiver.kept() if kept == path}
+    arrived = {tag: at for received, tag, at in receiver.received() if received == path}
     answered, sent = outcome.answered_at, outcome.sent_at
     return [arrived[f"t{n}"] - at for n, at in answered.items()], [
         arrived[f"t{n}"] - at for n, at in sent.items()

@@ -34,13 +34,13 @@ _DRIP_S: Final = 1.0
 
 
 @dataclass(slots=True)
-class Book:
+class Counts:
     """What has come."""
 
     count: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
-    kept: list[tuple[str, str, float]] = field(default_factory=list)  #: path, tag, time
+    received: list[tuple[str, str, float]] = field(default_factory=list)  #: path, tag, time
 
     def figures(self) -> dict[str, Any]:
         return {"count": self.count, "first_at": self.first_at, "last_at": self.last_at}
@@ -49,8 +49,8 @@ class Book:
 class Connection(asyncio.Protocol):
     """One client's requests, one after the other."""
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
         self._received = bytearray()
         self._transport: asyncio.WriteTransport | None = None
         self._behaviours: Mapping[bytes, Callable[[bytes, bytes], bytes]] = {
@@ -59,8 +59,8 @@ class Connection(asyncio.Protocol):
             b"fail": lambda _path, _body: _FAILED,
             b"hang": lambda _path, _body: b"",
             b"drip": self._drip,
-            b"figures": lambda _path, _body: _json(book.figures()),
-            b"kept": lambda _path, _body: _json(book.kept),
+            b"figures": lambda _path, _body: _json(counts.figures()),
+            b"kept": lambda _path, _body: _json(counts.received),
         }
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -84,15 +84,15 @@ class Connection(asyncio.Protocol):
         self._transport.write(self._behaviours[path.split(b"/", 2)[1]](path, body))
 
     def _count(self, _path: bytes, _body: bytes) -> bytes:
-        book = self._book
-        book.last_at = time.monotonic()
-        book.first_at = book.first_at or book.last_at
-        book.count += 1
+        counts = self._counts
+        counts.last_at = time.monotonic()
+        counts.first_at = counts.first_at or counts.last_at
+        counts.count += 1
         return _ACCEPTED
 
     def _keep(self, path: bytes, body: bytes) -> bytes:
         tag = _TAG.search(body)
-        self._book.kept.append((path.decode(), tag[1].decode() if tag else "", time.monotonic()))
+        self._counts.received.append((path.decode(), tag[1].decode() if tag else "", time.monotonic()))
         return self._count(path, body)
 
     def _drip(self, _path: bytes, _body: bytes) -> bytes:
@@ -140,7 +140,7 @@ class FastReceiver(Process):
         figures: dict[str, float] = httpx.get(f"{self.url}/figures", trust_env=False, timeout=30).json()
         return figures
 
-    def kept(self) -> list[tuple[str, str, float]]:
+    def received(self) -> list[tuple[str, str, float]]:
         rows = httpx.get(f"{self.url}/kept", trust_env=False, timeout=30).json()
         return [(path, tag, at) for path, tag, at in rows]
 
@@ -153,9 +153,9 @@ class FastReceiver(Process):
 
 
 async def serve(port: int) -> None:
-    book = Book()
+    counts = Counts()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(book), "127.0.0.1", port, backlog=4096
+        lambda: Connection(counts), "127.0.0.1", port, backlog=4096
     )
     async with server:
         await server.serve_forever()

@@ -43,12 +43,12 @@ class Readiness:
         checks: Mapping[str, Check],
         *,
         is_draining: Callable[[], bool],
-        clock: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = time.monotonic,
         timeout_s: float = _TIMEOUT_S,
     ) -> None:
         self._checks = dict(checks)
         self._is_draining = is_draining
-        self._clock = clock
+        self._monotonic = monotonic
         self._timeout_s = timeout_s
         self._asking = asyncio.Lock()
         self._reasons: dict[str, str] = {}
@@ -56,14 +56,14 @@ class Readiness:
 
     async def report(self) -> Report:
         async with self._asking:
-            if self._asked_at is None or self._clock() - self._asked_at >= _FRESH_S:
+            if self._asked_at is None or self._monotonic() - self._asked_at >= _FRESH_S:
                 await self._ask()
         return self._report(self._reasons, is_draining=self._is_draining())
 
     async def _ask(self) -> None:
         reasons = await asyncio.gather(*(self._reason(name, check) for name, check in self._checks.items()))
         self._reasons = dict(zip(self._checks, reasons, strict=True))
-        self._asked_at = self._clock()
+        self._asked_at = self._monotonic()
 
     async def _reason(self, name: str, check: Check) -> str:
         try:

@@ -106,14 +106,14 @@ class RareLines:
     Lines are the same when event, error and the place of an exception are.
     """
 
-    def __init__(self, steady_s: Callable[[], float] = time.monotonic) -> None:
-        self._steady_s = steady_s
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._said: dict[tuple[str, ...], tuple[float, int]] = {}  # when last, how many left out since
 
     def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
         if event_dict.get("event") not in _REPEATED:
             return event_dict
-        key, now_s = _sameness(event_dict), self._steady_s()
+        key, now_s = _sameness(event_dict), self._monotonic()
         said_s, left_out = self._said.get(key, (-math.inf, 0))
         if now_s - said_s < _RARELY_S:
             self._said[key] = said_s, left_out + 1
@@ -129,10 +129,10 @@ class RareLines:
 def _sameness(event_dict: EventDict) -> tuple[str, ...]:
     error = event_dict.get("exc_info")
     found = sys.exc_info()[1] if error is True else error
-    return str(event_dict["event"]), str(event_dict.get("error", "")), place_of(found)
+    return str(event_dict["event"]), str(event_dict.get("error", "")), origin_of(found)
 
 
-def place_of(error: object) -> str:
+def origin_of(error: object) -> str:
     """Kind of an exception and where it was raised, "" when it is none."""
     if not isinstance(error, BaseException):
         return ""

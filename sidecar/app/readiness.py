@@ -23,11 +23,11 @@ def readiness_of(stages: Stages, *, is_draining: Callable[[], bool]) -> Readines
         return f"damaged and put aside: {', '.join(found)}" if found else ""
 
     async def charts() -> str:
-        place = wiring.charts_place(stages.settings)
-        return await probe(place) if place else ""
+        upstream = wiring.charts_client(stages.settings)
+        return await probe(upstream) if upstream else ""
 
     checks = {
-        "registry": Check(lambda: probe(wiring.registry_place(stages.settings))),
+        "registry": Check(lambda: probe(wiring.registry_client(stages.settings))),
         "store": Check(store, is_required=settings.strict),
         "store_files": Check(store_files, is_required=False),
     }

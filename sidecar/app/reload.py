@@ -48,7 +48,7 @@ class Watcher:
         self._current = current
         self._files = current.files
         self._seen: dict[Path, _Fingerprint] = {}  # empty until the first look
-        self._mistakes: tuple[str, ...] = ()
+        self._errors: tuple[str, ...] = ()
         self._reading = asyncio.Lock()
 
     async def run(self) -> None:
@@ -60,22 +60,22 @@ class Watcher:
         """Reload if any file changed, or if the last configuration could not be used."""
         async with self._reading:
             is_first = not self._seen
-            if self._mistakes or self._seen != _fingerprints((self._path, *self._files)):
+            if self._errors or self._seen != _fingerprints((self._path, *self._files)):
                 await self._reload(is_silent_when_equal=is_first)
 
     async def reload(self) -> None:
         """Reload whether anything changed or not: what SIGHUP asks for."""
         async with self._reading:
-            self._mistakes = ()  # say them again
+            self._errors = ()  # say them again
             await self._reload(is_silent_when_equal=False)
 
     async def _reload(self, *, is_silent_when_equal: bool) -> None:
         try:
             settings = await asyncio.to_thread(self._load)
         except ConfigError as exc:
-            self._refuse(exc.mistakes)
+            self._refuse(exc.errors)
             return
-        self._mistakes = ()
+        self._errors = ()
         if not (is_silent_when_equal and settings == self._current):
             await self._apply(settings)
 
@@ -92,12 +92,12 @@ class Watcher:
         self._seen = _fingerprints((self._path, *self._files))
         return load(self._path, self._environ)
 
-    def _refuse(self, mistakes: tuple[str, ...]) -> None:
-        if mistakes == self._mistakes:
+    def _refuse(self, errors: tuple[str, ...]) -> None:
+        if errors == self._errors:
             return
-        self._mistakes = mistakes
-        for mistake in mistakes:
-            log.error("config.refused", mistake=mistake)
+        self._errors = errors
+        for error in errors:
+            log.error("config.refused", mistake=error)
         self._on_result("failed")
 
     async def _apply(self, settings: Settings) -> None:

@@ -59,8 +59,8 @@ class Stages:
         self.reconciler = Reconciler(
             self.store,
             self.recorder,
-            registry=lambda: wiring.registry_place(self.settings),
-            charts=lambda: wiring.charts_place(self.settings),
+            registry=lambda: wiring.registry_client(self.settings),
+            charts=lambda: wiring.charts_client(self.settings),
             routes=lambda: wiring.routes_of(self.settings),
             live_runs=live_runs,
             parse=self._parsers.run,

@@ -237,9 +237,9 @@ def _joined(base: str, parameters: dict[str, bytes]) -> bytes | None:
 
 
 def _extended(value: bytes) -> bytes | None:
-    charset, mark, rest = value.partition(b"'")
-    _, second_mark, encoded = rest.partition(b"'")
-    if not mark or not second_mark or charset.lower() not in {b"us-ascii", b"utf-8"}:
+    charset, quote, rest = value.partition(b"'")
+    _, second_quote, encoded = rest.partition(b"'")
+    if not quote or not second_quote or charset.lower() not in {b"us-ascii", b"utf-8"}:
         return None
     return _percent_decoded(encoded)
 
@@ -257,14 +257,14 @@ def _unquoted(content: bytes) -> bytes:
     """As Go decodes it: blanks at a line's end go, and an equals sign there joins two lines."""
     decoded = bytearray()
     for line in _lines(content):
-        kept = line.rstrip(b"\r\n \t")
-        if kept.endswith(b"="):
-            kept = kept[:-1]
+        content = line.rstrip(b"\r\n \t")
+        if content.endswith(b"="):
+            content = content[:-1]
         elif line.endswith(b"\r\n"):
-            kept += b"\r\n"
+            content += b"\r\n"
         elif line.endswith(b"\n"):
-            kept += b"\n"
-        decoded += _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), kept)
+            content += b"\n"
+        decoded += _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), content)
     return bytes(decoded)
 
 

@@ -29,7 +29,7 @@ def command(config: Path) -> None:
 
 def summary(settings: Settings) -> Iterator[str]:
     """What was understood, without anything secret."""
-    yield from table(_facts(settings))
+    yield from table(_rows(settings))
     yield ""
     if not settings.policies:
         yield "No webhook policies: no event is delivered to anyone."
@@ -37,7 +37,7 @@ def summary(settings: Settings) -> Iterator[str]:
     yield from table([("POLICY", "EVENTS", "ONLY", "TARGETS"), *map(_policy_row, settings.policies)])
 
 
-def _facts(settings: Settings) -> list[tuple[str, str]]:
+def _rows(settings: Settings) -> list[tuple[str, str]]:
     return [
         ("hostname", settings.hostname),
         ("external_url", settings.external_url),

@@ -53,11 +53,11 @@ def since_option(what: str) -> Callable[[_Command], _Command]:
 
 
 def read_settings(path: Path) -> Settings:
-    """The configuration; ends the program with every mistake when it cannot be used."""
+    """The configuration; ends the program with every error when it cannot be used."""
     checked = check_configuration(path, os.environ)
     if checked.settings is None:
-        for mistake in checked.mistakes:
-            click.echo(mistake, err=True)
+        for error in checked.errors:
+            click.echo(error, err=True)
         sys.exit(_USAGE)
     return checked.settings
 

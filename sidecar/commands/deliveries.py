@@ -147,7 +147,7 @@ def _outcome(status: DeliveryStatus, *, now: datetime) -> str:
 
 def _show(whole: WholeDelivery) -> None:
     # Whole, however narrow the terminal: there is no other place to read it.
-    _echo(table(_facts(whole.status, now=datetime.now(UTC))))
+    _echo(table(_rows(whole.status, now=datetime.now(UTC))))
     click.echo("\nHeaders")
     _echo(f"  {plain(name)}: {plain(value)}" for name, value in whole.headers.items())
     click.echo("\nPayload")
@@ -161,9 +161,9 @@ def _show(whole: WholeDelivery) -> None:
         _show_excerpt(attempt)
 
 
-def _facts(status: DeliveryStatus, *, now: datetime) -> list[tuple[str, str]]:
+def _rows(status: DeliveryStatus, *, now: datetime) -> list[tuple[str, str]]:
     kept, away = status.kept, status.away
-    facts = {
+    rows = {
         "id": str(kept.id),
         "event id": str(kept.event_id),
         "event type": str(kept.event_type),
@@ -177,7 +177,7 @@ def _facts(status: DeliveryStatus, *, now: datetime) -> list[tuple[str, str]]:
         "next attempt": _next_attempt(status, now=now),
         "attempts": f"{kept.attempts}, failed since it was last queued: {kept.failures}",
     }
-    return [(name, fact) for name, fact in facts.items() if fact]
+    return [(name, value) for name, value in rows.items() if value]
 
 
 def _next_attempt(status: DeliveryStatus, *, now: datetime) -> str:

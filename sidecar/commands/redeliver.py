@@ -94,7 +94,7 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 
 def _report(done: Redelivered, settings: Settings, *, as_json: bool) -> None:
-    for identity, fault in done.unmade.items():
+    for identity, fault in done.unencoded.items():
         click.echo(f"{identity} is not sent: {plain(fault)}", err=True)
     if as_json:
         echo_json({"redelivered": done.number})

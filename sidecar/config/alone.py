@@ -12,12 +12,12 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel
 
 from sidecar.config.build import policy_of, target_of
+from sidecar.config.cross_field import check_policy_fields, check_target_fields
 from sidecar.config.document import DEEPEST, HALF_A_CHARACTER, whole_text
-from sidecar.config.mistakes import Location, Mistakes, Remark
+from sidecar.config.errors import Diagnostic, Errors, Location
 from sidecar.config.model import PolicySection, TargetSection
 from sidecar.config.notices import about_format, notices_of
 from sidecar.config.passes import leave_out_nulls, read_files, validated
-from sidecar.config.rules import check_policy_rules, check_target_rules
 from sidecar.config.secret_files import refuse_files
 from sidecar.config.settings import DEFAULT_PROJECT
 from sidecar.config.templates import check_template, check_templates
@@ -30,11 +30,11 @@ _Value = TypeVar("_Value", WebhookPolicy, Target)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked(Generic[_Value]):
-    """What was made of some values, or every mistake in them."""
+    """What was made of some values, or every error in them."""
 
-    value: _Value | None  #: None when there are mistakes
-    mistakes: tuple[Remark, ...] = ()
-    notices: tuple[Remark, ...] = ()  #: what can be used, but will not do what may be expected
+    value: _Value | None  #: None when there are errors
+    errors: tuple[Diagnostic, ...] = ()
+    notices: tuple[Diagnostic, ...] = ()  #: what can be used, but will not do what may be expected
 
 
 def check_policy(
@@ -43,19 +43,19 @@ def check_policy(
     """A policy of a project, from values as JSON or YAML gives them; they are left as they are.
 
     folder   where relative names of files begin; None when the values are from somebody for whom no file of this
-             machine may be read: to name one is a mistake then
+             machine may be read: to name one is an error then
 
     Reads files and tries templates: up to seconds. Its id is project/name, as that of a policy of harbor.yml.
     """
-    mistakes = Mistakes("")
-    own = _prepared(values, PolicySection, mistakes, folder)
+    errors = Errors("")
+    own = _prepared(values, PolicySection, errors, folder)
     if isinstance(own, dict):
-        check_policy_rules((), own, project, default_project, mistakes)
-        check_templates(own, PolicySection, mistakes)
-    section = validated(own, PolicySection, mistakes)
-    if section is None or mistakes:
-        return Checked(value=None, mistakes=mistakes.remarks)
-    notices = tuple(notices_of(own, PolicySection, mistakes))
+        check_policy_fields((), own, project, default_project, errors)
+        check_templates(own, PolicySection, errors)
+    section = validated(own, PolicySection, errors)
+    if section is None or errors:
+        return Checked(value=None, errors=errors.diagnostics)
+    notices = tuple(notices_of(own, PolicySection, errors))
     return Checked(value=policy_of(section, project, folder or _NO_FOLDER), notices=notices)
 
 
@@ -66,50 +66,50 @@ def check_target(
 
     event_types   of its policy, in any spelling: those that its format must be good for; None for all
     """
-    mistakes, names = Mistakes(""), None if event_types is None else list(event_types)
-    own = _prepared(values, TargetSection, mistakes, folder)
+    errors, names = Errors(""), None if event_types is None else list(event_types)
+    own = _prepared(values, TargetSection, errors, folder)
     if isinstance(own, dict):
-        check_target_rules((), own, mistakes)
-        check_template((), own, names, mistakes)
-    section = validated(own, TargetSection, mistakes)
-    if section is None or mistakes:
-        return Checked(value=None, mistakes=mistakes.remarks)
-    notices = [Remark(mistakes.label(at), what) for at, what in about_format((), own, names)]
-    notices += notices_of(own, TargetSection, mistakes)
+        check_target_fields((), own, errors)
+        check_template((), own, names, errors)
+    section = validated(own, TargetSection, errors)
+    if section is None or errors:
+        return Checked(value=None, errors=errors.diagnostics)
+    notices = [Diagnostic(errors.label(at), what) for at, what in about_format((), own, names)]
+    notices += notices_of(own, TargetSection, errors)
     return Checked(value=target_of(section, folder or _NO_FOLDER), notices=tuple(notices))
 
 
-def _prepared(values: object, model: type[BaseModel], mistakes: Mistakes, folder: Path | None) -> Any:
+def _prepared(values: object, model: type[BaseModel], errors: Errors, folder: Path | None) -> Any:
     """A copy with what its files hold; of any shape."""
-    own = _copied(values, (), mistakes)
+    own = _copied(values, (), errors)
     if isinstance(own, dict):
         leave_out_nulls(own, model)
         if folder is None:
-            refuse_files(own, model, mistakes)
+            refuse_files(own, model, errors)
         else:
-            read_files(own, model, mistakes, folder=folder)
+            read_files(own, model, errors, folder=folder)
     return own
 
 
-def _copied(value: object, at: Location, mistakes: Mistakes) -> Any:
+def _copied(value: object, at: Location, errors: Errors) -> Any:
     """Bounded, and of text that can be written, as the reader of YAML sees to for a file."""
     if len(at) > DEEPEST:
-        mistakes.add(at, "is nested too deeply")
+        errors.add(at, "is nested too deeply")
         return None
     match value:
         case dict():
-            return {key: _copied(element, (*at, key), mistakes) for key, element in value.items()}
+            return {key: _copied(element, (*at, key), errors) for key, element in value.items()}
         case list():
-            return [_copied(element, (*at, index), mistakes) for index, element in enumerate(value)]
+            return [_copied(element, (*at, index), errors) for index, element in enumerate(value)]
         case str():
-            return _whole(value, at, mistakes)
+            return _whole(value, at, errors)
         case _:
             return value
 
 
-def _whole(text: str, at: Location, mistakes: Mistakes) -> str:
+def _whole(text: str, at: Location, errors: Errors) -> str:
     try:
         return whole_text(text)
     except UnicodeError:
-        mistakes.add(at, HALF_A_CHARACTER)
+        errors.add(at, HALF_A_CHARACTER)
         return text.encode(errors="replace").decode()

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.config import model
-from sidecar.config.checks import as_network, size_in_bytes, split_address
 from sidecar.config.settings import (
     ChartUpstream,
     Egress,
@@ -16,6 +15,7 @@ from sidecar.config.settings import (
     Upstream,
 )
 from sidecar.config.tls_files import tls_files_of
+from sidecar.config.validators import as_network, size_in_bytes, split_address
 from sidecar.model.event import IN_ALL, EventType, parse_event_type
 from sidecar.model.secrets import Secret
 from sidecar.policies.policy import ALL_PROJECTS, Project, WebhookPolicy

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from sidecar.config.mistakes import Mistakes
+from sidecar.config.errors import Errors
 
 _TAG: Final = "tag:yaml.org,2002:"
 #: What is wrong where whole_text raises.
@@ -23,41 +23,41 @@ _QUOTED = re.compile(r"'(?!<)[^' ]{2,}'|\"(?!<)[^\" ]{2,}\"")
 
 
 class _Unusable(Exception):
-    """The rest of the document cannot be read; the message is a mistake."""
+    """The rest of the document cannot be read; the message is an error."""
 
 
-def read_document(path: Path, mistakes: Mistakes) -> dict[str, Any] | None:
+def read_document(path: Path, errors: Errors) -> dict[str, Any] | None:
     """The values of the file, or None when there is nothing to go on with."""
     try:
-        value = parse_yaml(_text_of(path), mistakes)
+        value = parse_yaml(_text_of(path), errors)
     except _Unusable as exc:
-        mistakes.add_in_file(str(exc))
+        errors.add_in_file(str(exc))
         return None
     if value is None:
-        mistakes.add_in_file("is empty; start from harbor.yml.example")
+        errors.add_in_file("is empty; start from harbor.yml.example")
     elif not isinstance(value, dict):
-        mistakes.add_in_file("must hold keys and values, as `hostname: registry.example.com`")
+        errors.add_in_file("must hold keys and values, as `hostname: registry.example.com`")
     return value if isinstance(value, dict) else None
 
 
 def parse_value(text: str) -> Any:
     """One value given outside the file, as YAML; raises ValueError with what is wrong."""
-    mistakes = Mistakes("value")
+    errors = Errors("value")
     try:
-        value = parse_yaml(text, mistakes)
+        value = parse_yaml(text, errors)
     except _Unusable as exc:
         raise ValueError(str(exc)) from None
-    if mistakes:
-        raise ValueError(mistakes.lines[0].removeprefix("value: "))
+    if errors:
+        raise ValueError(errors.lines[0].removeprefix("value: "))
     return value
 
 
-def parse_yaml(text: str, mistakes: Mistakes) -> Any:
+def parse_yaml(text: str, errors: Errors) -> Any:
     try:
         node = _compose(text)
-        return _Values(mistakes).of(node) if node is not None else None
+        return _Values(errors).of(node) if node is not None else None
     except yaml.MarkedYAMLError as exc:
-        raise _Unusable(_syntax_mistake(exc)) from None
+        raise _Unusable(_syntax_error(exc)) from None
     except yaml.reader.ReaderError as exc:
         line = text.count("\n", 0, exc.position) + 1
         raise _Unusable(f"line {line}: holds a character that YAML does not allow; remove it") from None
@@ -88,10 +88,10 @@ def _decoded(content: bytes) -> str:
         raise _Unusable(f"line {line}: is not UTF-8; save the file as UTF-8") from None
 
 
-def _syntax_mistake(error: yaml.MarkedYAMLError) -> str:
+def _syntax_error(error: yaml.MarkedYAMLError) -> str:
     problem = str(error.problem or error.context or "cannot be read as YAML")
-    mark = error.problem_mark or error.context_mark
-    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    position = error.problem_mark or error.context_mark
+    where = f"line {position.line + 1}, column {position.column + 1}: " if position else ""
     if "'\\t'" in problem:
         return f"{where}a tab where spaces are needed; indent with spaces"
     return (
@@ -136,8 +136,8 @@ def whole_text(text: str) -> str:
 class _Values:
     """Turns nodes into values, and counts them: aliases may multiply."""
 
-    def __init__(self, mistakes: Mistakes) -> None:
-        self._mistakes = mistakes
+    def __init__(self, errors: Errors) -> None:
+        self._errors = errors
         self._constructor = yaml.constructor.SafeConstructor()
         self._nodes = 0
 
@@ -200,7 +200,7 @@ class _Values:
             return None
 
     def _say(self, node: yaml.Node, what: str) -> None:
-        self._mistakes.add_in_file(f"line {_line(node)}: {what}")
+        self._errors.add_in_file(f"line {_line(node)}: {what}")
 
 
 def _line(node: yaml.Node) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from sidecar.config.document import parse_value
-from sidecar.config.mistakes import Location, Mistakes, did_you_mean, nested_model
+from sidecar.config.errors import Errors, Location, did_you_mean, nested_model
 
 PREFIX: Final = "SIDECAR_"
 CONFIG_PATH: Final = "SIDECAR_CONFIG"  #: which file to read; not a setting
@@ -46,10 +46,10 @@ def _is_position(part: str) -> bool:
 
 
 def lay_over(
-    values: dict[str, Any], environ: Mapping[str, str], model: type[BaseModel], mistakes: Mistakes
+    values: dict[str, Any], environ: Mapping[str, str], model: type[BaseModel], errors: Errors
 ) -> None:
     """Puts every value of the environment in its place."""
-    overlay = _Overlay(values, model, mistakes)
+    overlay = _Overlay(values, model, errors)
     for name, location in HARBOR_NAMES.items():
         if name in environ:
             overlay.put(name, environ[name], setting=environment_name(location))
@@ -59,15 +59,15 @@ def lay_over(
 
 
 class _Overlay:
-    def __init__(self, values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes) -> None:
+    def __init__(self, values: dict[str, Any], model: type[BaseModel], errors: Errors) -> None:
         self._values = values
         self._model = model
-        self._mistakes = mistakes
+        self._errors = errors
 
     def put(self, name: str, text: str, *, setting: str) -> None:
         found = key_of(setting, self._model)
         if found is None:
-            self._mistakes.add_for(name, f"unknown setting{self._near(name)}")
+            self._errors.add_for(name, f"unknown setting{self._near(name)}")
             return
         location, annotation = found
         try:
@@ -75,17 +75,17 @@ class _Overlay:
             value = text if text and is_text(annotation) else parse_value(text)
             mapping = insert(self._values, location, value)
         except ValueError as exc:
-            self._mistakes.add_for(name, str(exc))
+            self._errors.add_for(name, str(exc))
             return
         if value is not None:
             self._drop_sibling(mapping, location)
-        self._mistakes.environment_names[location] = name
+        self._errors.environment_names[location] = name
 
     def _drop_sibling(self, mapping: Any, location: Location) -> None:
         """A secret of the environment goes before the file's `x_file`, and the other way round."""
         key = str(location[-1])
         sibling = key.removesuffix("_file") if key.endswith("_file") else f"{key}_file"
-        if isinstance(mapping, dict) and (*location[:-1], sibling) not in self._mistakes.environment_names:
+        if isinstance(mapping, dict) and (*location[:-1], sibling) not in self._errors.environment_names:
             mapping.pop(sibling, None)
 
     def _near(self, name: str) -> str:
@@ -147,7 +147,7 @@ def is_text(annotation: Any) -> bool:
 def insert(container: Any, location: Location, value: Any) -> Any:
     """Sets a value, making what is missing above it; answers with what holds it now."""
     part, *below = location
-    _check_place(container, part)
+    _check_position(container, part)
     if isinstance(container, list) and part == len(container):
         container.append(None)
     if not below:
@@ -159,8 +159,8 @@ def insert(container: Any, location: Location, value: Any) -> Any:
     return insert(current, tuple(below), value)
 
 
-def _check_place(container: Any, part: str | int) -> None:
+def _check_position(container: Any, part: str | int) -> None:
     if not isinstance(container, list if isinstance(part, int) else dict):
-        raise ValueError("cannot be set, because the file has something else in its place")  # noqa: TRY004 - a user's mistake
+        raise ValueError("cannot be set, because the file has something else in its place")  # noqa: TRY004 - a user's error
     if isinstance(part, int) and part > len(container):
         raise ValueError(f"position {part} leaves a gap; the next free one is {len(container)}")

@@ -1,23 +1,23 @@
-"""harbor.yml and the environment => Settings, or a ConfigError that names every mistake."""
+"""harbor.yml and the environment => Settings, or a ConfigError that names every error."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from sidecar.config.build import settings_of
+from sidecar.config.cross_field import check_cross_field
 from sidecar.config.document import read_document
 from sidecar.config.environment import lay_over
-from sidecar.config.mistakes import Mistakes
+from sidecar.config.errors import Errors
 from sidecar.config.model import HarborYml
 from sidecar.config.notices import notices_of
 from sidecar.config.passes import leave_out_nulls, read_files, validated
-from sidecar.config.rules import check_rules
 from sidecar.config.settings import Settings
 from sidecar.config.templates import check_templates
 from sidecar.model.errors import ConfigError
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
-    """The settings; raises ConfigError with every mistake, one line each.
+    """The settings; raises ConfigError with every error, one line each.
 
     Relative paths of files are below the folder of harbor.yml. No content of the file raises anything else.
     """
@@ -43,17 +43,17 @@ def _unforeseen(path: Path, exc: BaseException) -> str:
 
 
 def _load(path: Path, environ: Mapping[str, str]) -> Settings:
-    mistakes = Mistakes(path.name)
-    values = read_document(path, mistakes)
+    errors = Errors(path.name)
+    values = read_document(path, errors)
     if values is None:
-        raise ConfigError(mistakes.lines)
-    lay_over(values, environ, HarborYml, mistakes)
+        raise ConfigError(errors.lines)
+    lay_over(values, environ, HarborYml, errors)
     leave_out_nulls(values, HarborYml)
-    files = read_files(values, HarborYml, mistakes, folder=path.parent)
-    check_rules(values, mistakes)
-    check_templates(values, HarborYml, mistakes)
-    checked = validated(values, HarborYml, mistakes)
-    if checked is None or mistakes:
-        raise ConfigError(mistakes.lines)
-    notices = tuple(map(str, notices_of(values, HarborYml, mistakes)))
+    files = read_files(values, HarborYml, errors, folder=path.parent)
+    check_cross_field(values, errors)
+    check_templates(values, HarborYml, errors)
+    checked = validated(values, HarborYml, errors)
+    if checked is None or errors:
+        raise ConfigError(errors.lines)
+    notices = tuple(map(str, notices_of(values, HarborYml, errors)))
     return settings_of(checked, folder=path.parent, notices=notices, files=tuple(files))

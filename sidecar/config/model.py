@@ -8,27 +8,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from sidecar.config import checks
+from sidecar.config import validators
 from sidecar.config.settings import DEFAULT_PROJECT
 
-Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(checks.plain_text)]
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(validators.plain_text)]
 SecretText = Annotated[str, Field(min_length=1)]
-FilePath = Annotated[str, AfterValidator(checks.plain_text)]
-Glob = Annotated[str, AfterValidator(checks.name_glob)]
-OperatorGlob = Annotated[str, AfterValidator(checks.operator_glob)]
-HeaderValue = Annotated[SecretText, AfterValidator(checks.header_value)]
-SigningSecret = Annotated[SecretText, AfterValidator(checks.signing_secret)]
-Cidr = Annotated[str, AfterValidator(checks.cidr)]
-EventTypeName = Annotated[str, AfterValidator(checks.event_type)]
+FilePath = Annotated[str, AfterValidator(validators.plain_text)]
+Glob = Annotated[str, AfterValidator(validators.name_glob)]
+OperatorGlob = Annotated[str, AfterValidator(validators.operator_glob)]
+HeaderValue = Annotated[SecretText, AfterValidator(validators.header_value)]
+SigningSecret = Annotated[SecretText, AfterValidator(validators.signing_secret)]
+Cidr = Annotated[str, AfterValidator(validators.cidr)]
+EventTypeName = Annotated[str, AfterValidator(validators.event_type)]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 HoldSeconds = Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)]
 RetryWait = Annotated[float, Field(ge=0, le=604_800, allow_inf_nan=False)]
 MaxRetry = Annotated[int, Field(ge=1, le=1000)]
 AttemptSeconds = Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)]
 RetryWaits = Annotated[list[RetryWait], Field(min_length=1)]
-RejectionText = Annotated[str, Field(max_length=500), AfterValidator(checks.rejection_text)]
+RejectionText = Annotated[str, Field(max_length=500), AfterValidator(validators.rejection_text)]
 RefusalStatus = Annotated[int, Field(ge=400, le=599)]
-BaseUrl = Annotated[str, AfterValidator(checks.base_url)]
+BaseUrl = Annotated[str, AfterValidator(validators.base_url)]
 
 #: Where ingress controllers and load balancers of a cluster stand.
 PRIVATE_NETWORKS = ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
@@ -44,8 +44,8 @@ class Section(BaseModel):
 
 
 class Listen(Section):
-    proxy: Annotated[str, AfterValidator(checks.listen_address)] = "0.0.0.0:5000"
-    admin: Annotated[str, AfterValidator(checks.listen_address)] = "127.0.0.1:8080"
+    proxy: Annotated[str, AfterValidator(validators.listen_address)] = "0.0.0.0:5000"
+    admin: Annotated[str, AfterValidator(validators.listen_address)] = "127.0.0.1:8080"
 
 
 class UpstreamSection(Section):
@@ -57,8 +57,8 @@ class UpstreamSection(Section):
 
 
 class ChartRepository(UpstreamSection):
-    depth: Annotated[int, BeforeValidator(checks.chart_depth)] = 0
-    context_path: Annotated[str, AfterValidator(checks.context_path)] = ""
+    depth: Annotated[int, BeforeValidator(validators.chart_depth)] = 0
+    context_path: Annotated[str, AfterValidator(validators.context_path)] = ""
     form_field: Name = "chart"
 
 
@@ -72,7 +72,7 @@ class Database(Section):
 
 
 class LimitsSection(Section):
-    client_memory: Annotated[int | str, AfterValidator(checks.memory_size)] = "256MiB"
+    client_memory: Annotated[int | str, AfterValidator(validators.memory_size)] = "256MiB"
     head_timeout_s: Seconds = 30.0
     body_timeout_s: Seconds = 60.0
     idle_timeout_s: Seconds = 3600.0
@@ -94,7 +94,7 @@ class EventsSection(Section):
     pull_hold_s: HoldSeconds = 3.0
     push_hold_s: HoldSeconds = 30.0
     ignore_user_agents: list[Glob] = []
-    default_project: Annotated[str, AfterValidator(checks.project_name)] = DEFAULT_PROJECT
+    default_project: Annotated[str, AfterValidator(validators.project_name)] = DEFAULT_PROJECT
 
 
 class RejectionSection(Section):
@@ -117,15 +117,15 @@ class EgressSection(Section):
 
 
 class BodySignatureSection(Section):
-    header: Annotated[str, AfterValidator(checks.header_name)] = "X-Signature"
-    prefix: Annotated[str, AfterValidator(checks.header_prefix)] = "sha256="
+    header: Annotated[str, AfterValidator(validators.header_name)] = "X-Signature"
+    prefix: Annotated[str, AfterValidator(validators.header_prefix)] = "sha256="
     secret: SecretText | None = None
     secret_file: FilePath | None = None
 
 
 class TargetSection(Section):
     type: Literal["http", "slack", "teams"] = "http"
-    address: Annotated[str, AfterValidator(checks.target_address)] = Field(
+    address: Annotated[str, AfterValidator(validators.target_address)] = Field(
         description="where deliveries are sent, as https://ci.example.com/hook"
     )
     auth_header: HeaderValue | None = None
@@ -139,7 +139,7 @@ class TargetSection(Section):
     event_names: Literal["2.x", "1.x"] = "2.x"
     template: str | None = None
     template_file: FilePath | None = None
-    template_content_type: Annotated[str, AfterValidator(checks.media_type)] = "application/json"
+    template_content_type: Annotated[str, AfterValidator(validators.media_type)] = "application/json"
     secret: SigningSecret | None = None
     secret_file: FilePath | None = None
     previous_secret: SigningSecret | None = None
@@ -165,20 +165,22 @@ class PolicySection(Section):
 
 
 class ProjectSection(Section):
-    name: Annotated[str, AfterValidator(checks.project_name)] = Field(
+    name: Annotated[str, AfterValidator(validators.project_name)] = Field(
         description="the first part of its repositories' names, or * for all projects"
     )
     public: bool = False
     oci_chart_events: bool = False
     admins: list[Name] = []
-    storage_limit: Annotated[int, BeforeValidator(checks.storage_limit)] | None = None
+    storage_limit: Annotated[int, BeforeValidator(validators.storage_limit)] | None = None
     scan_on_push: bool = False
     webhook_policies: list[PolicySection] = []
 
 
 class ScannerSection(Section):
     name: Name = Field(description="how the scanner is called")
-    url: Annotated[str, AfterValidator(checks.external_url)] = Field(description="where its adapter listens")
+    url: Annotated[str, AfterValidator(validators.external_url)] = Field(
+        description="where its adapter listens"
+    )
     auth: Literal["", "Basic", "Bearer", "X-ScannerAdapter-API-Key"] = ""
     access_credential: str | None = None
     access_credential_file: FilePath | None = None
@@ -186,10 +188,10 @@ class ScannerSection(Section):
 
 
 class HarborYml(Section):
-    hostname: Annotated[str, AfterValidator(checks.host_name)] = Field(
+    hostname: Annotated[str, AfterValidator(validators.host_name)] = Field(
         description="what users write before a repository, as registry.example.com"
     )
-    external_url: Annotated[str, AfterValidator(checks.external_url)] | None = None
+    external_url: Annotated[str, AfterValidator(validators.external_url)] | None = None
     listen: Listen = section(Listen)
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     registry: UpstreamSection = Field(description="the registry behind the proxy; it needs the key url")

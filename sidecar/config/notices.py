@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from sidecar.config.mistakes import Location, Mistakes, Remark, sections
+from sidecar.config.errors import Diagnostic, Errors, Location, sections
 from sidecar.config.model import PolicySection, TargetSection
 from sidecar.formats import unsupported_types
 from sidecar.formats.receivers import mismatch
@@ -29,7 +29,7 @@ _VARIABLE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::?[-=?+][^}]*)?\}")
 _TEXTS_OF_THEIR_OWN: Final = {"template"}  # where ${x} may be meant
 
 
-def notices_of(values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes) -> Iterator[Remark]:
+def notices_of(values: dict[str, Any], model: type[BaseModel], errors: Errors) -> Iterator[Diagnostic]:
     """Of values that the model has accepted."""
     for at, mapping, kind in sections(values, model):
         found = list(_not_in_effect(at, mapping))
@@ -38,10 +38,10 @@ def notices_of(values: dict[str, Any], model: type[BaseModel], mistakes: Mistake
             found += _about_formats(at, mapping)
         if kind is TargetSection:
             found += _about_receiver(at, mapping)
-        yield from (Remark(mistakes.label(location), what) for location, what in found)
+        yield from (Diagnostic(errors.label(location), what) for location, what in found)
     for location in _variables(values):
-        yield Remark(
-            mistakes.label(location),
+        yield Diagnostic(
+            errors.label(location),
             "holds ${…}, which is used as it stands; a value can come from "
             "the environment by its own name, or from a file (docs/configuration.md)",
         )

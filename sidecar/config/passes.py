@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sidecar.config.mistakes import Mistakes, sections
+from sidecar.config.errors import Errors, sections
 from sidecar.config.secret_files import read_header_files, read_secret_files
 from sidecar.config.tls_files import check_tls_files
 
@@ -20,21 +20,19 @@ def leave_out_nulls(values: dict[str, Any], model: type[BaseModel]) -> None:
                 del mapping[name]
 
 
-def read_files(
-    values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes, *, folder: Path
-) -> list[Path]:
+def read_files(values: dict[str, Any], model: type[BaseModel], errors: Errors, *, folder: Path) -> list[Path]:
     """Puts what files hold in its place; answers which files were named, relative ones below the folder."""
     return [
-        *read_secret_files(values, model, mistakes, folder=folder),
-        *read_header_files(values, model, mistakes, folder=folder),
-        *check_tls_files(values, model, mistakes, folder=folder),
+        *read_secret_files(values, model, errors, folder=folder),
+        *read_header_files(values, model, errors, folder=folder),
+        *check_tls_files(values, model, errors, folder=folder),
     ]
 
 
-def validated(values: object, model: type[_Section], mistakes: Mistakes) -> _Section | None:
-    """The values in their model; None, with every mistake named, when they do not fit."""
+def validated(values: object, model: type[_Section], errors: Errors) -> _Section | None:
+    """The values in their model; None, with every error named, when they do not fit."""
     try:
         return model.model_validate(values)
     except ValidationError as exc:
-        mistakes.add_validation(exc, model)
+        errors.add_validation(exc, model)
         return None

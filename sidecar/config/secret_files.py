@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from sidecar.config.mistakes import Location, Mistakes, sections
+from sidecar.config.errors import Errors, Location, sections
 
 _SUFFIX: Final = "_file"
 _VALUE_FILE: Final = "value_file"
@@ -17,7 +17,7 @@ _FOR_HARBOR_YML: Final = "names a file, which harbor.yml alone may do"
 
 
 def read_secret_files(
-    values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes, *, folder: Path
+    values: dict[str, Any], model: type[BaseModel], errors: Errors, *, folder: Path
 ) -> list[Path]:
     """Puts the contents in place and answers which files were named."""
     paths = []
@@ -26,7 +26,7 @@ def read_secret_files(
             name = mapping.get(key + _SUFFIX)
             if isinstance(name, str) and name.isprintable():
                 paths.append(folder / name)
-                _put(mapping, (*at, key), paths[-1], mistakes)
+                _put(mapping, (*at, key), paths[-1], errors)
     return paths
 
 
@@ -35,18 +35,18 @@ def secret_keys(model: type[BaseModel]) -> list[str]:
     return [name for name in model.model_fields if name + _SUFFIX in model.model_fields]
 
 
-def _put(mapping: dict[str, Any], location: Location, path: Path, mistakes: Mistakes) -> None:
+def _put(mapping: dict[str, Any], location: Location, path: Path, errors: Errors) -> None:
     key = str(location[-1])
     file_location = (*location[:-1], key + _SUFFIX)
     if mapping.get(key) is not None:
-        mistakes.add(file_location, f"stands beside {key}; remove one of the two")
+        errors.add(file_location, f"stands beside {key}; remove one of the two")
         return
     try:
         mapping[key] = _contents(path)
     except ValueError as exc:
-        mistakes.add(file_location, str(exc))
+        errors.add(file_location, str(exc))
     else:
-        mistakes.read_from[location] = file_location
+        errors.read_from[location] = file_location
 
 
 def _contents(path: Path) -> str:
@@ -68,15 +68,15 @@ def _contents(path: Path) -> str:
     return text
 
 
-def refuse_files(values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes) -> None:
+def refuse_files(values: dict[str, Any], model: type[BaseModel], errors: Errors) -> None:
     """Names every key that names a file, where values come from somebody who may not have files read."""
     for at, mapping, kind in sections(values, model):
         for key in mapping:
             if key.endswith(_SUFFIX) and key in kind.model_fields:
-                mistakes.add((*at, key), _FOR_HARBOR_YML)
+                errors.add((*at, key), _FOR_HARBOR_YML)
         headers = _headers(mapping, kind)
         for name in [name for name, value in headers.items() if isinstance(value, dict)]:
-            mistakes.add((*at, "headers", name), _FOR_HARBOR_YML)
+            errors.add((*at, "headers", name), _FOR_HARBOR_YML)
             del headers[name]
 
 
@@ -87,7 +87,7 @@ def _headers(mapping: dict[str, Any], kind: type[BaseModel]) -> dict[str, Any]:
 
 
 def read_header_files(
-    values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes, *, folder: Path
+    values: dict[str, Any], model: type[BaseModel], errors: Errors, *, folder: Path
 ) -> list[Path]:
     """Replaces `{value_file: path}` among a target's headers by what the file holds; answers the files."""
     paths = []
@@ -95,23 +95,23 @@ def read_header_files(
         headers = _headers(mapping, kind)
         for name, value in tuple(headers.items()):
             if isinstance(value, dict):
-                paths += _put_header(headers, name, (*at, "headers", name), mistakes, folder)
+                paths += _put_header(headers, name, (*at, "headers", name), errors, folder)
     return paths
 
 
 def _put_header(
-    headers: dict[str, Any], name: str, location: Location, mistakes: Mistakes, folder: Path
+    headers: dict[str, Any], name: str, location: Location, errors: Errors, folder: Path
 ) -> list[Path]:
     value = headers.pop(name)
     path = value.get(_VALUE_FILE)
     if len(value) != 1 or not isinstance(path, str) or not path.isprintable():
-        mistakes.add(location, f"must be text, or a mapping with one key, {_VALUE_FILE}: a path")
+        errors.add(location, f"must be text, or a mapping with one key, {_VALUE_FILE}: a path")
         return []
     file_location = (*location, _VALUE_FILE)
     try:
         headers[name] = _contents(folder / path)
     except ValueError as exc:
-        mistakes.add(file_location, str(exc))
+        errors.add(file_location, str(exc))
     else:
-        mistakes.read_from[location] = file_location
+        errors.read_from[location] = file_location
     return [folder / path]

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from sidecar.config.mistakes import Location, Mistakes, sections
+from sidecar.config.errors import Errors, Location, sections
 from sidecar.config.model import PolicySection
 from sidecar.formats import FormatContext, TemplateFailed, template
 from sidecar.formats.payload import JSON_TYPE
@@ -18,21 +18,21 @@ _CONTEXT: Final = FormatContext(
 )
 
 
-def check_templates(values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes) -> None:
+def check_templates(values: dict[str, Any], model: type[BaseModel], errors: Errors) -> None:
     """Of every policy in the values."""
     for at, policy, kind in sections(values, model):
         targets = policy.get("targets") if kind is PolicySection else None
         for index, target in enumerate(targets if isinstance(targets, list) else ()):
             if isinstance(target, dict):
-                check_template((*at, "targets", index), target, policy.get("event_types"), mistakes)
+                check_template((*at, "targets", index), target, policy.get("event_types"), errors)
 
 
-def check_template(at: Location, target: dict[str, Any], event_types: object, mistakes: Mistakes) -> None:
+def check_template(at: Location, target: dict[str, Any], event_types: object, errors: Errors) -> None:
     """Of one target; `event_types` as a policy names them, None for all."""
     if target.get("payload_format") != "Template" or not isinstance(target.get("template"), str):
         return
-    if mistake := _mistake(target, _named(event_types)):
-        mistakes.add((*at, "template"), mistake)
+    if error := _error(target, _named(event_types)):
+        errors.add((*at, "template"), error)
 
 
 def _named(names: object) -> list[EventType]:
@@ -41,7 +41,7 @@ def _named(names: object) -> list[EventType]:
     return [kind for name in names if isinstance(name, str) and (kind := parse_event_type(name))]
 
 
-def _mistake(target: dict[str, Any], kinds: list[EventType]) -> str:
+def _error(target: dict[str, Any], kinds: list[EventType]) -> str:
     """What is wrong with a template, "" when nothing is; the first event that it fails for."""
     source, content_type = target["template"], target.get("template_content_type", JSON_TYPE)
     try:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from sidecar.config.mistakes import Location, Mistakes, sections
+from sidecar.config.errors import Errors, Location, sections
 from sidecar.config.model import TargetSection
 from sidecar.policies.target import TlsFiles
 from sidecar.upstreams.client import tls_context
@@ -21,7 +21,7 @@ _KEYS: Final = ("ca_file", "client_cert_file", "client_key_file")
 
 
 def check_tls_files(
-    values: dict[str, Any], model: type[BaseModel], mistakes: Mistakes, *, folder: Path
+    values: dict[str, Any], model: type[BaseModel], errors: Errors, *, folder: Path
 ) -> list[Path]:
     """Whether the files hold what their keys say; answers which files were named."""
     named: list[Path] = []
@@ -33,30 +33,30 @@ def check_tls_files(
         }
         named += paths.values()
         if ca_file := paths.get("ca_file"):
-            _check_certificates(ca_file, (*at, "ca_file"), mistakes)
+            _check_certificates(ca_file, (*at, "ca_file"), errors)
         if len(paths.keys() & {"client_cert_file", "client_key_file"}) == 2:
-            _check_client(paths, at, mistakes)
+            _check_client(paths, at, errors)
     return named
 
 
-def _check_certificates(path: Path, location: Location, mistakes: Mistakes) -> None:
+def _check_certificates(path: Path, location: Location, errors: Errors) -> None:
     try:
         tls_context(path)
     except ssl.SSLError:
-        mistakes.add(location, f"{path} holds no certificates in PEM form")
+        errors.add(location, f"{path} holds no certificates in PEM form")
     except OSError as exc:
-        mistakes.add(location, f"{path} cannot be read: {exc.strerror}")
+        errors.add(location, f"{path} cannot be read: {exc.strerror}")
 
 
-def _check_client(paths: dict[str, Path], at: Location, mistakes: Mistakes) -> None:
+def _check_client(paths: dict[str, Path], at: Location, errors: Errors) -> None:
     keys = ("client_cert_file", "client_key_file")
-    unreadable = [key for key in keys if not _is_readable(paths[key], (*at, key), mistakes)]
+    unreadable = [key for key in keys if not _is_readable(paths[key], (*at, key), errors)]
     if unreadable:
         return
     try:
         load_client(ssl.create_default_context(), *(paths[key] for key in keys))
     except ssl.SSLError:
-        mistakes.add(
+        errors.add(
             (*at, keys[0]),
             f"{paths[keys[0]]} and {paths[keys[1]]} are no certificate with its key, in PEM form and not encrypted",
         )
@@ -67,11 +67,11 @@ def load_client(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     context.load_cert_chain(certificate, key, password="")
 
 
-def _is_readable(path: Path, location: Location, mistakes: Mistakes) -> bool:
+def _is_readable(path: Path, location: Location, errors: Errors) -> bool:
     try:
         path.read_bytes()
     except OSError as exc:
-        mistakes.add(location, f"{path} cannot be read: {exc.strerror}")
+        errors.add(location, f"{path} cannot be read: {exc.strerror}")
         return False
     return True
 

@@ -15,7 +15,7 @@ from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import Target
 from sidecar.proxy.interface import Limits, ProxySettings
 from sidecar.recording.recorder import RecorderSettings
-from sidecar.upstreams.client import Place, tls_context
+from sidecar.upstreams.client import UpstreamClient, tls_context
 
 
 def routes_of(settings: Settings) -> Routes:
@@ -98,20 +98,20 @@ def targets_of(settings: Settings) -> Mapping[TargetKey, tuple[WebhookPolicy, Ta
     }
 
 
-def registry_place(settings: Settings) -> Place:
-    return _place(settings.registry)
+def registry_client(settings: Settings) -> UpstreamClient:
+    return _upstream_client(settings.registry)
 
 
-def charts_place(settings: Settings) -> Place | None:
-    return _place(settings.chart_repository) if settings.chart_repository else None
+def charts_client(settings: Settings) -> UpstreamClient | None:
+    return _upstream_client(settings.chart_repository) if settings.chart_repository else None
 
 
 def _tls(upstream: Upstream) -> ssl.SSLContext | bool:
     return tls_context(upstream.ca_file) if upstream.ca_file else True
 
 
-def _place(upstream: Upstream) -> Place:
-    return Place(
+def _upstream_client(upstream: Upstream) -> UpstreamClient:
+    return UpstreamClient(
         url=upstream.url,
         username=upstream.username,
         password=upstream.password,

@@ -11,7 +11,7 @@ from typing import Final
 
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import Payload, encode_json
-from sidecar.formats.summary import facts_of, fitting, title_of
+from sidecar.formats.summary import fitting, rows_of, title_of
 from sidecar.model.event import Event
 
 _LONGEST_TEXT: Final = 3000
@@ -20,18 +20,18 @@ _ENTITIES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 def encode(event: Event, context: FormatContext) -> Payload:
     title = f"*{title_of(event)}*"
-    facts = facts_of(event, context)
+    rows = rows_of(event, context)
     chosen = fitting(
-        facts, room=_LONGEST_TEXT - len(title), cost=lambda name, fact: _units(_line(name, fact))
+        rows, room=_LONGEST_TEXT - len(title), cost=lambda name, value: _units(_line(name, value))
     )
-    text = title + "".join(_line(name, fact) for name, fact in chosen.items())
+    text = title + "".join(_line(name, value) for name, value in chosen.items())
     section = {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
-    notification = f"{title_of(event)}: {_escape(facts['Resource'])}"  # shown where blocks are not
+    notification = f"{title_of(event)}: {_escape(rows['Resource'])}"  # shown where blocks are not
     return Payload(encode_json({"text": notification, "blocks": [section]}))
 
 
-def _line(name: str, fact: str) -> str:
-    return f"\n*{name}:* {_escape(fact)}"
+def _line(name: str, value: str) -> str:
+    return f"\n*{name}:* {_escape(value)}"
 
 
 def _escape(text: str) -> str:

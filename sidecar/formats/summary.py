@@ -9,7 +9,7 @@ from sidecar.formats.resource import resource_url_of
 from sidecar.model.event import Event
 from sidecar.model.scan import Scan, ScanStatus, Vulnerability
 
-_LONGEST_FACT: Final = 500  #: characters
+_LONGEST_VALUE: Final = 500  #: characters
 _WORST: Final = 5  #: vulnerabilities that are named
 
 
@@ -17,36 +17,36 @@ def title_of(event: Event) -> str:
     return event.type.about.title
 
 
-def facts_of(event: Event, context: FormatContext) -> dict[str, str]:
+def rows_of(event: Event, context: FormatContext) -> dict[str, str]:
     """What there is to say, by name; nothing that is not known. Each is one line of at most 500 characters."""
-    facts = {
+    rows = {
         "Resource": resource_url_of(event, context),
         "Digest": event.digest,
         "Tags": ", ".join(event.tags) if len(event.tags) > 1 else "",
         "Platforms": ", ".join(event.platforms),
-        **(_scan_facts(event.scan) if event.scan else {}),
+        **(_scan_rows(event.scan) if event.scan else {}),
         "Project": event.repository.project,
         "User": event.operator or "anonymous",
         "Details": event.details,
         "Time": event.occurred_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
     }
-    return {name: one_line for name, fact in facts.items() if (one_line := _one_line(fact))}
+    return {name: one_line for name, value in rows.items() if (one_line := _one_line(value))}
 
 
-def fitting(facts: dict[str, str], *, room: int, cost: Callable[[str, str], int]) -> dict[str, str]:
-    """The facts that fit; one that does not is left out, and those after it may still fit.
+def fitting(rows: dict[str, str], *, room: int, cost: Callable[[str, str], int]) -> dict[str, str]:
+    """The rows that fit; one that does not is left out, and those after it may still fit.
 
-    room  in the unit of `cost`, which is asked for each name and fact
+    room  in the unit of `cost`, which is asked for each name and value
     """
     chosen = {}
-    for name, fact in facts.items():
-        if (needed := cost(name, fact)) <= room:
-            chosen[name] = fact
+    for name, value in rows.items():
+        if (needed := cost(name, value)) <= room:
+            chosen[name] = value
             room -= needed
     return chosen
 
 
-def _scan_facts(scan: Scan) -> dict[str, str]:
+def _scan_rows(scan: Scan) -> dict[str, str]:
     scanner = f"{scan.scanner.name} {scan.scanner.version}" if scan.scanner else ""
     if scan.status is not ScanStatus.SUCCESS:
         return {"Status": scan.status, "Error": scan.error, "Scanner": scanner}
@@ -75,4 +75,4 @@ def _named(found: Vulnerability) -> str:
 
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_FACT else line[: _LONGEST_FACT - 1] + "…"
+    return line if len(line) <= _LONGEST_VALUE else line[: _LONGEST_VALUE - 1] + "…"

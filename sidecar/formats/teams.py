@@ -9,16 +9,16 @@ from typing import Final
 
 from sidecar.formats.context import FormatContext
 from sidecar.formats.payload import Payload, encode_json
-from sidecar.formats.summary import facts_of, fitting, title_of
+from sidecar.formats.summary import fitting, rows_of, title_of
 from sidecar.model.event import Event
 
 _CARD_TYPE: Final = "application/vnd.microsoft.card.adaptive"
-_MOST_BYTES: Final = 20_000  #: of the facts; the rest is within 500, and some flows add to a message
+_MOST_BYTES: Final = 20_000  #: of the rows; the rest is within 500, and some flows add to a message
 
 
 def encode(event: Event, context: FormatContext) -> Payload:
-    facts = fitting(
-        facts_of(event, context), room=_MOST_BYTES, cost=lambda *fact: len(encode_json(_fact(*fact)))
+    rows = fitting(
+        rows_of(event, context), room=_MOST_BYTES, cost=lambda *value: len(encode_json(_row(*value)))
     )
     title = {
         "type": "TextBlock",
@@ -31,12 +31,12 @@ def encode(event: Event, context: FormatContext) -> Payload:
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "body": [title, {"type": "FactSet", "facts": [_fact(*fact) for fact in facts.items()]}],
+        "body": [title, {"type": "FactSet", "facts": [_row(*value) for value in rows.items()]}],
     }
     attachment = {"contentType": _CARD_TYPE, "contentUrl": None, "content": card}
     return Payload(encode_json({"type": "message", "attachments": [attachment]}))
 
 
-def _fact(name: str, fact: str) -> dict[str, str]:
+def _row(name: str, value: str) -> dict[str, str]:
     # A link of Markdown could lead elsewhere than it says: a space of no width makes it plain text.
-    return {"title": name, "value": fact.replace("](", "]\u200b(")}
+    return {"title": name, "value": value.replace("](", "]\u200b(")}

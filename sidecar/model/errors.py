@@ -1,7 +1,7 @@
 """The faults of the outside that this program gives a name.
 
     SidecarError
-    ├── ConfigError           harbor.yml cannot be used; carries every mistake at once
+    ├── ConfigError           harbor.yml cannot be used; carries every error at once
     ├── StartFailed           it cannot start like that; one line with the key to mend
     ├── NameInvalid           a repository, tag or digest that no registry accepts
     ├── ManifestInvalid       bytes that are no manifest, or more than we read
@@ -25,9 +25,9 @@ class SidecarError(Exception):
 class ConfigError(SidecarError):
     """harbor.yml cannot be used."""
 
-    def __init__(self, mistakes: Sequence[str]) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes = tuple(mistakes)  #: one line each: path in the file, what is wrong, what to do
+    def __init__(self, errors: Sequence[str]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = tuple(errors)  #: one line each: path in the file, what is wrong, what to do
 
 
 class StartFailed(SidecarError):

@@ -52,8 +52,8 @@ def _manifest(payload: bytes, options: Mapping[str, Any]) -> dict[str, Any]:
     children = manifest.children[:_MOST_DESCRIPTORS]
     layers, left_out = manifest.layers[:_MOST_DESCRIPTORS], manifest.layers[_MOST_DESCRIPTORS:]
     left_out_bytes = sum(layer.size_bytes for layer in left_out)
-    kept = replace(manifest, children=children, layers=layers, left_out_bytes=left_out_bytes)
-    return {"manifest": manifest_to_document(kept)}
+    bounded = replace(manifest, children=children, layers=layers, left_out_bytes=left_out_bytes)
+    return {"manifest": manifest_to_document(bounded)}
 
 
 KINDS: Final[dict[str, Read]] = {

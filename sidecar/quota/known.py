@@ -139,8 +139,8 @@ def with_changes(
     rules = {rule.name: rule for rule in known}
     added: dict[str, RejectionRule] = {}
     for name, is_enabled, values in changes:
-        place = rules if name in rules else added
-        place[name] = replace(place.get(name, RejectionRule(name=name)), **values)
+        chosen = rules if name in rules else added
+        chosen[name] = replace(chosen.get(name, RejectionRule(name=name)), **values)
         if not is_enabled:
-            del place[name]
+            del chosen[name]
     return (*added.values(), *rules.values())

@@ -39,9 +39,9 @@ from sidecar.model.operation import (
 )
 from sidecar.recording.recorder import Recorder
 from sidecar.store.store import Store
-from sidecar.upstreams.client import Place
+from sidecar.upstreams.client import UpstreamClient
 from sidecar.upstreams.registry_auth import RegistryAuth
-from sidecar.upstreams.stored_charts import Parse, StoredCharts, Untold
+from sidecar.upstreams.stored_charts import Parse, StoredCharts, Unknown
 
 log = structlog.get_logger()
 
@@ -65,8 +65,8 @@ class Reconciler:
         store: Store,
         pipeline: Recorder,
         *,
-        registry: Callable[[], Place],
-        charts: Callable[[], Place | None],
+        registry: Callable[[], UpstreamClient],
+        charts: Callable[[], UpstreamClient | None],
         routes: Callable[[], Routes],
         live_runs: Callable[[], Collection[str]],
         parse: Parse,
@@ -99,8 +99,8 @@ class Reconciler:
 
     def _own_credentials(self, intent: Intent) -> httpx.Auth:
         if not isinstance(intent.operation, UploadChart | DeleteChart):
-            place = self._registry()
-            return RegistryAuth(place.username, place.password)
+            upstream = self._registry()
+            return RegistryAuth(upstream.username, upstream.password)
         charts = self._charts()
         # Not RegistryAuth: it reads every answer whole, and a chart is read as a stream.
         return (
@@ -227,10 +227,13 @@ class Reconciler:
         if intent.request_body:
             return await self._read_manifest(intent.request_body)
         digest = intent.operation.reference.digest or intent.content_digest
-        place = self._registry()
-        url = f"{place.url}/v2/{intent.operation.repository.full_name}/manifests/{digest}"
+        upstream = self._registry()
+        url = f"{upstream.url}/v2/{intent.operation.repository.full_name}/manifests/{digest}"
         headers = {"Accept": ", ".join(MANIFEST_TYPES), "User-Agent": HARBOR_CLIENT}
-        async with place.client() as http, http.stream("GET", url, headers=headers, auth=auth) as response:
+        async with (
+            upstream.session() as http,
+            http.stream("GET", url, headers=headers, auth=auth) as response,
+        ):
             content = await _content_of(response) if response.status_code == 200 else None
             content_type = response.headers.get("Content-Type", "")
         return await self._read_manifest(Body(content, content_type)) if content else None
@@ -239,9 +242,9 @@ class Reconciler:
         self, intent: Intent, repository: Repository, reference: str, auth: httpx.Auth
     ) -> str | None:
         """The digest that a reference names, "" when it names nothing, None when it cannot be known."""
-        place = self._registry()
-        url = f"{place.url}/v2/{repository.full_name}/manifests/{quote(reference, safe=':')}"
-        async with place.client() as http:
+        upstream = self._registry()
+        url = f"{upstream.url}/v2/{repository.full_name}/manifests/{quote(reference, safe=':')}"
+        async with upstream.session() as http:
             response = await http.head(url, headers={"Accept": ", ".join(MANIFEST_TYPES)}, auth=auth)
         if response.status_code == 404:
             return ""
@@ -274,11 +277,11 @@ class Reconciler:
         return self._chart_verdict(intent, found, accepted=found is None and intent.facts.existed is True)
 
     def _stored_charts(self, auth: httpx.Auth) -> StoredCharts | None:
-        place = self._charts()
-        return StoredCharts(place, self._routes(), self._parse, auth) if place else None
+        upstream = self._charts()
+        return StoredCharts(upstream, self._routes(), self._parse, auth) if upstream else None
 
     def _chart_verdict(self, intent: Intent, found: object, *, accepted: bool) -> Verdict:
-        if isinstance(found, Untold):
+        if isinstance(found, Unknown):
             self._was_not_told(intent, found.status)
             return Verdict.UNKNOWN
         return Verdict.ACCEPTED if accepted else Verdict.REFUSED

@@ -13,10 +13,10 @@ from sidecar.policies.target import Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedConfiguration:
-    """What a harbor.yml means, or every mistake in it."""
+    """What a harbor.yml means, or every error in it."""
 
-    settings: Settings | None  #: None when there are mistakes
-    mistakes: tuple[str, ...] = ()  #: one line each
+    settings: Settings | None  #: None when there are errors
+    errors: tuple[str, ...] = ()  #: one line each
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -29,7 +29,7 @@ def check_configuration(path: Path, environ: Mapping[str, str]) -> CheckedConfig
     try:
         return CheckedConfiguration(settings=config.load(path, environ))
     except ConfigError as exc:
-        return CheckedConfiguration(settings=None, mistakes=exc.mistakes)
+        return CheckedConfiguration(settings=None, errors=exc.errors)
 
 
 def check_policy(settings: Settings, project: str, values: object) -> Checked[WebhookPolicy]:

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 
 from sidecar.config import Settings
 from sidecar.store.history import History
-from sidecar.store.offline import Connection, open_beside
+from sidecar.store.offline import Connection, open_offline
 from sidecar.store.schema import DATABASE_FILE
 
 
 @contextmanager
 def history_of(settings: Settings) -> Iterator[History]:
-    with open_beside(settings.data_volume / DATABASE_FILE) as connection:
+    with open_offline(settings.data_volume / DATABASE_FILE) as connection:
         yield History(connection)
 
 
 @contextmanager
 def writing_to(settings: Settings) -> Iterator[Connection]:
-    with open_beside(settings.data_volume / DATABASE_FILE, writable=True) as connection:
+    with open_offline(settings.data_volume / DATABASE_FILE, writable=True) as connection:
         yield connection

@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from sidecar.config import Settings, wiring
-from sidecar.config.checks import header_value, signing_secret, target_address
+from sidecar.config.validators import header_value, signing_secret, target_address
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.egress import Dial
 from sidecar.dispatcher.request import PreparedTarget, TlsContexts, make_tls_contexts, prepare
@@ -84,10 +84,10 @@ async def run_endpoint_tests(
     What filters a policy has is not tested, nor whether it is enabled. Takes up to the time limit of the policy for
     each sample. Nothing blocks: what would is done in threads.
     """
-    means = wiring.dispatcher_settings(settings)
+    dispatch = wiring.dispatcher_settings(settings)
     contexts = await asyncio.to_thread(make_tls_contexts)
     deliveries = await asyncio.to_thread(_sample_deliveries, settings, policy, types)
-    async with TargetClient(timeout_s=means.timeout_s, rules=means.egress, now=_now) as client:
+    async with TargetClient(timeout_s=dispatch.timeout_s, rules=dispatch.egress, now=_now) as client:
         for index, target in enumerate(policy.targets):
             prepared = await asyncio.to_thread(
                 prepare, target, tls=contexts, environment=os.environ, timeout_s=policy.timeout_s

@@ -12,7 +12,7 @@ from uuid import UUID
 from sidecar.config import Settings, wiring
 from sidecar.services.database import writing_to
 from sidecar.services.deliveries import resolve
-from sidecar.services.reencode import remake
+from sidecar.services.reencode import reencode
 from sidecar.store.history import FAILED, Chosen, History
 from sidecar.store.redelivery import all_bodiless, bodiless, redeliver, redeliver_all
 
@@ -22,7 +22,7 @@ class Redelivered:
     """What was done."""
 
     number: int  #: deliveries that are sent again
-    unmade: Mapping[UUID, str] = field(
+    unencoded: Mapping[UUID, str] = field(
         default_factory=dict
     )  #: why the body of these cannot be made; not sent
 
@@ -35,8 +35,8 @@ def redeliver_named(settings: Settings, beginnings: Iterable[str]) -> Redelivere
     with writing_to(settings) as connection:
         history = History(connection)
         found = dict.fromkeys([resolve(history, beginning) for beginning in beginnings])
-        unmade = remake(connection, bodiless(connection, found), wiring.pipeline_settings(settings))
-        return Redelivered(number=redeliver(connection, found, at=datetime.now(UTC)), unmade=unmade)
+        unencoded = reencode(connection, bodiless(connection, found), wiring.pipeline_settings(settings))
+        return Redelivered(number=redeliver(connection, found, at=datetime.now(UTC)), unencoded=unencoded)
 
 
 def redeliver_failed(
@@ -60,10 +60,10 @@ def redeliver_failed(
     now = datetime.now(UTC)
     chosen = Chosen(policy_id=policy, states=FAILED, since=since, until=until or now)
     with writing_to(settings) as connection:
-        unmade = remake(connection, all_bodiless(connection, chosen), wiring.pipeline_settings(settings))
+        unencoded = reencode(connection, all_bodiless(connection, chosen), wiring.pipeline_settings(settings))
         total, number = History(connection).count(chosen), 0
         on_progress(0, total)
         for more in redeliver_all(connection, chosen, at=datetime.now(UTC)):
             number += more
             on_progress(more, total)
-    return Redelivered(number=number, unmade=unmade)
+    return Redelivered(number=number, unencoded=unencoded)

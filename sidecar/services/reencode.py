@@ -15,10 +15,12 @@ from sidecar.store.offline import Connection
 from sidecar.store.redelivery import Bodiless, give_body
 
 
-def remake(connection: Connection, unmade: Iterable[Bodiless], settings: RecorderSettings) -> dict[UUID, str]:
+def reencode(
+    connection: Connection, unencoded: Iterable[Bodiless], settings: RecorderSettings
+) -> dict[UUID, str]:
     """Gives bodies to all that can be made; answers why the others cannot, by delivery."""
     faults: dict[UUID, str] = {}
-    for delivery in unmade:
+    for delivery in unencoded:
         outcome = _outcome(delivery, settings)
         if isinstance(outcome, Payload):
             give_body(connection, delivery.id, outcome)
@@ -27,11 +29,11 @@ def remake(connection: Connection, unmade: Iterable[Bodiless], settings: Recorde
     return faults
 
 
-def _outcome(unmade: Bodiless, settings: RecorderSettings) -> Payload | str:
-    context = context_for(settings, unmade.event.repository.project, at=unmade.repository_created_at)
-    policies = [policy for policy in settings.policies if policy.id == unmade.policy_id]
-    made = deliveries_for(unmade.event, policies, lambda _: context, datetime.now(UTC))
-    delivery = next((found for found in made if found.id == unmade.id), None)
+def _outcome(unencoded: Bodiless, settings: RecorderSettings) -> Payload | str:
+    context = context_for(settings, unencoded.event.repository.project, at=unencoded.repository_created_at)
+    policies = [policy for policy in settings.policies if policy.id == unencoded.policy_id]
+    made = deliveries_for(unencoded.event, policies, lambda _: context, datetime.now(UTC))
+    delivery = next((found for found in made if found.id == unencoded.id), None)
     if delivery is None:
         return "its policy was removed or disabled, or does not want this event any more"
     return Payload(delivery.body, delivery.content_type) if delivery.content_type else delivery.reason

@@ -46,8 +46,8 @@ async def explain_rejection(
 
     Raises RequestInvalid when the status is nowhere.
     """
-    told, head, body = _parts(answer, is_body=status is not None)
-    status = status or told
+    own_status, head, body = _parts(answer, is_body=status is not None)
+    status = status or own_status
     if status is None:
         raise RequestInvalid("The answer begins with no status line: say which status it had.")
     refusal = Refusal(

@@ -20,7 +20,7 @@ _BUSY_TIMEOUT_MS: Final = 30_000
 
 
 @contextmanager
-def open_beside(path: Path, *, writable: bool = False) -> Iterator[Connection]:
+def open_offline(path: Path, *, writable: bool = False) -> Iterator[Connection]:
     """A connection to a file that the sidecar has made; raises StoreUnavailable, also while it is used."""
     if not path.is_file():
         raise StoreUnavailable(

@@ -1,6 +1,6 @@
-"""The sidecar's own questions to the registry and to the chart repository.
+"""The sidecar's own requests to the registry and to the chart repository.
 
-client         where an upstream is, and with what it is asked
-registry_auth  the registry's challenge, answered
+client         address and login of an upstream
+registry_auth  answers the registry's challenge
 stored_charts  which charts a chart repository has
 """

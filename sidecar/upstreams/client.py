@@ -1,4 +1,4 @@
-"""An upstream as the program's own questions see it: where it is and how to log in to it.
+"""The address and login with which the sidecar sends requests of its own to an upstream.
 
 Clients' requests do not come through here; the proxy relays those.
 """
@@ -21,26 +21,26 @@ _CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class UpstreamClient:
     """One upstream."""
 
     url: str  #: scheme://host[:port]
-    username: str = ""  #: "" asks without logging in
+    username: str = ""  #: "" for anonymous requests
     password: Secret = field(default_factory=lambda: Secret(""))
     ca_file: Path | None = None  #: PEM bundle instead of the system's
 
-    def client(self) -> httpx.AsyncClient:
-        """A client for questions to this upstream: no redirects, no proxies."""
-        # Making a context costs 20 ms; what is not used need not be made.
+    def session(self) -> httpx.AsyncClient:
+        """A session for requests to this upstream: no redirects, no proxies."""
+        # A context costs 20 ms, and plain HTTP needs none.
         verify = tls_context(self.ca_file) if self.url.startswith("https:") else False
         return httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False, verify=verify)
 
 
 def tls_context(ca_file: Path | str | None) -> ssl.SSLContext:
-    """How a server's certificate is verified: by that bundle of PEM, or the system's.
+    """Verifies servers' certificates by that PEM bundle, or by the system's.
 
-    Whatever is in the bundle is trusted, as curl and Go do: an authority, one below it, or the server's own
-    certificate. The server's name is verified in any case. Raises OSError, as ssl.SSLError where it holds
+    Every certificate in the bundle is trusted, as by curl and Go: a root, an intermediate, or the server's
+    own. The server's name is verified in any case. Raises OSError; ssl.SSLError, a subclass, where the file holds
     no certificate.
     """
     if ca_file is None:
@@ -53,16 +53,16 @@ def tls_context(ca_file: Path | str | None) -> ssl.SSLContext:
     else:
         context = ssl.create_default_context(cafile=ca_file)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    # On from Python 3.13; it refuses certificates that lack what neither curl nor Go asks for.
+    # On by default since Python 3.13; it refuses certificates for extensions that neither curl nor Go requires.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
-async def probe(place: Place) -> str:
-    """Why an upstream cannot be reached, "" when it can; any answer will do, 401 too."""
+async def probe(upstream: UpstreamClient) -> str:
+    """Why an upstream cannot be reached; "" when it answers, whatever the status (401 included)."""
     try:
-        async with place.client() as http:
-            await http.get(f"{place.url}/v2/", timeout=_PROBE_TIMEOUT_S)
+        async with upstream.session() as http:
+            await http.get(f"{upstream.url}/v2/", timeout=_PROBE_TIMEOUT_S)
     except (httpx.HTTPError, OSError) as exc:
         return f"does not answer: {type(exc).__name__}"
     return ""

@@ -1,4 +1,4 @@
-"""Logging in to a registry for the program's own questions: Basic, or a token where it asks for one.
+"""Logs in to a registry for the sidecar's own requests: with Basic, or with a token where it asks for one.
 
 Source: distribution docs/content/spec/auth/token.md; the scope is the one the registry names.
 """
@@ -14,7 +14,7 @@ _PARAMETER = re.compile(r'([a-z_]+)="([^"]*)"')
 
 
 class RegistryAuth(httpx.Auth):
-    """Answers a registry's challenge once; without a user name it asks for an anonymous token."""
+    """Answers a registry's challenge once; without a user name it fetches an anonymous token."""
 
     requires_response_body = True
 

@@ -11,7 +11,7 @@ from tests.support.receiver import Receiver
 from tests.support.refusals import charts, registries
 from tests.support.refusals.asking import ask
 from tests.support.refusals.proxies import large_manifests
-from tests.support.refusals.refusal import Record, Telling, read, without_chance
+from tests.support.refusals.refusal import Record, RefusingServer, read, without_chance
 from tests.support.refusals.registries import ALICE, basic
 from tests.support.refusals.writes import Asked
 from tests.support.servers import ChartMuseum, Registry, Sidecar, Version, policy
@@ -65,8 +65,8 @@ def test_registry_on_a_small_file_system(
         asked = Asked(url, prepared_at=registry.url)
         spoil(small)
         server = registries.server_name(version)
-        telling = Telling(server=server, state=state, is_quota=is_quota, root=small.root)
-        now = passed_on(telling.refused(asked.answers(thoroughly=is_quota)))
+        server_state = RefusingServer(server=server, state=state, is_quota=is_quota, root=small.root)
+        now = passed_on(server_state.refused(asked.answers(thoroughly=is_quota)))
         events = event_types(receiver, is_quota=is_quota)
     assert now == recorded(f"distribution-{version}", state)
     assert events == ({"projectQuota"} if is_quota else set())
@@ -81,8 +81,10 @@ def test_chartmuseum_on_a_small_file_system(tmp_path: Path, state: str, spoil: S
     ):
         charts.push_first(museum)
         spoil(small)
-        telling = Telling(server=charts.server_name(), state=state, is_quota=True, root=small.root)
-        now = passed_on(telling.refused(charts.answers(url, charts.uploads(), basic(ALICE))))
+        server_state = RefusingServer(
+            server=charts.server_name(), state=state, is_quota=True, root=small.root
+        )
+        now = passed_on(server_state.refused(charts.answers(url, charts.uploads(), basic(ALICE))))
         events = event_types(receiver, is_quota=True)
     assert now == recorded("chartmuseum", state)
     assert events == {"projectQuota"}
@@ -94,9 +96,9 @@ def test_charts_larger_than_chartmuseum_takes(tmp_path: Path) -> None:
         a_sidecar(tmp_path / "sidecar", registry=museum.url, chart_repository=museum.url) as (url, receiver),
     ):
         state = "larger than --max-upload-size"
-        telling = Telling(server=charts.server_name(), state=state, is_quota=True)
+        server_state = RefusingServer(server=charts.server_name(), state=state, is_quota=True)
         written = charts.every_sending(charts.uploads()[:5])
-        now = passed_on(telling.refused(charts.answers(url, written, basic(ALICE))))
+        now = passed_on(server_state.refused(charts.answers(url, written, basic(ALICE))))
         events = event_types(receiver, is_quota=True)
     assert now == recorded("chartmuseum", state)
     assert events == {"projectQuota"}

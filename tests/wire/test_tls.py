@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from sidecar.upstreams.client import Place, probe, tls_context
+from sidecar.upstreams.client import UpstreamClient, probe, tls_context
 from tests.support.certificates import Certificate, Chain, write_certificate, write_chain
 from tests.wire.conftest import StartProxy
 
@@ -77,7 +77,7 @@ async def test_whatever_a_bundle_holds_of_a_chain_is_trusted(
     async with listening_with(chain.served) as url:
         proxy = await start_proxy(url, registry_tls=tls_context(bundle))
         assert (await proxy.ask(ASK)).startswith(b"HTTP/1.1 200 ")
-        assert await probe(Place(url=url, ca_file=bundle)) == ""
+        assert await probe(UpstreamClient(url=url, ca_file=bundle)) == ""
 
 
 @pytest.mark.parametrize("held", ["root", "intermediate", "own"])

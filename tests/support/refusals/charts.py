@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.images import build_chart
 from tests.support.process import ROOT
 from tests.support.refusals.asking import Answer, Write, ask
-from tests.support.refusals.refusal import Record, Telling
+from tests.support.refusals.refusal import Record, RefusingServer
 from tests.support.refusals.registries import ALICE, BOB, basic
 from tests.support.refusals.writes import SENDINGS
 from tests.support.servers import ChartMuseum
@@ -89,7 +89,7 @@ def on_a_file_system(folder: Path) -> Iterator[Record]:
         ):
             push_first(museum)
             spoil(small)
-            full = Telling(server=server_name(), state=state, is_quota=True, root=small.root)
+            full = RefusingServer(server=server_name(), state=state, is_quota=True, root=small.root)
             yield from full.refused(answers(museum.url, uploads(), basic(ALICE)))
             again = replace(full, state=f"after {state}: again", is_quota=False)
             small.make_room()
@@ -99,18 +99,22 @@ def on_a_file_system(folder: Path) -> Iterator[Record]:
 
 
 def strangers(museum: ChartMuseum, state: str) -> Iterator[Record]:
-    yield from Telling(server=server_name(), state=state).refused(answers(museum.url, uploads()[:4]))
+    yield from RefusingServer(server=server_name(), state=state).refused(answers(museum.url, uploads()[:4]))
 
 
 def at_its_limits(folder: Path) -> Iterator[Record]:
     with ChartMuseum(folder / "objects", user=ALICE, max_storage_objects=1) as museum:
         push_first(museum)
-        telling = Telling(server=server_name(), state="--max-storage-objects is reached", is_quota=True)
-        yield from telling.refused(answers(museum.url, uploads(), basic(ALICE)))
+        server_state = RefusingServer(
+            server=server_name(), state="--max-storage-objects is reached", is_quota=True
+        )
+        yield from server_state.refused(answers(museum.url, uploads(), basic(ALICE)))
         yield from strangers(museum, "--max-storage-objects is reached, and no credentials")
     with ChartMuseum(folder / "size", user=ALICE, max_upload_size=64) as museum:
-        telling = Telling(server=server_name(), state="larger than --max-upload-size", is_quota=True)
-        yield from telling.refused(answers(museum.url, every_sending(uploads()[:5]), basic(ALICE)))
+        server_state = RefusingServer(
+            server=server_name(), state="larger than --max-upload-size", is_quota=True
+        )
+        yield from server_state.refused(answers(museum.url, every_sending(uploads()[:5]), basic(ALICE)))
         yield from strangers(museum, "larger than --max-upload-size, and no credentials")
 
 
@@ -125,7 +129,7 @@ def refused_for_other_reasons(folder: Path) -> Iterator[Record]:
     ]
     with ChartMuseum(folder, user=ALICE) as museum:
         push_first(museum)
-        telling = Telling(server=server_name(), state="")
-        yield from telling.refused(answers(museum.url, there, basic(ALICE)))
-        wrong = replace(telling, state="a wrong password")
+        server_state = RefusingServer(server=server_name(), state="")
+        yield from server_state.refused(answers(museum.url, there, basic(ALICE)))
+        wrong = replace(server_state, state="a wrong password")
         yield from wrong.refused(answers(museum.url, uploads()[:3], basic(BOB)))

@@ -11,7 +11,7 @@ from tests.support.nginx import Nginx
 from tests.support.process import find_program
 from tests.support.refusals.asking import Write, ask
 from tests.support.refusals.charts import CHARTS, every_sending, form, raw
-from tests.support.refusals.refusal import Record, Telling
+from tests.support.refusals.refusal import Record, RefusingServer
 from tests.support.refusals.registries import push_image
 from tests.support.refusals.writes import Asked, same_blobs
 from tests.support.servers import ChartMuseum, Registry
@@ -37,11 +37,11 @@ def before_a_registry(folder: Path) -> Iterator[Record]:
             ) as nginx,
         ):
             push_image(registry)
-            telling = Telling(server=server_name(), state=state, is_quota=True)
+            server_state = RefusingServer(server=server_name(), state=state, is_quota=True)
             asked = Asked(nginx.url, prepared_at=registry.url).answers(thoroughly=True)
-            yield from telling.refused(one for one in asked if buffering or not is_raced(one[0]))
+            yield from server_state.refused(one for one in asked if buffering or not is_raced(one[0]))
             # A limit on manifests is no lack of room.
-            small = replace(telling, is_quota=False)
+            small = replace(server_state, is_quota=False)
             yield from small.refused((write, ask(nginx.url, write)) for write in large_manifests())
 
 
@@ -63,8 +63,8 @@ def before_chartmuseum(folder: Path) -> Iterator[Record]:
         ChartMuseum(folder / "charts") as museum,
         Nginx(folder / "nginx", upstream=museum.url, max_body="64k") as nginx,
     ):
-        telling = Telling(server=server_name(), state="client_max_body_size 64k", is_quota=True)
-        yield from telling.refused((write, ask(nginx.url, write)) for write in every_sending(written))
+        server_state = RefusingServer(server=server_name(), state="client_max_body_size 64k", is_quota=True)
+        yield from server_state.refused((write, ask(nginx.url, write)) for write in every_sending(written))
 
 
 def on_a_full_file_system(folder: Path) -> Iterator[Record]:
@@ -76,5 +76,5 @@ def on_a_full_file_system(folder: Path) -> Iterator[Record]:
     ):
         push_image(registry)
         small.fill()
-        telling = Telling(server=server_name(), state="its own file system is full")
-        yield from telling.refused(Asked(nginx.url, prepared_at=registry.url).answers())
+        server_state = RefusingServer(server=server_name(), state="its own file system is full")
+        yield from server_state.refused(Asked(nginx.url, prepared_at=registry.url).answers())

@@ -19,7 +19,7 @@ BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
+class RefusingServer:
     """What a server says in one state; `root` is its folder, in whose place a usual one is written."""
 
     server: str

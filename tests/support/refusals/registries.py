@@ -11,7 +11,7 @@ import httpx
 from tests.support.images import build_artifact, encode, upload
 from tests.support.process import find_program
 from tests.support.refusals.asking import Write, ask
-from tests.support.refusals.refusal import Record, Telling
+from tests.support.refusals.refusal import Record, RefusingServer
 from tests.support.refusals.writes import BLOB, IMAGE, OCI, Asked, same_blobs
 from tests.support.servers import Credentials, Registry, Version
 from tests.support.small_file_system import MIB, SmallFileSystem
@@ -40,11 +40,13 @@ def on_a_file_system(folder: Path, version: Version) -> Iterator[Record]:
             SmallFileSystem(folder / "small", size=12 * MIB, inodes=512) as small,
             Registry(folder / "registry", version=version, root=small.root) as registry,
         ):
-            telling = Telling(server=server_name(version), state=state, is_quota=is_quota, root=small.root)
+            server_state = RefusingServer(
+                server=server_name(version), state=state, is_quota=is_quota, root=small.root
+            )
             push_image(registry)
             asked = Asked(registry.url)
             spoil(small)
-            yield from telling.refused(asked.answers(thoroughly=is_quota))
+            yield from server_state.refused(asked.answers(thoroughly=is_quota))
 
 
 def push_image(registry: Registry, auth: tuple[str, str] | None = None) -> None:
@@ -54,13 +56,13 @@ def push_image(registry: Registry, auth: tuple[str, str] | None = None) -> None:
 def refused_for_other_reasons(folder: Path, version: Version) -> Iterator[Record]:
     server = server_name(version)
     with read_only(folder, version) as asked:
-        telling = Telling(server=server, state="read-only by maintenance")
-        yield from telling.refused(asked.answers())
+        server_state = RefusingServer(server=server, state="read-only by maintenance")
+        yield from server_state.refused(asked.answers())
     with Registry(folder / "guarded", version=version, users=[ALICE]) as registry:
         push_image(registry, ALICE.pair)
         asked = Asked(registry.url, auth=ALICE.pair)
         for state, headers in (("no credentials", {}), ("a wrong password", basic(BOB))):
-            yield from Telling(server=server, state=state).refused(asked.answers(headers))
+            yield from RefusingServer(server=server, state=state).refused(asked.answers(headers))
     yield from faults(folder / "open", version)
 
 
@@ -92,8 +94,8 @@ def faults(folder: Path, version: Version) -> Iterator[Record]:
         session = httpx.post(f"{registry.url}/v2/prj/app/blobs/uploads/", trust_env=False).headers["Location"]
         path = httpx.URL(session).raw_path.decode()
         for write in faulty_writes(path):
-            telling = Telling(server=server_name(version), state="")
-            yield from telling.refused([(write, ask(registry.url, write))])
+            server_state = RefusingServer(server=server_name(version), state="")
+            yield from server_state.refused([(write, ask(registry.url, write))])
 
 
 def faulty_writes(session: str) -> Iterator[Write]:

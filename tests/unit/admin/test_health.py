@@ -86,7 +86,7 @@ async def test_checks_are_asked_once_a_second_however_many_ask() -> None:
         await asyncio.sleep(0)
         return ""
 
-    readiness = Readiness({"registry": Check(probe)}, is_draining=lambda: False, clock=lambda: now)
+    readiness = Readiness({"registry": Check(probe)}, is_draining=lambda: False, monotonic=lambda: now)
     await asyncio.gather(*(readiness.report() for _ in range(10)))
     assert asked == 1
     now = 100.9

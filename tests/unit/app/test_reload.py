@@ -88,7 +88,7 @@ async def test_a_change_between_start_and_first_look_is_noticed(tmp_path: Path) 
     assert [settings.hostname for settings in program.applied] == ["b"]
 
 
-async def test_a_broken_file_changes_nothing_and_names_every_mistake_once(program: Program) -> None:
+async def test_a_broken_file_changes_nothing_and_names_every_error_once(program: Program) -> None:
     _replace(program.path, "hostnam: x\nworkers: many\n")
     lines = await program.look()
     assert {line["event"] for line in lines} == {"config.refused"}
@@ -155,7 +155,7 @@ async def test_told_to_reload_it_does_though_nothing_changed(program: Program) -
     assert len(program.applied) == 1
 
 
-async def test_told_to_reload_it_repeats_the_mistakes(program: Program) -> None:
+async def test_told_to_reload_it_repeats_the_errors(program: Program) -> None:
     _replace(program.path, "")
     first = await program.look()
     with capture_logs() as again:

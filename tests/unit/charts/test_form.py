@@ -100,7 +100,7 @@ def test_boundary_is_read(content_type: str, boundary: bytes) -> None:
     assert boundary_of(content_type) == boundary
 
 
-def test_trailing_semicolon_is_no_mistake() -> None:
+def test_trailing_semicolon_is_no_error() -> None:
     assert parse_media_type(b"Form-Data; NAME=x ; ") == ("form-data", {"name": b"x"})
     assert parse_media_type(b"form-data; name=x;;") == ("form-data", {})
     assert parse_media_type(b"a/b/c; x=y") == ("", {})

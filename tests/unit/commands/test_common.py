@@ -12,7 +12,7 @@ from tests.unit.commands.conftest import Run
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])
-def test_mistakes_are_lines_on_standard_error_and_status_2(path: Path, command: str, run: Run) -> None:
+def test_errors_are_lines_on_standard_error_and_status_2(path: Path, command: str, run: Run) -> None:
     path.write_text("hostnam: x\nworkers: many\n")
     result = run(command, "--config", str(path))
     assert result.exit_code == 2
@@ -45,7 +45,7 @@ def settings(path: Path) -> Settings:
     return load(path, {})
 
 
-def test_a_policy_that_is_not_there_is_a_mistake_of_the_command_line(settings: Settings) -> None:
+def test_a_policy_that_is_not_there_is_an_error_of_the_command_line(settings: Settings) -> None:
     assert policy_id(settings, "ci") == policy_named(settings, "ci").id == "prj/ci"
     with pytest.raises(click.UsageError, match="No policy is called nobody"):
         policy_id(settings, "nobody")

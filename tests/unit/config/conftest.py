@@ -15,7 +15,7 @@ registry:
 """
 
 Load = Callable[..., Settings]
-Mistakes = Callable[..., list[str]]
+Errors = Callable[..., list[str]]
 
 
 @pytest.fixture
@@ -29,15 +29,13 @@ def load_text(tmp_path: Path) -> Load:
 
 
 @pytest.fixture
-def mistakes_of(load_text: Load) -> Mistakes:
-    def mistakes(
-        text: str = "", environ: dict[str, str] | None = None, *, minimal: str = MINIMAL
-    ) -> list[str]:
+def errors_of(load_text: Load) -> Errors:
+    def errors(text: str = "", environ: dict[str, str] | None = None, *, minimal: str = MINIMAL) -> list[str]:
         with pytest.raises(ConfigError) as caught:
             load_text(text, environ, minimal=minimal)
-        return list(caught.value.mistakes)
+        return list(caught.value.errors)
 
-    return mistakes
+    return errors
 
 
 def one_target(**target: str) -> str:

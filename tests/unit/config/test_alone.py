@@ -34,13 +34,13 @@ def a_target(**keys: object) -> Json:
 
 
 def whole(folder: Path, policy: object, project: str = "prj") -> Settings | list[str]:
-    """The same policy in a harbor.yml: what it became, or its mistakes with places relative to it."""
+    """The same policy in a harbor.yml: what it became, or its errors with places relative to it."""
     path = folder / "harbor.yml"
     path.write_text(yaml.safe_dump(_document(policy, project), sort_keys=False))
     try:
         return load(path, {})
     except ConfigError as exc:
-        return list(map(relative, exc.mistakes))
+        return list(map(relative, exc.errors))
 
 
 def _document(policy: object, project: str) -> Json:
@@ -57,22 +57,22 @@ def relative(line: str) -> str:
 
 
 def assert_same(folder: Path, policy: object, project: str = "prj") -> tuple[list[str], list[str]]:
-    """Answers mistakes and notices, which were found both ways."""
+    """Answers errors and notices, which were found both ways."""
     there, before = whole(folder, policy, project), copy.deepcopy(policy)
     alone = check_policy(policy, project=project, folder=folder)
     assert policy == before
     if isinstance(there, list):
-        assert list(map(str, alone.mistakes)) == there
+        assert list(map(str, alone.errors)) == there
         assert (alone.value, alone.notices) == (None, ())
         return there, []
     assert there.policies == (alone.value,)
-    assert alone.mistakes == ()
+    assert alone.errors == ()
     notices = list(map(str, alone.notices))
     assert notices == list(map(relative, there.notices))
     return [], notices
 
 
-MISTAKES = [
+ERRORS = [
     (["not a mapping"], "must hold keys and values"),
     ({}, "name: is missing; add it (unique within its project)"),
     ({"name": "ci"}, "targets: is missing; add it (at least one address that deliveries are sent to)"),
@@ -116,12 +116,12 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("policy", "beginning"), MISTAKES)
-def test_a_mistake_has_the_same_words_alone_and_in_a_whole_file(
+@pytest.mark.parametrize(("policy", "beginning"), ERRORS)
+def test_an_error_has_the_same_words_alone_and_in_a_whole_file(
     tmp_path: Path, policy: object, beginning: str
 ) -> None:
-    mistakes, _ = assert_same(tmp_path, policy)
-    assert [mistake for mistake in mistakes if mistake.startswith(beginning)], mistakes
+    errors, _ = assert_same(tmp_path, policy)
+    assert [error for error in errors if error.startswith(beginning)], errors
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_policy_for_all_projects_and_one_of_the_default_project(tmp_path: Path
     assert assert_same(tmp_path, a_policy(repositories=["other/x"]), "*") == ([], [])
     assert assert_same(tmp_path, a_policy(repositories=["nginx"]), "library") == ([], [])
     elsewhere = check_policy(a_policy(repositories=["nginx"]), project="hub", default_project="hub")
-    assert elsewhere.mistakes == ()
+    assert elsewhere.errors == ()
 
 
 def test_what_can_be_used_is_what_the_whole_file_has(tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_any_values_are_the_same_both_ways(tmp_path: Path, policy: object) -> No
 )
 def test_a_target_alone_says_what_it_says_in_its_policy(target: Json) -> None:
     there, alone = check_policy(a_policy(targets=[target]), project="prj"), check_target(target)
-    for of_policy, of_target in ((there.mistakes, alone.mistakes), (there.notices, alone.notices)):
-        assert [(f"targets[0].{remark.where}", remark.what) for remark in of_target] == [
-            (remark.where, remark.what) for remark in of_policy
+    for of_policy, of_target in ((there.errors, alone.errors), (there.notices, alone.notices)):
+        assert [(f"targets[0].{diagnostic.where}", diagnostic.what) for diagnostic in of_target] == [
+            (diagnostic.where, diagnostic.what) for diagnostic in of_policy
         ]
     assert there.value is None or there.value.targets == (alone.value,)
 
@@ -224,10 +224,10 @@ def test_a_target_alone_says_what_it_says_in_its_policy(target: Json) -> None:
 def test_a_target_alone_is_tried_for_the_events_of_its_policy() -> None:
     target = {**TEMPLATE, "template": "{{ event.chart_name | tojson }}"}
     assert check_target(target, event_types=["uploadChart"]).value
-    (mistake,) = check_target(target).mistakes
-    assert (mistake.where, "tried with a sample of pushImage" in mistake.what) == ("template", True)
-    (mistake,) = check_target(5).mistakes
-    assert (mistake.where, mistake.what) == ("", "must hold keys and values")
+    (error,) = check_target(target).errors
+    assert (error.where, "tried with a sample of pushImage" in error.what) == ("template", True)
+    (error,) = check_target(5).errors
+    assert (error.where, error.what) == ("", "must hold keys and values")
 
 
 def test_a_stranger_has_no_file_read(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_stranger_has_no_file_read(tmp_path: Path) -> None:
         ({"headers": {"X-Key": {"value_file": "token"}}}, "headers.X-Key"),
     ):
         found = check_target(a_target(**keys))
-        assert [(said.where, said.what) for said in found.mistakes] == [
+        assert [(said.where, said.what) for said in found.errors] == [
             (where, "names a file, which harbor.yml alone may do")
         ]
     trusted = check_target(a_target(auth_header_file="token"), folder=tmp_path).value
@@ -260,22 +260,22 @@ def test_a_stranger_has_no_file_read(tmp_path: Path) -> None:
         (a_policy(tags=[["v"]] * 2), "tags[0]", "must be text"),
     ],
 )
-def test_what_json_may_hold_and_yaml_may_not_is_a_mistake(policy: Json, where: str, what: str) -> None:
-    found = check_policy(policy, project="prj").mistakes
+def test_what_json_may_hold_and_yaml_may_not_is_an_error(policy: Json, where: str, what: str) -> None:
+    found = check_policy(policy, project="prj").errors
     assert [said for said in found if said.where == where and said.what.startswith(what)], found
 
 
-def test_what_is_nested_without_end_is_a_mistake() -> None:
+def test_what_is_nested_without_end_is_an_error() -> None:
     deep: Json = {}
     for _ in range(5000):
         deep = {"a": deep}
-    found = check_policy(a_policy(tags=deep), project="prj").mistakes
+    found = check_policy(a_policy(tags=deep), project="prj").errors
     assert any("is nested too deeply" in said.what for said in found)
 
 
 def test_no_remark_shows_a_secret() -> None:
     policy = a_policy(targets=[a_target(auth_header="sekrit\n", secret="sekrit!", address="x://u:sekrit@h")])
-    found = check_policy(policy, project="prj").mistakes
+    found = check_policy(policy, project="prj").errors
     assert len(found) == 3
     assert "sekrit" not in "".join(map(str, found))
 

@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.model.secrets import Secret
 from sidecar.policies.target import BodySignature
-from tests.unit.config.conftest import TARGET, TARGET_ENVIRONMENT, Load, Mistakes, one_target
+from tests.unit.config.conftest import TARGET, TARGET_ENVIRONMENT, Errors, Load, one_target
 
 AT = f"harbor.yml: {TARGET}.body_signature"
 
@@ -45,7 +45,7 @@ def test_the_secret_may_stand_in_a_file_or_in_the_environment(load_text: Load, t
 
 
 @pytest.mark.parametrize(
-    ("section", "mistake"),
+    ("section", "error"),
     [
         (
             "{header: X-Y}",
@@ -62,11 +62,11 @@ def test_the_secret_may_stand_in_a_file_or_in_the_environment(load_text: Load, t
         ("sha256", f"{AT}: must hold keys and values"),
     ],
 )
-def test_mistakes(mistakes_of: Mistakes, section: str, mistake: str) -> None:
-    assert mistakes_of(one_target(body_signature=section)) == [mistake]
+def test_errors(errors_of: Errors, section: str, error: str) -> None:
+    assert errors_of(one_target(body_signature=section)) == [error]
 
 
-def test_a_header_of_the_same_name_is_a_mistake(mistakes_of: Mistakes) -> None:
-    assert mistakes_of(one_target(headers="{x-signature: a}", body_signature="{secret: x}")) == [
+def test_a_header_of_the_same_name_is_an_error(errors_of: Errors) -> None:
+    assert errors_of(one_target(headers="{x-signature: a}", body_signature="{secret: x}")) == [
         f"{AT}.header: stands among the headers of this target too; remove one of the two"
     ]

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from sidecar.config.document import parse_value, read_document
-from sidecar.config.mistakes import Mistakes
+from sidecar.config.errors import Errors
 
 
 def _read(path: Path, content: bytes | str) -> tuple[object, list[str]]:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    mistakes = Mistakes("harbor.yml")
-    return read_document(path, mistakes), [line.removeprefix("harbor.yml: ") for line in mistakes.lines]
+    errors = Errors("harbor.yml")
+    return read_document(path, errors), [line.removeprefix("harbor.yml: ") for line in errors.lines]
 
 
 @pytest.fixture
@@ -46,15 +46,15 @@ def test_byte_order_mark_is_ignored(path: Path) -> None:
 
 
 def test_a_key_twice_is_refused_with_both_lines(path: Path) -> None:
-    _, mistakes = _read(path, "a: 1\nb: {c: 1,\n  c: 2}\na: 3\n")
-    assert mistakes == [
+    _, errors = _read(path, "a: 1\nb: {c: 1,\n  c: 2}\na: 3\n")
+    assert errors == [
         "line 3: key c stands already in line 2; remove one of the two",
         "line 4: key a stands already in line 1; remove one of the two",
     ]
 
 
 @pytest.mark.parametrize(
-    ("content", "mistake"),
+    ("content", "error"),
     [
         ("", "is empty; start from harbor.yml.example"),
         ("# nothing\n", "is empty; start from harbor.yml.example"),
@@ -78,33 +78,33 @@ def test_a_key_twice_is_refused_with_both_lines(path: Path) -> None:
         ("a: &x [*x]\n", "line 1: is nested too deeply, or its aliases multiply"),
     ],
 )
-def test_what_cannot_be_read_says_where_and_why(path: Path, content: bytes | str, mistake: str) -> None:
-    _, mistakes = _read(path, content)
-    assert any(found.startswith(mistake) for found in mistakes), mistakes
+def test_what_cannot_be_read_says_where_and_why(path: Path, content: bytes | str, error: str) -> None:
+    _, errors = _read(path, content)
+    assert any(found.startswith(error) for found in errors), errors
 
 
 def test_aliases_that_multiply_are_refused(path: Path) -> None:
     lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
-    _, mistakes = _read(path, "\n".join(lines))
-    assert mistakes[0].endswith("is nested too deeply, or its aliases multiply")
+    _, errors = _read(path, "\n".join(lines))
+    assert errors[0].endswith("is nested too deeply, or its aliases multiply")
 
 
 def test_too_large_a_file_is_refused(path: Path) -> None:
-    _, mistakes = _read(path, b"#" * (4 * 1024 * 1024 + 1))
-    assert mistakes == ["is larger than 4194304 bytes"]
+    _, errors = _read(path, b"#" * (4 * 1024 * 1024 + 1))
+    assert errors == ["is larger than 4194304 bytes"]
 
 
 def test_a_missing_file_says_how_to_name_another(path: Path) -> None:
-    mistakes = Mistakes("harbor.yml")
-    assert read_document(path, mistakes) is None
-    assert mistakes.lines == (f"harbor.yml: no such file: {path}; name it with --config or SIDECAR_CONFIG",)
+    errors = Errors("harbor.yml")
+    assert read_document(path, errors) is None
+    assert errors.lines == (f"harbor.yml: no such file: {path}; name it with --config or SIDECAR_CONFIG",)
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    mistakes = Mistakes("harbor.yml")
-    assert read_document(tmp_path, mistakes) is None
-    assert mistakes.lines == (f"harbor.yml: cannot be read: Is a directory ({tmp_path})",)
+    errors = Errors("harbor.yml")
+    assert read_document(tmp_path, errors) is None
+    assert errors.lines == (f"harbor.yml: cannot be read: Is a directory ({tmp_path})",)
 
 
 def test_single_values() -> None:
@@ -122,7 +122,7 @@ def test_a_character_written_in_halves_as_json_does_is_one() -> None:
 
 
 @pytest.mark.parametrize("text", [r'"\ud83d"', r'"\ude80\ud83d"', r'"\ud83d": 1'])
-def test_half_of_a_character_is_a_mistake_in_its_line(text: str) -> None:
+def test_half_of_a_character_is_an_error_in_its_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"line 1: holds half of a character"):
         parse_value(text)
 

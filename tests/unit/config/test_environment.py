@@ -5,7 +5,7 @@ import pytest
 from sidecar.config.environment import environment_name, key_of, keys, list_element
 from sidecar.config.model import HarborYml
 from sidecar.model.secrets import Secret
-from tests.unit.config.conftest import TARGET_ENVIRONMENT, Load, Mistakes, one_target
+from tests.unit.config.conftest import TARGET_ENVIRONMENT, Errors, Load, one_target
 
 
 def test_every_key_is_found_by_its_name() -> None:
@@ -56,7 +56,7 @@ def test_an_empty_value_is_left_out(load_text: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "mistake"),
+    ("name", "value", "error"),
     [
         ("SIDECAR_WORKERS", "many", "SIDECAR_WORKERS: must be a whole number"),
         ("SIDECAR_WORKER", "1", "SIDECAR_WORKER: unknown setting (did you mean SIDECAR_WORKERS?)"),
@@ -79,16 +79,14 @@ def test_an_empty_value_is_left_out(load_text: Load) -> None:
         ("JOBSERVICE_WEBHOOK_JOB_MAX_RETRY", "x", "JOBSERVICE_WEBHOOK_JOB_MAX_RETRY: must be a whole number"),
     ],
 )
-def test_mistakes_name_the_variable(mistakes_of: Mistakes, name: str, value: str, mistake: str) -> None:
-    (found,) = mistakes_of(environ={name: value})
-    assert found.startswith(mistake)
+def test_errors_name_the_variable(errors_of: Errors, name: str, value: str, error: str) -> None:
+    (found,) = errors_of(environ={name: value})
+    assert found.startswith(error)
 
 
-def test_a_place_that_the_file_uses_otherwise_is_named(mistakes_of: Mistakes) -> None:
-    mistakes = mistakes_of("listen: x\n", {"SIDECAR_LISTEN__PROXY": ":1"})
-    assert (
-        "SIDECAR_LISTEN__PROXY: cannot be set, because the file has something else in its place" in mistakes
-    )
+def test_a_place_that_the_file_uses_otherwise_is_named(errors_of: Errors) -> None:
+    errors = errors_of("listen: x\n", {"SIDECAR_LISTEN__PROXY": ":1"})
+    assert "SIDECAR_LISTEN__PROXY: cannot be set, because the file has something else in its place" in errors
 
 
 def test_harbors_own_names_are_honoured_after_ours(load_text: Load) -> None:
@@ -136,9 +134,9 @@ def test_a_secret_file_of_the_environment_replaces_the_secret_of_the_file(
     assert loaded.policies[0].targets[0].auth_header == Secret("Bearer y")
 
 
-def test_both_in_the_environment_exclude_each_other(mistakes_of: Mistakes) -> None:
+def test_both_in_the_environment_exclude_each_other(errors_of: Errors) -> None:
     environ = {f"{TARGET_ENVIRONMENT}__SECRET": "whsec_eA==", f"{TARGET_ENVIRONMENT}__SECRET_FILE": "x"}
-    assert mistakes_of(one_target(), environ) == [
+    assert errors_of(one_target(), environ) == [
         f"{TARGET_ENVIRONMENT}__SECRET_FILE: stands beside secret; remove one of the two"
     ]
 

@@ -14,7 +14,7 @@ from sidecar.model.errors import ConfigError
 from sidecar.model.event import IN_ALL, EventType
 from sidecar.model.secrets import Secret
 from sidecar.policies.target import EventNames, PayloadFormat, TargetType
-from tests.unit.config.conftest import MINIMAL, TARGET, Load, Mistakes, one_target
+from tests.unit.config.conftest import MINIMAL, TARGET, Errors, Load, one_target
 
 DESIGNED = """\
 hostname: registry.example.com
@@ -132,7 +132,7 @@ def test_keys_with_nothing_behind_them_are_left_out(load_text: Load) -> None:
     assert load_text("workers:\nchart_repository:\nprojects:\n") == load_text()
 
 
-def test_every_mistake_is_named_at_once(mistakes_of: Mistakes) -> None:
+def test_every_error_is_named_at_once(errors_of: Errors) -> None:
     text = """\
 workers: many
 events: {mode: groupd}
@@ -148,7 +148,7 @@ projects:
             auth_header_file: nowhere
             event_names: 1.x
 """
-    mistakes = mistakes_of(text, {"SIDECAR_REGISTRY__URI": "x"})
+    errors = errors_of(text, {"SIDECAR_REGISTRY__URI": "x"})
     policy = "harbor.yml: projects[0].webhook_policies[0]"
     beginnings = [
         "harbor.yml: workers: must be a whole number",
@@ -161,13 +161,13 @@ projects:
         f"{policy}.targets[0].event_names: is a choice of payload_format Default only",
         "SIDECAR_REGISTRY__URI: unknown setting (did you mean SIDECAR_REGISTRY__URL?)",
     ]
-    assert len(mistakes) == len(beginnings)
+    assert len(errors) == len(beginnings)
     for beginning in beginnings:
-        assert sum(mistake.startswith(beginning) for mistake in mistakes) == 1, beginning
+        assert sum(error.startswith(beginning) for error in errors) == 1, beginning
 
 
-def test_a_missing_key_says_what_it_means(mistakes_of: Mistakes) -> None:
-    assert mistakes_of(minimal="registry: {url: 'http://r'}") == [
+def test_a_missing_key_says_what_it_means(errors_of: Errors) -> None:
+    assert errors_of(minimal="registry: {url: 'http://r'}") == [
         "harbor.yml: hostname: is missing; add it (what users write before a repository, as registry.example.com)"
     ]
 
@@ -192,10 +192,10 @@ SECRET_PLACES = [
 
 
 @pytest.mark.parametrize("place", SECRET_PLACES)
-def test_no_message_holds_a_secret(mistakes_of: Mistakes, place: str) -> None:
-    mistakes = mistakes_of(place.format(secret="sekritValue1"))
-    assert mistakes
-    assert "sekritValue1" not in "\n".join(mistakes)
+def test_no_message_holds_a_secret(errors_of: Errors, place: str) -> None:
+    errors = errors_of(place.format(secret="sekritValue1"))
+    assert errors
+    assert "sekritValue1" not in "\n".join(errors)
 
 
 def test_no_message_and_no_exception_holds_a_secret_of_the_environment(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ _VALUES = st.recursive(
 )
 
 
-def _load_or_mistakes(path: Path, content: bytes, environ: dict[str, str]) -> Settings | ConfigError:
+def _load_or_errors(path: Path, content: bytes, environ: dict[str, str]) -> Settings | ConfigError:
     path.write_bytes(content)
     try:
         return load(path, environ)
@@ -256,17 +256,17 @@ def _load_or_mistakes(path: Path, content: bytes, environ: dict[str, str]) -> Se
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.dictionaries(st.sampled_from(sorted(HarborYml.model_fields)), _VALUES))
-def test_any_values_are_settings_or_mistakes(tmp_path: Path, values: dict[str, object]) -> None:
-    outcome = _load_or_mistakes(tmp_path / "harbor.yml", yaml.safe_dump(values).encode(), {})
+def test_any_values_are_settings_or_errors(tmp_path: Path, values: dict[str, object]) -> None:
+    outcome = _load_or_errors(tmp_path / "harbor.yml", yaml.safe_dump(values).encode(), {})
     if isinstance(outcome, ConfigError):
-        assert outcome.mistakes
-        assert all(re.fullmatch(r"harbor\.yml: .+", mistake) for mistake in outcome.mistakes)
+        assert outcome.errors
+        assert all(re.fullmatch(r"harbor\.yml: .+", error) for error in outcome.errors)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=80) | st.text(max_size=80).map(lambda text: text.encode(errors="ignore")))
-def test_any_bytes_are_settings_or_mistakes(tmp_path: Path, content: bytes) -> None:
-    assert isinstance(_load_or_mistakes(tmp_path / "harbor.yml", content, {}), ConfigError)
+def test_any_bytes_are_settings_or_errors(tmp_path: Path, content: bytes) -> None:
+    assert isinstance(_load_or_errors(tmp_path / "harbor.yml", content, {}), ConfigError)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -278,22 +278,22 @@ def test_any_bytes_are_settings_or_mistakes(tmp_path: Path, content: bytes) -> N
         max_size=5,
     )
 )
-def test_any_environment_is_settings_or_mistakes(tmp_path: Path, environ: dict[str, str]) -> None:
-    outcome = _load_or_mistakes(tmp_path / "harbor.yml", MINIMAL.encode(), environ)
+def test_any_environment_is_settings_or_errors(tmp_path: Path, environ: dict[str, str]) -> None:
+    outcome = _load_or_errors(tmp_path / "harbor.yml", MINIMAL.encode(), environ)
     if isinstance(outcome, ConfigError):
-        assert outcome.mistakes
+        assert outcome.errors
 
 
-def test_a_mistake_below_a_value_of_the_environment_names_it(mistakes_of: Mistakes) -> None:
-    assert mistakes_of(environ={"SIDECAR_PROJECTS": "[{name: a, publik: true}]"}) == [
+def test_an_error_below_a_value_of_the_environment_names_it(errors_of: Errors) -> None:
+    assert errors_of(environ={"SIDECAR_PROJECTS": "[{name: a, publik: true}]"}) == [
         "SIDECAR_PROJECTS: [0].publik: unknown key (did you mean public?)"
     ]
 
 
 @pytest.mark.parametrize("kind", ["slack", "teams"])
-def test_chat_targets_have_a_form_of_their_own_and_no_header(mistakes_of: Mistakes, kind: str) -> None:
-    mistakes = mistakes_of(one_target(type=kind, auth_header="x", payload_format="Default"))
-    assert mistakes == [
+def test_chat_targets_have_a_form_of_their_own_and_no_header(errors_of: Errors, kind: str) -> None:
+    errors = errors_of(one_target(type=kind, auth_header="x", payload_format="Default"))
+    assert errors == [
         f"harbor.yml: {TARGET}.auth_header: has no meaning for {kind}; remove it",
         f"harbor.yml: {TARGET}.payload_format: has no meaning for {kind}; remove it",
     ]

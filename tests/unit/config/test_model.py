@@ -4,7 +4,7 @@ import pytest
 
 from sidecar.config.model import HarborYml, TargetSection
 from sidecar.policies.target import EventNames, PayloadFormat, TargetType
-from tests.unit.config.conftest import Mistakes
+from tests.unit.config.conftest import Errors
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_every_required_key_has_a_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "mistake"),
+    ("text", "error"),
     [
         ("workers: '2'", "workers: must be a whole number"),
         ("workers: 1.5", "workers: must be a whole number"),
@@ -54,5 +54,5 @@ def test_every_required_key_has_a_meaning() -> None:
         ("projects: [{name: a/b}]", "projects[0].name: must be the first part of repository names, without a slash, or *"),
     ],
 )  # fmt: skip
-def test_wrong_values_say_what_is_expected(mistakes_of: Mistakes, text: str, mistake: str) -> None:
-    assert mistakes_of(text) == [f"harbor.yml: {mistake}"]
+def test_wrong_values_say_what_is_expected(errors_of: Errors, text: str, error: str) -> None:
+    assert errors_of(text) == [f"harbor.yml: {error}"]

@@ -10,7 +10,7 @@ import yaml
 from sidecar.config import load
 from sidecar.config.changes import RESTART
 from sidecar.config.environment import environment_name, keys
-from sidecar.config.mistakes import Location, model_at
+from sidecar.config.errors import Location, model_at
 from sidecar.config.model import HarborYml
 from sidecar.config.notices import NOT_IN_EFFECT
 

@@ -5,7 +5,7 @@ import pytest
 from sidecar.config.environment import keys
 from sidecar.config.model import HarborYml
 from sidecar.model.secrets import Secret
-from tests.unit.config.conftest import TARGET, Load, Mistakes, one_target
+from tests.unit.config.conftest import TARGET, Errors, Load, one_target
 
 
 def test_one_newline_at_the_end_goes(load_text: Load, tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_absolute_paths_stay(load_text: Load, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "mistake"),
+    ("content", "error"),
     [
         (b"Bearer x\n\n", "must be one line of ASCII text; remove line breaks and control characters"),
         (b"", "is empty"),
@@ -32,25 +32,25 @@ def test_absolute_paths_stay(load_text: Load, tmp_path: Path) -> None:
         (None, "cannot be read: No such file or directory"),
     ],
 )
-def test_mistakes_name_the_key_of_the_file(
-    mistakes_of: Mistakes, tmp_path: Path, content: bytes | None, mistake: str
+def test_errors_name_the_key_of_the_file(
+    errors_of: Errors, tmp_path: Path, content: bytes | None, error: str
 ) -> None:
     if content is not None:
         (tmp_path / "header").write_bytes(content)
-    (found,) = mistakes_of(one_target(auth_header_file="header"))
+    (found,) = errors_of(one_target(auth_header_file="header"))
     assert found.startswith(f"harbor.yml: {TARGET}.auth_header_file: ")
-    assert found.endswith(mistake)
+    assert found.endswith(error)
 
 
-def test_a_folder_is_no_secret(mistakes_of: Mistakes, tmp_path: Path) -> None:
+def test_a_folder_is_no_secret(errors_of: Errors, tmp_path: Path) -> None:
     (tmp_path / "header").mkdir()
-    (found,) = mistakes_of(one_target(auth_header_file="header"))
+    (found,) = errors_of(one_target(auth_header_file="header"))
     assert found.endswith("cannot be read: Is a directory")
 
 
-def test_a_secret_and_its_file_exclude_each_other(mistakes_of: Mistakes, tmp_path: Path) -> None:
+def test_a_secret_and_its_file_exclude_each_other(errors_of: Errors, tmp_path: Path) -> None:
     (tmp_path / "header").write_text("x")
-    assert mistakes_of(one_target(auth_header="y", auth_header_file="header")) == [
+    assert errors_of(one_target(auth_header="y", auth_header_file="header")) == [
         f"harbor.yml: {TARGET}.auth_header_file: stands beside auth_header; remove one of the two"
     ]
 
@@ -75,7 +75,7 @@ def test_header_may_stand_in_a_file(load_text: Load, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "mistake"),
+    ("value", "error"),
     [
         ("{value_file: nowhere}", ".value_file: "),
         ("{file: key}", ": must be text, or a mapping with one key, value_file: a path"),
@@ -85,13 +85,13 @@ def test_header_may_stand_in_a_file(load_text: Load, tmp_path: Path) -> None:
         ("''", ": must not be empty"),
     ],
 )
-def test_mistakes_of_header_values(mistakes_of: Mistakes, value: str, mistake: str) -> None:
-    (found,) = mistakes_of(one_target(headers=f"{{X-Key: {value}}}"))
-    assert found.startswith(f"harbor.yml: {TARGET}.headers.X-Key{mistake}")
+def test_errors_of_header_values(errors_of: Errors, value: str, error: str) -> None:
+    (found,) = errors_of(one_target(headers=f"{{X-Key: {value}}}"))
+    assert found.startswith(f"harbor.yml: {TARGET}.headers.X-Key{error}")
 
 
-def test_header_of_a_file_is_checked_like_any_other(mistakes_of: Mistakes, tmp_path: Path) -> None:
+def test_header_of_a_file_is_checked_like_any_other(errors_of: Errors, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("s3\ncret")
-    (found,) = mistakes_of(one_target(headers="{X-Key: {value_file: key}}"))
+    (found,) = errors_of(one_target(headers="{X-Key: {value_file: key}}"))
     assert found.startswith(f"harbor.yml: {TARGET}.headers.X-Key.value_file: must be one line")
     assert "cret" not in found

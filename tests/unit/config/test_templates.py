@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.policies.target import PayloadFormat
-from tests.unit.config.conftest import TARGET, Load, Mistakes, one_target
+from tests.unit.config.conftest import TARGET, Errors, Load, one_target
 
 
 def with_template(text: str, *, events: str = "", **more: str) -> str:
@@ -26,9 +26,9 @@ def test_template_may_stand_in_a_file(load_text: Load, tmp_path: Path) -> None:
     assert loaded.files == (tmp_path / "t.j2",)
 
 
-def test_mistake_in_a_file_names_key_line_and_sample(mistakes_of: Mistakes, tmp_path: Path) -> None:
+def test_error_in_a_file_names_key_line_and_sample(errors_of: Errors, tmp_path: Path) -> None:
     (tmp_path / "t.j2").write_text("{\n{{ event.tagg }}}\n")
-    assert mistakes_of(one_target(payload_format="Template", template_file="t.j2")) == [
+    assert errors_of(one_target(payload_format="Template", template_file="t.j2")) == [
         f"harbor.yml: {TARGET}.template_file: line 2: there is no 'tagg' (tried with a sample of pushImage)"
     ]
 
@@ -39,7 +39,7 @@ def test_template_may_use_what_every_image_event_has(load_text: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "mistake"),
+    ("text", "error"),
     [
         ("{% if %}", "line 1: Expected an expression, got 'end of statement block'"),
         ("{{ [ }}", "line 1: unexpected '}', expected ']'"),
@@ -52,16 +52,16 @@ def test_template_may_use_what_every_image_event_has(load_text: Load) -> None:
         ('{{ "x" * 9 }}', "line 1: * is for numbers only"),
     ],
 )
-def test_template_that_would_fail_is_a_mistake(mistakes_of: Mistakes, text: str, mistake: str) -> None:
-    (found,) = mistakes_of(with_template(text))
+def test_template_that_would_fail_is_an_error(errors_of: Errors, text: str, error: str) -> None:
+    (found,) = errors_of(with_template(text))
     assert found.startswith(f"harbor.yml: {TARGET}.template: ")
-    assert mistake in found
+    assert error in found
 
 
-def test_only_wanted_events_are_tried(load_text: Load, mistakes_of: Mistakes) -> None:
+def test_only_wanted_events_are_tried(load_text: Load, errors_of: Errors) -> None:
     template = "{{ event.chart_name | tojson }}"
     load_text(with_template(template, events="uploadChart, DELETE_CHART"))
-    (found,) = mistakes_of(with_template(template, events="uploadChart, pushImage"))
+    (found,) = errors_of(with_template(template, events="uploadChart, pushImage"))
     assert found.endswith("there is no 'chart_name' (tried with a sample of pushImage)")
 
 
@@ -69,13 +69,13 @@ def test_other_content_types_may_hold_anything(load_text: Load) -> None:
     load_text(with_template("{{ event.username }} did it", template_content_type="text/plain"))
 
 
-def test_all_mistakes_are_named_at_once(mistakes_of: Mistakes) -> None:
+def test_all_errors_are_named_at_once(errors_of: Errors) -> None:
     text = with_template("{{ nope }}", template_content_type="nonsense", secret="((((")
-    assert len(mistakes_of(text)) == 3
+    assert len(errors_of(text)) == 3
 
 
 @pytest.mark.parametrize(
-    ("keys", "mistake"),
+    ("keys", "error"),
     [
         (
             {"payload_format": "Template"},
@@ -88,8 +88,6 @@ def test_all_mistakes_are_named_at_once(mistakes_of: Mistakes) -> None:
         ),
     ],
 )
-def test_template_and_format_belong_together(
-    mistakes_of: Mistakes, keys: dict[str, str], mistake: str
-) -> None:
-    (found,) = mistakes_of(one_target(**keys))
-    assert found.startswith(f"harbor.yml: {TARGET}.{mistake}")
+def test_template_and_format_belong_together(errors_of: Errors, keys: dict[str, str], error: str) -> None:
+    (found,) = errors_of(one_target(**keys))
+    assert found.startswith(f"harbor.yml: {TARGET}.{error}")

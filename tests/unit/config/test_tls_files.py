@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from tests.support.certificates import Certificate, write_certificate
-from tests.unit.config.conftest import TARGET, Load, Mistakes, one_target
+from tests.unit.config.conftest import TARGET, Errors, Load, one_target
 
 
 @pytest.fixture(scope="module")
@@ -12,12 +12,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return write_certificate(tmp_path_factory.mktemp("certificate"))
 
 
-def test_authorities_are_looked_at(mistakes_of: Mistakes, tmp_path: Path) -> None:
+def test_authorities_are_looked_at(errors_of: Errors, tmp_path: Path) -> None:
     minimal = "hostname: x\nregistry: {url: 'https://r', ca_file: ca.pem}\n"
-    (missing,) = mistakes_of(minimal=minimal)
+    (missing,) = errors_of(minimal=minimal)
     assert missing.endswith("ca.pem cannot be read: No such file or directory")
     (tmp_path / "ca.pem").write_text("nonsense")
-    (wrong,) = mistakes_of(minimal=minimal)
+    (wrong,) = errors_of(minimal=minimal)
     assert wrong == f"harbor.yml: registry.ca_file: {tmp_path / 'ca.pem'} holds no certificates in PEM form"
 
 
@@ -55,18 +55,18 @@ def test_what_a_file_holds_is_part_of_the_settings(
 
 
 def test_certificate_and_key_must_belong_together(
-    mistakes_of: Mistakes, tmp_path: Path, certificate: Certificate
+    errors_of: Errors, tmp_path: Path, certificate: Certificate
 ) -> None:
     other = write_certificate(tmp_path / "other")
-    (found,) = mistakes_of(
+    (found,) = errors_of(
         one_target(client_cert_file=str(certificate.path), client_key_file=str(other.key_path))
     )
     assert found.startswith(f"harbor.yml: {TARGET}.client_cert_file: ")
     assert found.endswith("are no certificate with its key, in PEM form and not encrypted")
 
 
-def test_encrypted_key_is_a_mistake_and_no_question(
-    mistakes_of: Mistakes, tmp_path: Path, certificate: Certificate
+def test_encrypted_key_is_an_error_and_no_question(
+    errors_of: Errors, tmp_path: Path, certificate: Certificate
 ) -> None:
     (tmp_path / "key").write_bytes(
         certificate.key.private_bytes(
@@ -75,12 +75,12 @@ def test_encrypted_key_is_a_mistake_and_no_question(
             serialization.BestAvailableEncryption(b"sekrit"),
         )
     )
-    (found,) = mistakes_of(one_target(client_cert_file=str(certificate.path), client_key_file="key"))
+    (found,) = errors_of(one_target(client_cert_file=str(certificate.path), client_key_file="key"))
     assert "not encrypted" in found
 
 
-def test_each_file_that_is_missing_is_named(mistakes_of: Mistakes) -> None:
-    found = mistakes_of(one_target(client_cert_file="c.crt", client_key_file="c.key"))
+def test_each_file_that_is_missing_is_named(errors_of: Errors) -> None:
+    found = errors_of(one_target(client_cert_file="c.crt", client_key_file="c.key"))
     assert [line.split(": ")[1] for line in found] == [
         f"{TARGET}.client_cert_file",
         f"{TARGET}.client_key_file",

@@ -86,7 +86,7 @@ def test_targets_have_the_keys_that_deliveries_carry(settings: Settings) -> None
 
 
 def test_places(settings: Settings) -> None:
-    registry, charts = wiring.registry_place(settings), wiring.charts_place(settings)
+    registry, charts = wiring.registry_client(settings), wiring.charts_client(settings)
     assert (registry.username, registry.password.reveal()) == ("u", "p")
     assert registry.ca_file == settings.registry.ca_file
     assert charts is not None

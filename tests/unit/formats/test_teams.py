@@ -15,9 +15,9 @@ def test_teams_card_lists_the_facts() -> None:
         teams.encode(an_event(EventType.IMAGE_DELETE, tag="", tags=("v1", "v2")), CONTEXT).body
     )
     (attachment,) = message["attachments"]
-    title, facts = attachment["content"]["body"]
+    title, rows = attachment["content"]["body"]
     assert title["text"] == "Image deleted"
-    assert {"title": "Tags", "value": "v1, v2"} in facts["facts"]
+    assert {"title": "Tags", "value": "v1, v2"} in rows["facts"]
 
 
 def test_message_stays_within_the_limit_of_teams() -> None:
@@ -36,8 +36,8 @@ def test_message_stays_within_the_limit_of_teams() -> None:
     )
     body = teams.encode(event, CONTEXT).body
     assert 16_000 < len(body) < 21_000
-    (_, facts) = json.loads(body)["attachments"][0]["content"]["body"]
-    assert facts["facts"][-1]["title"] == "Time"
+    (_, rows) = json.loads(body)["attachments"][0]["content"]["body"]
+    assert rows["facts"][-1]["title"] == "Time"
 
 
 def test_text_cannot_hide_where_a_link_leads() -> None:

@@ -126,7 +126,7 @@ def test_which_content_types_are_json(content_type: str, *, expected: bool) -> N
         ("{{ nobody() }}", "line 1: 'nobody' is undefined"),
     ],
 )
-def test_mistake_is_named_with_its_line(source: str, reason: str) -> None:
+def test_error_is_named_with_its_line(source: str, reason: str) -> None:
     assert failure_of(source).startswith(reason)
 
 
@@ -156,7 +156,7 @@ def test_deeply_nested_template_is_refused() -> None:
 
 
 @given(st.text("{}%- \nabxeventag.|()[]'\"~+*/0123456789", max_size=80))
-def test_any_text_is_a_template_or_a_mistake(source: str) -> None:
+def test_any_text_is_a_template_or_an_error(source: str) -> None:
     for event in samples_of(EventType.IMAGE_PUSH):
         try:
             template.encode(event, CONTEXT, source)
@@ -174,7 +174,7 @@ def test_reason_is_one_line_without_python() -> None:
         assert " at 0x" not in outcome or source == "{{ event.tag.format }}"
 
 
-def test_a_number_of_thousands_of_digits_is_a_mistake_of_the_template() -> None:
+def test_a_number_of_thousands_of_digits_is_an_error_of_the_template() -> None:
     assert failure_of("{{ " + 5000 * "1" + " }}").startswith("cannot be read: Exceeds the limit")
 
 

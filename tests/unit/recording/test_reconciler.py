@@ -26,7 +26,7 @@ from sidecar.proxy.manifests import read_manifest
 from sidecar.recording import reconciler as module
 from sidecar.recording.reconciler import Reconciler
 from sidecar.upstreams import stored_charts
-from sidecar.upstreams.client import Place
+from sidecar.upstreams.client import UpstreamClient
 from tests.support.builders import DOCKER, START
 from tests.support.images import Artifact, build_chart, build_image, upload
 from tests.support.process import is_installed, require_program
@@ -60,13 +60,13 @@ def _settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_reconciler(line: Line, registry: Registry, user: Credentials | None = ALICE) -> Reconciler:
-    place = Place(url=registry.url)
+    upstream = UpstreamClient(url=registry.url)
     if user:
-        place = replace(place, username=user.user, password=Secret(user.password))
+        upstream = replace(upstream, username=user.user, password=Secret(user.password))
     return Reconciler(
         line.store,
         line.pipeline,
-        registry=lambda: place,
+        registry=lambda: upstream,
         charts=lambda: None,
         routes=Routes,
         live_runs=lambda: ("alive",),
@@ -203,7 +203,7 @@ async def test_the_next_client_of_the_repository_lends_its_credentials(
 async def test_an_upstream_that_is_away_leaves_everything_open(line: Line, registry: Registry) -> None:
     await left_open(line, **put(IMAGE, "away"))
     asking = a_reconciler(line, registry)
-    asking._registry = lambda: Place(url="http://127.0.0.1:9")
+    asking._registry = lambda: UpstreamClient(url="http://127.0.0.1:9")
     assert await asking.reconcile() == 1
 
 
@@ -236,7 +236,9 @@ def chart_intent(content: bytes, **more: Any) -> Intent:
 
 async def reconciled(line: Line, registry: Registry, charts: ChartMuseum, *intents: Intent) -> list[Delivery]:
     asking = a_reconciler(line, registry)
-    asking._charts = lambda: Place(url=charts.url, username=ALICE.user, password=Secret(ALICE.password))
+    asking._charts = lambda: UpstreamClient(
+        url=charts.url, username=ALICE.user, password=Secret(ALICE.password)
+    )
     asking._routes = lambda: Routes(chart_depth=1)
     for intent in intents:
         await line.store.transact(lambda ledger, intent=intent: ledger.open_intent(intent, run="dead"))  # type: ignore[misc]

@@ -7,16 +7,16 @@ from tests.unit.commands.conftest import GOOD
 HOOK = {"address": "https://ci.example.com/hook"}
 
 
-def test_a_file_is_settings_or_every_mistake(tmp_path: Path) -> None:
+def test_a_file_is_settings_or_every_error(tmp_path: Path) -> None:
     path = tmp_path / "harbor.yml"
     path.write_text(GOOD)
     checked = check_configuration(path, {"SIDECAR_HOSTNAME": "other.example.com"})
     assert checked.settings
-    assert (checked.settings.hostname, checked.mistakes) == ("other.example.com", ())
+    assert (checked.settings.hostname, checked.errors) == ("other.example.com", ())
     assert checked.notices == checked.settings.notices != ()
     path.write_text("hostname: x\nworkers: many\n")
     refused = check_configuration(path, {})
-    assert (refused.settings, refused.notices, len(refused.mistakes)) == (None, (), 2)
+    assert (refused.settings, refused.notices, len(refused.errors)) == (None, (), 2)
 
 
 def test_a_policy_is_read_with_the_default_project_of_the_settings(settings: Settings) -> None:
@@ -24,8 +24,8 @@ def test_a_policy_is_read_with_the_default_project_of_the_settings(settings: Set
     found = check_policy(settings, "library", values)
     assert found.value
     assert found.value.id == "library/ci"
-    (mistake,) = check_policy(settings, "prj", values).mistakes
-    assert (mistake.where, mistake.what) == (
+    (error,) = check_policy(settings, "prj", values).errors
+    assert (error.where, error.what) == (
         "repositories[0]",
         "matches nothing in project prj; full names begin with prj/",
     )
@@ -34,7 +34,7 @@ def test_a_policy_is_read_with_the_default_project_of_the_settings(settings: Set
 def test_nobody_has_files_read_by_asking(settings: Settings) -> None:
     target = {**HOOK, "auth_header_file": "/etc/hostname"}
     for found in (
-        check_policy(settings, "prj", {"name": "ci", "targets": [target]}).mistakes,
-        check_target(target).mistakes,
+        check_policy(settings, "prj", {"name": "ci", "targets": [target]}).errors,
+        check_target(target).errors,
     ):
-        assert [remark.what for remark in found] == ["names a file, which harbor.yml alone may do"]
+        assert [diagnostic.what for diagnostic in found] == ["names a file, which harbor.yml alone may do"]

@@ -22,7 +22,7 @@ async def test_named_ones_are_sent_again_or_nothing_is_done(settings: Settings, 
         redeliver_named(settings, [str(mine.id), "00000000-0000"])
     assert shelf.ids(states=WAITING) == []
     done = redeliver_named(settings, [str(mine.id)[:13], str(mine.id)])
-    assert (done.number, done.unmade) == (1, {})
+    assert (done.number, done.unencoded) == (1, {})
     assert redeliver_named(settings, [str(other.id)]).number == 1
     assert set(shelf.ids(states=WAITING)) == {mine.id, other.id}
 
@@ -60,6 +60,6 @@ async def test_one_without_a_body_is_told_of_and_stays(settings: Settings, shelf
         redeliver_failed(without, since=START - timedelta(days=1)),
     ):
         assert done.number == 0
-        assert list(done.unmade) == [delivery.id]
-        assert done.unmade[delivery.id].startswith("its policy was removed")
+        assert list(done.unencoded) == [delivery.id]
+        assert done.unencoded[delivery.id].startswith("its policy was removed")
     assert shelf.ids(states=WAITING) == []

@@ -13,9 +13,9 @@ from sidecar.model.delivery import DeliveryState
 from sidecar.model.event import EventType
 from sidecar.policies.policy import Project, WebhookPolicy
 from sidecar.policies.target import PayloadFormat, Target
-from sidecar.services.reencode import remake
+from sidecar.services.reencode import reencode
 from sidecar.store.history import FAILED, Chosen, History
-from sidecar.store.offline import Connection, open_beside
+from sidecar.store.offline import Connection, open_offline
 from sidecar.store.redelivery import all_bodiless, bodiless, redeliver, redeliver_all
 from tests.support.builders import START
 from tests.unit.recording.test_recorder import SETTINGS, Line, a_push
@@ -42,7 +42,7 @@ def line(tmp_path: Path) -> Iterator[Line]:
 
 @pytest.fixture
 def connection(line: Line, tmp_path: Path) -> Iterator[Connection]:
-    with open_beside(tmp_path / "store.db", writable=True) as connection:
+    with open_offline(tmp_path / "store.db", writable=True) as connection:
         yield connection
 
 
@@ -81,7 +81,7 @@ async def test_nothing_without_a_body_is_ever_sent(line: Line, connection: Conne
 async def test_mended_template_makes_it_and_then_it_is_sent(line: Line, connection: Connection) -> None:
     identity = await a_failure(line, connection)
     settings = replace(SETTINGS, policies=(a_policy("ci", MENDED),), projects=(Project(name="prj"),))
-    assert remake(connection, bodiless(connection, [identity]), settings) == {}
+    assert reencode(connection, bodiless(connection, [identity]), settings) == {}
     assert History(connection).body(identity) == b'{"tag": "v1"}'
     assert redeliver(connection, [identity], at=START) == 1
     assert states(connection)["prj/ci"] is DeliveryState.WAITING
@@ -108,7 +108,7 @@ async def test_what_still_cannot_be_made_says_why(
     line: Line, connection: Connection, policies: tuple[WebhookPolicy, ...], fault: str
 ) -> None:
     identity = await a_failure(line, connection)
-    faults = remake(connection, bodiless(connection, [identity]), replace(SETTINGS, policies=policies))
+    faults = reencode(connection, bodiless(connection, [identity]), replace(SETTINGS, policies=policies))
     assert faults[identity].startswith(fault)
     assert redeliver(connection, [identity], at=START) == 0
 

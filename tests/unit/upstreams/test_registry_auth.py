@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from sidecar.model.secrets import Secret
-from sidecar.upstreams.client import Place
+from sidecar.upstreams.client import UpstreamClient
 from sidecar.upstreams.registry_auth import RegistryAuth
 from tests.support.process import is_installed, require_program
 from tests.support.servers import Credentials, Registry
@@ -34,10 +34,10 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registr
 
 
 async def status(registry: Registry, user: str, password: str) -> int:
-    place = Place(url=registry.url, username=user, password=Secret(password))
-    async with place.client() as http:
-        auth = RegistryAuth(place.username, place.password)
-        response: httpx.Response = await http.head(f"{place.url}/v2/prj/app/manifests/v1", auth=auth)
+    upstream = UpstreamClient(url=registry.url, username=user, password=Secret(password))
+    async with upstream.session() as http:
+        auth = RegistryAuth(upstream.username, upstream.password)
+        response: httpx.Response = await http.head(f"{upstream.url}/v2/prj/app/manifests/v1", auth=auth)
     return response.status_code
 
 

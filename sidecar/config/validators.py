@@ -7,7 +7,7 @@ import re
 from ipaddress import ip_network
 from urllib.parse import SplitResult, urlsplit
 
-from sidecar.config.mistakes import did_you_mean
+from sidecar.config.errors import did_you_mean
 from sidecar.config.settings import Network
 from sidecar.dispatcher.signing import signing_keys
 from sidecar.model.event import OF_HARBOR_ALONE, EventType, of_harbor_alone, parse_event_type

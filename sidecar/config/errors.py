@@ -1,6 +1,6 @@
-"""Collects every mistake: where it stands, what is wrong, what to do.
+"""Collects every error: where it stands, what is wrong, what to do.
 
-No remark ever holds a value that may be a secret: callers say what is wrong, not what they read.
+No diagnostic ever holds a value that may be a secret: callers say what is wrong, not what they read.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +29,7 @@ def _printable(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class Diagnostic:
     """One thing to say of a configuration; as text, one line."""
 
     where: str  #: file and key, or a name of the environment; of a part that is checked alone, the key in it
@@ -39,15 +39,15 @@ class Remark:
         return ": ".join(filter(None, (self.where, self.what)))
 
 
-class Mistakes:
-    """Every mistake found so far; knows which values came from the environment.
+class Errors:
+    """Every error found so far; knows which values came from the environment.
 
     file_name   before each place; "" for a part that stands in no file
     """
 
     def __init__(self, file_name: str) -> None:
         self._file_name = file_name
-        self._found: dict[Remark, None] = {}  # ordered, without repetition
+        self._found: dict[Diagnostic, None] = {}  # ordered, without repetition
         self.environment_names: dict[Location, str] = {}
         self.read_from: dict[Location, Location] = {}  #: a secret => the *_file key it was read by
 
@@ -55,7 +55,7 @@ class Mistakes:
         return bool(self._found)
 
     @property
-    def remarks(self) -> tuple[Remark, ...]:
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
         return tuple(self._found)
 
     @property
@@ -73,7 +73,7 @@ class Mistakes:
         self._add(self._file_name, what)
 
     def _add(self, where: str, what: str) -> None:
-        self._found[Remark(_printable(where), _printable(what))] = None
+        self._found[Diagnostic(_printable(where), _printable(what))] = None
 
     def label(self, location: Location) -> str:
         """The place as the user knows it: a key of the file, or a name of the environment."""

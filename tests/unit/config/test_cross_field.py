@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import write_certificate
-from tests.unit.config.conftest import Load, Mistakes, one_target
+from tests.unit.config.conftest import Errors, Load, one_target
 
 POLICY = "projects[0].webhook_policies[0]"
 
@@ -36,8 +36,8 @@ def test_filters_that_can_match(load_text: Load, glob: str, project: str) -> Non
 
 
 @pytest.mark.parametrize("glob", ["app-*", "other/x", "*", "PRJ/x", "{a,b}/x", "{prj,x}"])
-def test_filters_that_match_nothing_are_mistakes(mistakes_of: Mistakes, glob: str) -> None:
-    assert mistakes_of(_filtered(glob)) == [
+def test_filters_that_match_nothing_are_errors(errors_of: Errors, glob: str) -> None:
+    assert errors_of(_filtered(glob)) == [
         f"harbor.yml: {POLICY}.repositories[0]: matches nothing in project prj; full names begin with prj/"
     ]
 
@@ -52,8 +52,8 @@ def test_filters_that_match_nothing_are_mistakes(mistakes_of: Mistakes, glob: st
         ("prj/{a,{b}", "has a brace without its other half"),
     ],
 )
-def test_wildcards_that_there_are_not_are_mistakes(mistakes_of: Mistakes, glob: str, fault: str) -> None:
-    assert mistakes_of(_filtered(glob)) == [f"harbor.yml: {POLICY}.repositories[0]: {fault}"]
+def test_wildcards_that_there_are_not_are_errors(errors_of: Errors, glob: str, fault: str) -> None:
+    assert errors_of(_filtered(glob)) == [f"harbor.yml: {POLICY}.repositories[0]: {fault}"]
 
 
 def test_names_of_operators_may_have_brackets(load_text: Load) -> None:
@@ -61,12 +61,10 @@ def test_names_of_operators_may_have_brackets(load_text: Load) -> None:
     assert load_text(text).policies[0].operators == ("dependabot[bot]",)
 
 
-def test_names_are_unique_within_their_list(mistakes_of: Mistakes) -> None:
+def test_names_are_unique_within_their_list(errors_of: Errors) -> None:
     policies = "[{name: a, targets: [{address: 'http://h'}]}, {name: a, targets: [{address: 'http://h'}]}]"
-    mistakes = mistakes_of(
-        f"projects: [{{name: p, webhook_policies: {policies}}}, {{name: q}}, {{name: p}}]\n"
-    )
-    assert mistakes == [
+    errors = errors_of(f"projects: [{{name: p, webhook_policies: {policies}}}, {{name: q}}, {{name: p}}]\n")
+    assert errors == [
         "harbor.yml: projects[2].name: is the name of entry 0 of this list too; choose another",
         "harbor.yml: projects[0].webhook_policies[1].name: is the name of entry 0 of this list too; choose another",
     ]
@@ -80,11 +78,11 @@ def test_the_same_policy_name_in_two_projects_is_fine(load_text: Load) -> None:
     assert [policy.id for policy in loaded.policies] == ["p/a", "q/a"]
 
 
-def test_credentials_come_in_pairs(mistakes_of: Mistakes) -> None:
-    assert mistakes_of("chart_repository: {url: 'http://c', password: x}\n") == [
+def test_credentials_come_in_pairs(errors_of: Errors) -> None:
+    assert errors_of("chart_repository: {url: 'http://c', password: x}\n") == [
         "harbor.yml: chart_repository.password: needs a username beside it"
     ]
-    assert mistakes_of("chart_repository: {url: 'http://c', username: x}\n") == [
+    assert errors_of("chart_repository: {url: 'http://c', username: x}\n") == [
         "harbor.yml: chart_repository.username: needs a password or password_file beside it"
     ]
 
@@ -92,8 +90,8 @@ def test_credentials_come_in_pairs(mistakes_of: Mistakes) -> None:
 @pytest.mark.parametrize(
     ("proxy", "admin"), [(":5000", "127.0.0.1:5000"), ("127.0.0.1:8080", "127.0.0.1:8080")]
 )
-def test_two_listeners_need_two_ports(mistakes_of: Mistakes, proxy: str, admin: str) -> None:
-    assert mistakes_of(f"listen: {{proxy: '{proxy}', admin: '{admin}'}}\n") == [
+def test_two_listeners_need_two_ports(errors_of: Errors, proxy: str, admin: str) -> None:
+    assert errors_of(f"listen: {{proxy: '{proxy}', admin: '{admin}'}}\n") == [
         "harbor.yml: listen.admin: is the same port as listen.proxy; choose another"
     ]
 
@@ -104,8 +102,8 @@ def test_one_port_on_two_addresses_is_fine(load_text: Load) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:5000", "http://localhost:5000"])
-def test_the_sidecar_is_not_its_own_upstream(mistakes_of: Mistakes, url: str) -> None:
-    assert mistakes_of(minimal=f"hostname: x\nregistry: {{url: '{url}'}}\n") == [
+def test_the_sidecar_is_not_its_own_upstream(errors_of: Errors, url: str) -> None:
+    assert errors_of(minimal=f"hostname: x\nregistry: {{url: '{url}'}}\n") == [
         "harbor.yml: registry.url: is listen.proxy itself; name the address behind the sidecar"
     ]
 
@@ -118,9 +116,9 @@ def test_an_upstream_elsewhere_may_have_the_same_port(load_text: Load) -> None:
 @pytest.mark.parametrize(
     "text", ["projects: 1", "projects: [1]", "projects: [{name: []}]", "listen: {proxy: 1}"]
 )
-def test_wrong_shapes_are_left_to_the_model(mistakes_of: Mistakes, text: str) -> None:
-    (mistake,) = mistakes_of(text)
-    assert "must" in mistake
+def test_wrong_shapes_are_left_to_the_model(errors_of: Errors, text: str) -> None:
+    (error,) = errors_of(text)
+    assert "must" in error
 
 
 @pytest.mark.parametrize(
@@ -132,8 +130,8 @@ def test_wrong_shapes_are_left_to_the_model(mistakes_of: Mistakes, text: str) ->
         *("X-Vss-ActivityId", "X Y", "X:Y", "Ü", "é", "x" * 256, "Upgrade", "Expect", "Content-Encoding"),
     ],
 )
-def test_header_that_cannot_be_sent_is_a_mistake(mistakes_of: Mistakes, name: str) -> None:
-    (found,) = mistakes_of(one_target(headers=f'{{"{name}": x}}'))
+def test_header_that_cannot_be_sent_is_an_error(errors_of: Errors, name: str) -> None:
+    (found,) = errors_of(one_target(headers=f'{{"{name}": x}}'))
     assert found.startswith("harbor.yml: projects[0].webhook_policies[0].targets[0].headers.")
 
 
@@ -143,36 +141,36 @@ def test_other_headers_are_sent(load_text: Load, name: str) -> None:
     assert [header for header, _ in target.headers] == [name]
 
 
-def test_one_header_in_two_spellings_is_a_mistake(mistakes_of: Mistakes) -> None:
-    (found,) = mistakes_of(one_target(headers="{X-A: x, x-a: y}"))
+def test_one_header_in_two_spellings_is_an_error(errors_of: Errors) -> None:
+    (found,) = errors_of(one_target(headers="{X-A: x, x-a: y}"))
     assert found.endswith("headers.x-a: is the same header as X-A; remove one of the two")
 
 
-def test_every_header_that_is_wrong_is_named(mistakes_of: Mistakes) -> None:
-    assert len(mistakes_of(one_target(headers='{Host: x, "a b": y, X-C: 1}'))) == 3
+def test_every_header_that_is_wrong_is_named(errors_of: Errors) -> None:
+    assert len(errors_of(one_target(headers='{Host: x, "a b": y, X-C: 1}'))) == 3
 
 
 @pytest.mark.parametrize(
-    ("keys", "mistake"),
+    ("keys", "error"),
     [
         ({"previous_secret": "d2hhdGV2ZXI="}, "previous_secret: needs the new secret beside it"),
         ({"client_key_file": "x"}, "client_key_file: needs client_cert_file beside it"),
         ({"client_cert_file": "x"}, "client_cert_file: needs client_key_file beside it"),
     ],
 )
-def test_what_needs_something_beside_it(mistakes_of: Mistakes, keys: dict[str, str], mistake: str) -> None:
-    (found,) = mistakes_of(one_target(**keys))
-    assert mistake in found
+def test_what_needs_something_beside_it(errors_of: Errors, keys: dict[str, str], error: str) -> None:
+    (found,) = errors_of(one_target(**keys))
+    assert error in found
 
 
-def test_files_that_would_do_nothing_are_mistakes(mistakes_of: Mistakes, tmp_path: Path) -> None:
+def test_files_that_would_do_nothing_are_errors(errors_of: Errors, tmp_path: Path) -> None:
     authority = str(write_certificate(tmp_path / "tls").path)
-    (found,) = mistakes_of(one_target(ca_file=authority, skip_cert_verify="true"))
+    (found,) = errors_of(one_target(ca_file=authority, skip_cert_verify="true"))
     assert "ca_file: has no effect with skip_cert_verify: true" in found
-    (found,) = mistakes_of(one_target(ca_file=authority).replace("https:", "http:"))
+    (found,) = errors_of(one_target(ca_file=authority).replace("https:", "http:"))
     assert "ca_file: has no meaning for an address that begins with http://" in found
 
 
-def test_exclusions_that_match_nothing_are_mistakes(mistakes_of: Mistakes) -> None:
-    (found,) = mistakes_of(_filtered("other/x").replace("repositories:", "exclude_repositories:"))
+def test_exclusions_that_match_nothing_are_errors(errors_of: Errors) -> None:
+    (found,) = errors_of(_filtered("other/x").replace("repositories:", "exclude_repositories:"))
     assert found.startswith(f"harbor.yml: {POLICY}.exclude_repositories[0]: matches nothing")

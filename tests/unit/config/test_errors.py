@@ -1,7 +1,7 @@
 import pytest
 from pydantic import BaseModel
 
-from sidecar.config.mistakes import Mistakes, did_you_mean, key_text, model_at, nested_model, sections
+from sidecar.config.errors import Errors, did_you_mean, key_text, model_at, nested_model, sections
 
 
 class Inner(BaseModel):
@@ -27,20 +27,20 @@ def test_key_text(location: tuple[str | int, ...], text: str) -> None:
 
 
 def test_a_line_stays_a_line_and_is_said_once() -> None:
-    mistakes = Mistakes("harbor.yml")
-    mistakes.add(("a\nb\x1b",), "is wrong")
-    mistakes.add(("a\nb\x1b",), "is wrong")
-    assert mistakes.lines == ("harbor.yml: a\\nb\\x1b: is wrong",)
+    errors = Errors("harbor.yml")
+    errors.add(("a\nb\x1b",), "is wrong")
+    errors.add(("a\nb\x1b",), "is wrong")
+    assert errors.lines == ("harbor.yml: a\\nb\\x1b: is wrong",)
 
 
 def test_places_carry_the_name_they_came_by() -> None:
-    mistakes = Mistakes("harbor.yml")
-    mistakes.environment_names["a",] = "SIDECAR_A"
-    mistakes.read_from["b", "secret"] = ("b", "secret_file")
-    assert mistakes.label(("a",)) == "SIDECAR_A"
-    assert mistakes.label(("a", 1, "x")) == "SIDECAR_A: [1].x"
-    assert mistakes.label(("b", "secret")) == "harbor.yml: b.secret_file"
-    assert not mistakes
+    errors = Errors("harbor.yml")
+    errors.environment_names["a",] = "SIDECAR_A"
+    errors.read_from["b", "secret"] = ("b", "secret_file")
+    assert errors.label(("a",)) == "SIDECAR_A"
+    assert errors.label(("a", 1, "x")) == "SIDECAR_A: [1].x"
+    assert errors.label(("b", "secret")) == "harbor.yml: b.secret_file"
+    assert not errors
 
 
 def test_did_you_mean() -> None:
