@@ -83,8 +83,8 @@ async def _time_claims(path: Path) -> list[float]:
     times: list[float] = []
     for _ in range(_ROUNDS):
         begun_at = time.monotonic()
-        claim = await outbox.claim(target, limit=_FEW, now=datetime.now(UTC), skip_repositories=())
-        claimed = claim.deliveries
+        claim = await outbox.claim(target, limit=_FEW, now=datetime.now(UTC), skip=())
+        claimed = claim.jobs
         times.append(time.monotonic() - begun_at)
         if len(claimed) != _FEW:
             raise RuntimeError(f"{len(claimed)} claimed, not {_FEW}")

@@ -8,7 +8,7 @@ client ──► proxy ──► registry (/v2/*)  or chart repository (everythi
              ▼
          store                             one transaction keeps the deliveries (outbox)
              ▼
-         dispatcher ──► target             Delivery ⇒ Attempt ⇒ delivered, retried or given up
+         dispatcher ──► target             Delivery ⇒ Attempt ⇒ delivered, retried or given up (queue: when)
 
 The folders, each importing only what stands below it (.importlinter):
 
@@ -25,6 +25,7 @@ detectors   what happened
 formats     how a target is told of it
 policies    who wants to hear of which events
 quota       which refusals mean lack of room
+queue       durable jobs of any kind: claimed when due, tried in order, tried again
 parsing     processes that read what strangers wrote
 upstreams   the sidecar's own questions to the upstreams
 charts      Helm charts, read as helm reads them

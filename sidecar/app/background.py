@@ -71,5 +71,5 @@ class Background(Part):
         if version != self._seen_version:
             self._seen_version = version
             outbox, now = self._stages.outbox, datetime.now(UTC)
-            waiting = await outbox.targets_waiting()
+            waiting = await outbox.queues_waiting()
             outbox.stored(frozenset(key for key, due in waiting.items() if due <= now))

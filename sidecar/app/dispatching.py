@@ -27,7 +27,7 @@ class Dispatching(Part):
             targets=lambda: wiring.targets_of(stages.settings),
             is_enabled=lambda: stages.settings.notification.enabled,
             settings=wiring.dispatcher_settings(stages.settings),
-            observer=metrics,
+            counter=metrics,
             on_failure=supervisor.failed,
         )
 

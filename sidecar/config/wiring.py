@@ -8,12 +8,12 @@ from sidecar.config import Settings, Upstream
 from sidecar.detectors.grouping import Holds
 from sidecar.dispatcher.dispatcher import DispatcherSettings
 from sidecar.dispatcher.egress import EgressRules
-from sidecar.dispatcher.schedule import DEFAULT_WAITS_S, RetrySchedule
 from sidecar.model.delivery import TargetKey
 from sidecar.model.operation import Routes
 from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import Target
 from sidecar.proxy.interface import Limits, ProxySettings
+from sidecar.queue.schedule import DEFAULT_WAITS_S, RetrySchedule
 from sidecar.recording.recorder import RecorderSettings
 from sidecar.upstreams.client import UpstreamClient, tls_context
 

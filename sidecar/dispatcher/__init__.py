@@ -1,15 +1,13 @@
 """Delivery to Attempt to target: sends what the store keeps, and records the results.
 
-Imports the nouns and the store. The registry never waits for anything in here.
+Imports the nouns, the queue and the store. The registry never waits for anything in here.
 
-dispatcher         a loop for every target that has work
-target_loop        the deliveries of one target: claim, attempt, record
+dispatcher         joins what is below; starts and stops it
+target_work        one delivery to one target: attempt, decide, record, report
 target_registry    what the configuration says of each target
-repository_queues  the claimed deliveries of one target, by repository
-window             how many attempts one target may have under way
-schedule           when a delivery is tried again
-circuit_breaker    when a target is away, and when it is back
-absences           targets that are away, noted in the store
+moved_targets      deliveries of targets that stand elsewhere in their policies now
+decision           what becomes of a delivery after an attempt
+away               targets that are away, noted in the store
 reporting          logs and counts each attempt
 attempt            one POST of one delivery
 request            what every attempt at one target has in common

@@ -11,12 +11,12 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from sidecar.dispatcher.connections import Connections, words
+from sidecar.dispatcher.connections import TargetConnections, words
+from sidecar.dispatcher.decision import parse_retry_after
 from sidecar.dispatcher.egress import Dial, EgressRules, Guard
 from sidecar.dispatcher.excerpt import excerpt
 from sidecar.dispatcher.http1 import Answer, Connection, NoAnswer
 from sidecar.dispatcher.request import Limits, PreparedTarget, head_of, limits_of
-from sidecar.dispatcher.schedule import parse_retry_after
 from sidecar.dispatcher.signing import sign, sign_body
 from sidecar.model.delivery import Accepted, Attempt, AttemptResult, Delivery, Rejected, Unreachable
 
@@ -30,7 +30,7 @@ class TargetClient:
 
     def __init__(self, *, timeout_s: float, rules: EgressRules, now: Callable[[], datetime]) -> None:
         self._guard = Guard()
-        self._connections = Connections(self._guard)
+        self._connections = TargetConnections(self._guard)
         self._now = now
         self.reconfigure(timeout_s=timeout_s, rules=rules)
 

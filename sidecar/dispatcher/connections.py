@@ -46,7 +46,7 @@ class Route:
 
 
 @dataclass(slots=True)
-class Connections:
+class TargetConnections:
     """All of a client's; close them when it ends."""
 
     guard: Guard

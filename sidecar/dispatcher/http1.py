@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def close(self) -> None:
-        """At once: nothing is on its way that anybody waits for, and TLS would wait for the other's farewell."""
+        """At once: nothing is on its way that anybody waits for, and TLS would wait for the peer's close_notify."""
         self.transport.abort()
         self.is_reusable = False
 

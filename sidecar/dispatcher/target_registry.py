@@ -11,11 +11,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from sidecar.dispatcher.request import PreparedTarget, TlsContexts, prepare
-from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.model.delivery import TargetKey, Unreachable
 from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import Target
 from sidecar.policies.target_marks import find_target
+from sidecar.queue.schedule import RetrySchedule
 from sidecar.store.away import AwayTarget
 from sidecar.store.disabled import DisabledTarget, hash_of
 
@@ -109,14 +109,14 @@ class TargetRegistry:
         return replace(gone, target=place) if place else None
 
     def is_still(self, said: DisabledTarget | AwayTarget) -> bool:
-        """Whether what was said of a target is about the one that stands there now."""
+        """Whether what the store keeps of a target is about the one that stands there now."""
         return said.target in self._current and said.is_about(self._current[said.target][1].address)
 
     def address_hash_of(self, key: TargetKey) -> str:
         """By which the store knows an address; "" for a target that was removed."""
         return hash_of(self._current[key][1].address) if key in self._current else ""
 
-    def hold_reason(self, key: TargetKey) -> str:
+    def closed_reason(self, key: TargetKey) -> str:
         """Why nothing is sent to a target at all; empty when it may be."""
         if not self.is_enabled():
             return "webhooks are switched off"
@@ -126,7 +126,7 @@ class TargetRegistry:
             return "the policy is disabled"
         return self._gone[key].reason if key in self._gone else ""
 
-    def place_of(self, key: TargetKey, mark: str) -> int | None:
+    def position_of(self, key: TargetKey, mark: str) -> int | None:
         """Where the target stands now that deliveries with this mark are for; None when it was removed."""
         policy, _ = self._current.get(key) or self._current.get(replace(key, index=0)) or (None, None)
         return find_target(policy, key.index, mark) if policy else key.index

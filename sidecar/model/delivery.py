@@ -50,6 +50,11 @@ class Delivery:
     failures: int = 0  #: attempts that have failed so far
     attempts: int = 0  #: attempts begun so far, failed or not
 
+    @property
+    def order_key(self) -> str:
+        """Of what must arrive in order."""
+        return self.repository
+
 
 def delivery_id(event: Event, target: TargetKey) -> UUID:
     """The same for the same event and target, so that storing twice stores once.

@@ -58,7 +58,7 @@ class StoredTimes:
         # What is being sent comes first: it may be given back, to wait again, at any moment.
         while await self._write(partial(_bring_forward_sending, by_s=by_s, shown_s=shown_s)):
             pass
-        for target in await _patiently(self._outbox.targets_waiting):
+        for target in await _patiently(self._outbox.queues_waiting):
             await self._bring_forward(target, by_s, shown_s)
         await self._write(lambda sql: _move_intents(sql, by_s, self._now()))
         await self._move_tags(by_s)

@@ -77,9 +77,9 @@ LIMIT ?5
 class Claimed:
     """What a claim has brought."""
 
-    deliveries: list[Delivery]  #: due ones, oldest first; SENDING from now on
+    jobs: list[Delivery]  #: due ones, oldest first; SENDING from now on
     is_full: bool  #: as many as were asked for; there may be more
-    #: If not full: when to try the next one that is not of a repository skipped; None when there is none.
+    #: If not full: when to try the next one that is not of a repository to skip; None when there is none.
     next_due: datetime | None
 
 
@@ -88,7 +88,7 @@ class _Claim:
     target: TargetKey
     limit: int
     now: datetime
-    skip_repositories: Collection[str]
+    skip: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,9 @@ class Outbox:
 
         await self._database.write(work, keep=True)
 
-    async def claim(
-        self, target: TargetKey, *, limit: int, now: datetime, skip_repositories: Collection[str]
-    ) -> Claimed:
+    async def claim(self, target: TargetKey, *, limit: int, now: datetime, skip: Collection[str]) -> Claimed:
         """Due deliveries of a target, oldest first; committed as SENDING."""
-        return await self._claims.ask(_Claim(target, limit, now, skip_repositories))
+        return await self._claims.ask(_Claim(target, limit, now, skip))
 
     async def finish(
         self, attempt: Attempt, *, state: DeliveryState, next_attempt_at: datetime | None
@@ -231,7 +229,7 @@ class Outbox:
             number += some
         return number
 
-    async def targets_waiting(self) -> dict[TargetKey, datetime]:
+    async def queues_waiting(self) -> dict[TargetKey, datetime]:
         """Every target that deliveries wait for, also of policies that are gone, and when the next is due."""
 
         def work(sql: sqlite3.Connection) -> dict[TargetKey, datetime]:
@@ -310,14 +308,12 @@ def _claim_all(sql: sqlite3.Connection, claims: list[_Claim]) -> list[Claimed]:
 
 def _claim(sql: sqlite3.Connection, claim: _Claim) -> Claimed:
     target = claim.target.policy_id, claim.target.index
-    skipped = json.dumps(list(claim.skip_repositories)) if claim.skip_repositories else "[]"
+    skipped = json.dumps(list(claim.skip)) if claim.skip else "[]"
     rows = sql.execute(_CLAIM, (*target, seconds(claim.now), skipped, claim.limit)).fetchall()
     sql.executemany("UPDATE deliveries SET state = 'sending' WHERE seq = ?", ((row[0],) for row in rows))
     is_full = len(rows) == claim.limit
     return Claimed(
-        deliveries=readable(
-            rows, _delivery, table="deliveries", on_unreadable=lambda row: give_up(sql, row[0])
-        ),
+        jobs=readable(rows, _delivery, table="deliveries", on_unreadable=lambda row: give_up(sql, row[0])),
         is_full=is_full,
         next_due=None if is_full else _next_due(sql, target, skipped),
     )

@@ -10,19 +10,22 @@ from typing import Any
 from uuid import uuid4
 
 from sidecar.dispatcher.dispatcher import Dispatcher, DispatcherSettings
-from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.model.delivery import Delivery, TargetKey
 from sidecar.model.event import Event, EventType
 from sidecar.model.names import repository_of
 from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import Target
 from sidecar.policies.target_marks import target_marks
+from sidecar.queue.schedule import RetrySchedule
 from sidecar.store.ledger import Ledger
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 
 SHORT = DispatcherSettings(
-    schedule=RetrySchedule(max_failures=3, waits_s=(0.05, 0.1)), timeout_s=2.0, trust_env=False, hold_s=0.1
+    schedule=RetrySchedule(max_failures=3, waits_s=(0.05, 0.1)),
+    timeout_s=2.0,
+    trust_env=False,
+    closing_grace_s=0.1,
 )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.dispatcher.schedule import RetrySchedule
+from sidecar.queue.schedule import RetrySchedule
 from tests.support.process import free_port
 from tests.support.receiver import Answer, Received, Receiver, accept
 from tests.wire.delivery_bench import SHORT, a_bench, a_delivery, running

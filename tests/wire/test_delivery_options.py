@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.model.secrets import Secret
 from sidecar.policies.target import Target, TlsFiles
+from sidecar.queue.schedule import RetrySchedule
 from tests.support.certificates import Certificate, write_certificate
 from tests.support.receiver import Answer, BackgroundServer, Receiver
 from tests.wire.delivery_bench import SHORT, a_bench, a_delivery, running

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.model.delivery import TargetKey
 from sidecar.policies.target import Target
+from sidecar.queue.schedule import RetrySchedule
 from sidecar.store.away import AwayTarget
 from tests.support.receiver import Answer, Receiver
 from tests.wire.delivery_bench import SHORT, Bench, a_bench, a_delivery, running
@@ -28,7 +28,7 @@ REPOSITORIES = 20
 
 @pytest.fixture(autouse=True)
 def short_outages_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidecar.dispatcher.circuit_breaker.SHORTEST_S", 0.0)
+    monkeypatch.setattr("sidecar.queue.circuit_breaker.SHORTEST_S", 0.0)
 
 
 @dataclass

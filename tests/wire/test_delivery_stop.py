@@ -5,8 +5,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.model.delivery import Delivery, TargetKey
+from sidecar.queue.schedule import RetrySchedule
 from tests.support.receiver import Answer, Receiver
 from tests.wire.delivery_bench import SHORT, Bench, a_bench, a_delivery, running
 from tests.wire.delivery_raw_targets import Gauged, a_raw_target, answers, breaks_off, drips, hangs

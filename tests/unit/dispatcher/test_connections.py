@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from sidecar.dispatcher import connections as module
-from sidecar.dispatcher.connections import Connections, Route, words
+from sidecar.dispatcher.connections import Route, TargetConnections, words
 from sidecar.dispatcher.egress import Dial, Guard
 from sidecar.dispatcher.http1 import Answer, Connection, NoAnswer
 from tests.wire.delivery_raw_targets import a_raw_target, answers
@@ -22,10 +22,10 @@ REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 
 
 @asynccontextmanager
-async def a_used_connection(raw: bytes = OK) -> AsyncIterator[tuple[Connections, Route, Connection]]:
+async def a_used_connection(raw: bytes = OK) -> AsyncIterator[tuple[TargetConnections, Route, Connection]]:
     """One that has had an answer and was given back."""
     async with a_raw_target(answers(raw)) as target:
-        connections = Connections(Guard())
+        connections = TargetConnections(Guard())
         route = Route("127.0.0.1", target.port, None, None, None)
         connection = await connections.connect(route, Dial())
         await connection.exchange(REQUEST, Answer())
@@ -88,7 +88,7 @@ async def test_a_proxy_that_cannot_be_reached_is_said() -> None:
         proxy = module.ProxyRoute("127.0.0.1", bound.getsockname()[1], False, b"")  # noqa: FBT003
         route = Route("h", 80, None, proxy, None)
         with pytest.raises(NoAnswer, match="the proxy cannot be reached: connection refused"):
-            await Connections(Guard()).connect(route, Dial())
+            await TargetConnections(Guard()).connect(route, Dial())
 
 
 @pytest.mark.parametrize(

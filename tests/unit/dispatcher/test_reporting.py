@@ -1,13 +1,21 @@
-"""What the log and whoever counts hear of an attempt."""
+"""Attempts and deliveries in the log, and counted."""
 
 from dataclasses import dataclass, field
 
 import pytest
 from structlog.testing import capture_logs
 
-from sidecar.dispatcher.reporting import tell
-from sidecar.dispatcher.schedule import Verdict
-from sidecar.model.delivery import Accepted, Attempt, AttemptResult, DeliveryState, Rejected, Unreachable
+from sidecar.dispatcher.decision import Decision
+from sidecar.dispatcher.reporting import Reporter
+from sidecar.model.delivery import (
+    Accepted,
+    Attempt,
+    AttemptResult,
+    DeliveryState,
+    Rejected,
+    TargetKey,
+    Unreachable,
+)
 from tests.support.builders import START
 from tests.unit.store.test_outbox import a_delivery, an_event
 
@@ -27,19 +35,19 @@ class Counted:
 
 
 @pytest.mark.parametrize(
-    ("result", "verdict", "lines", "ended"),
+    ("result", "decision", "lines", "ended"),
     [
-        (Accepted(204), Verdict(DELIVERED), [("debug", "delivery.delivered", None)], [DELIVERED]),
-        (Rejected(503), Verdict(WAITING, START), [("warning", "attempt.failed", "answered 503")], []),
+        (Accepted(204), Decision(DELIVERED), [("debug", "delivery.delivered", None)], [DELIVERED]),
+        (Rejected(503), Decision(WAITING, START), [("warning", "attempt.failed", "answered 503")], []),
         (
             Unreachable("connection refused"),
-            Verdict(GIVEN_UP),
+            Decision(GIVEN_UP),
             [("warning", "attempt.failed", "connection refused"), ("error", "delivery.given_up", None)],
             [GIVEN_UP],
         ),
         (
             Rejected(410),
-            Verdict(GIVEN_UP, is_target_gone=True),
+            Decision(GIVEN_UP, is_target_gone=True),
             [
                 ("warning", "attempt.failed", "answered 410"),
                 ("error", "delivery.given_up", None),
@@ -53,20 +61,33 @@ class Counted:
         ),
     ],
 )
-def test_what_is_told(
+def test_what_is_reported(
     result: AttemptResult,
-    verdict: Verdict,
+    decision: Decision,
     lines: list[tuple[str, str, str | None]],
     ended: list[DeliveryState],
 ) -> None:
     delivery, counted = a_delivery(an_event()), Counted()
     attempt = Attempt(delivery_id=delivery.id, number=3, started_at=START, duration_ms=12.34, result=result)
     with capture_logs() as logs:
-        tell(delivery, attempt, verdict, host=lambda: "ci.example", observer=counted)
+        Reporter(counted, lambda key: f"{key.policy_id}.example").attempt_finished(
+            delivery, attempt, decision
+        )
     assert [(line["log_level"], line["event"], line.get("error")) for line in logs] == lines
     assert (counted.attempts, counted.ended) == ([(result, 0.01234)], ended)
     for line in logs[:1] if isinstance(result, Accepted) else []:
         assert line["delivery_id"] == delivery.id
     for line in [] if isinstance(result, Accepted) else logs:
         assert line["delivery_id"] == str(delivery.id)
-        assert (line["policy"], line["target_host"], line["attempt"]) == ("prj/fast", "ci.example", 3)
+        assert (line["policy"], line["target_host"], line["attempt"]) == ("prj/fast", "prj/fast.example", 3)
+
+
+def test_cancelled_deliveries_are_counted_and_none_is_nothing_to_say() -> None:
+    counted = Counted()
+    reporter, target = Reporter(counted, lambda _: ""), TargetKey(policy_id="prj/ci", index=0)
+    with capture_logs() as logs:
+        reporter.cancelled(target, 0, "the policy is disabled")
+        reporter.cancelled(target, 2, "the policy is disabled")
+    (line,) = logs
+    assert (line["event"], line["policy"], line["number"]) == ("delivery.cancelled", "prj/ci", 2)
+    assert counted.ended == [DeliveryState.CANCELLED] * 2

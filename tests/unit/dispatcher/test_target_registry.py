@@ -4,12 +4,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sidecar.dispatcher.request import PreparedTarget, make_tls_contexts
-from sidecar.dispatcher.schedule import RetrySchedule
 from sidecar.dispatcher.target_registry import TargetRegistry
 from sidecar.model.delivery import TargetKey, Unreachable
 from sidecar.model.secrets import Secret
 from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import Target, TlsFiles
+from sidecar.queue.schedule import RetrySchedule
 from tests.support.builders import START
 from tests.support.certificates import write_certificate
 
@@ -27,21 +27,21 @@ class Configuration:
     enabled: bool = True
 
     def __post_init__(self) -> None:
-        self.book = TargetRegistry(lambda: dict(self.policies), lambda: self.enabled, TLS, {})
-        self.book.refresh()
+        self.registry = TargetRegistry(lambda: dict(self.policies), lambda: self.enabled, TLS, {})
+        self.registry.refresh()
 
 
 def test_a_configured_target_is_not_held() -> None:
     configuration = Configuration()
-    assert configuration.book.hold_reason(KEY) == ""
-    assert isinstance(configuration.book.prepared(KEY), PreparedTarget)
+    assert configuration.registry.closed_reason(KEY) == ""
+    assert isinstance(configuration.registry.prepared(KEY), PreparedTarget)
 
 
 def test_removed_disabled_and_switched_off_are_told_apart() -> None:
     disabled = {KEY: (replace(POLICY, enabled=False), TARGET)}
-    assert "removed" in Configuration({}).book.hold_reason(KEY)
-    assert "disabled" in Configuration(disabled).book.hold_reason(KEY)
-    assert "switched off" in Configuration(enabled=False).book.hold_reason(KEY)
+    assert "removed" in Configuration({}).registry.closed_reason(KEY)
+    assert "disabled" in Configuration(disabled).registry.closed_reason(KEY)
+    assert "switched off" in Configuration(enabled=False).registry.closed_reason(KEY)
 
 
 def test_a_target_that_is_gone_stays_so_wherever_it_stands_in_its_policy() -> None:
@@ -49,92 +49,94 @@ def test_a_target_that_is_gone_stays_so_wherever_it_stands_in_its_policy() -> No
     both = replace(POLICY, targets=(first, second))
     moved_from = TargetKey(policy_id="prj/ci", index=1)
     configuration = Configuration({KEY: (both, first), moved_from: (both, second)})
-    assert configuration.book.disable(moved_from, at=START)
+    assert configuration.registry.disable(moved_from, at=START)
     configuration.policies = {KEY: (replace(POLICY, targets=(second,)), second)}
-    configuration.book.refresh()
-    assert "410" in configuration.book.hold_reason(KEY)
-    assert configuration.book.take_forgotten() == {moved_from}
-    (kept,) = configuration.book.take_moved()
+    configuration.registry.refresh()
+    assert "410" in configuration.registry.closed_reason(KEY)
+    assert configuration.registry.take_forgotten() == {moved_from}
+    (kept,) = configuration.registry.take_moved()
     assert kept.target == KEY
-    assert configuration.book.take_moved() == []
-    configuration.book.follow([], read_s=0.0)
-    assert "410" in configuration.book.hold_reason(KEY), "until the store has it"
-    configuration.book.is_kept(KEY, at_s=1.0)
-    configuration.book.follow([kept], read_s=2.0)
-    assert configuration.book.number_disabled == 1
-    configuration.book.follow([], read_s=3.0)
-    assert configuration.book.hold_reason(KEY) == "", "somebody enabled it"
+    assert configuration.registry.take_moved() == []
+    configuration.registry.follow([], read_s=0.0)
+    assert "410" in configuration.registry.closed_reason(KEY), "until the store has it"
+    configuration.registry.is_kept(KEY, at_s=1.0)
+    configuration.registry.follow([kept], read_s=2.0)
+    assert configuration.registry.number_disabled == 1
+    configuration.registry.follow([], read_s=3.0)
+    assert configuration.registry.closed_reason(KEY) == "", "somebody enabled it"
 
 
 def test_a_target_that_is_gone_stays_held_until_its_own_address_changes() -> None:
     configuration = Configuration()
-    assert configuration.book.disable(KEY, at=START)
+    assert configuration.registry.disable(KEY, at=START)
     other = TargetKey(policy_id="prj/other", index=0)
     configuration.policies[other] = POLICY, TARGET
     configuration.policies[KEY] = replace(POLICY, name="renamed"), replace(TARGET, auth_header=Secret("new"))
-    configuration.book.refresh()
-    assert "410" in configuration.book.hold_reason(KEY)
-    assert configuration.book.number_disabled == 1
-    assert configuration.book.take_forgotten() == set()
+    configuration.registry.refresh()
+    assert "410" in configuration.registry.closed_reason(KEY)
+    assert configuration.registry.number_disabled == 1
+    assert configuration.registry.take_forgotten() == set()
     configuration.policies[KEY] = POLICY, Target(address="https://new.example/")
-    configuration.book.refresh()
-    assert configuration.book.hold_reason(KEY) == ""
-    assert configuration.book.take_forgotten() == {KEY}
-    assert configuration.book.take_forgotten() == set()
+    configuration.registry.refresh()
+    assert configuration.registry.closed_reason(KEY) == ""
+    assert configuration.registry.take_forgotten() == {KEY}
+    assert configuration.registry.take_forgotten() == set()
 
 
 def test_what_the_store_keeps_holds_a_target() -> None:
-    gone = Configuration().book.disable(KEY, at=START)
+    gone = Configuration().registry.disable(KEY, at=START)
     assert gone
-    book = Configuration().book
-    book.follow([gone], read_s=1)
-    assert "410" in book.hold_reason(KEY)
-    book.follow([], read_s=2)  # enabled by somebody
-    assert book.hold_reason(KEY) == ""
+    registry = Configuration().registry
+    registry.follow([gone], read_s=1)
+    assert "410" in registry.closed_reason(KEY)
+    registry.follow([], read_s=2)  # enabled by somebody
+    assert registry.closed_reason(KEY) == ""
 
 
 def test_what_the_store_keeps_of_another_address_or_a_removed_policy_is_forgotten() -> None:
-    gone = Configuration().book.disable(KEY, at=START)
+    gone = Configuration().registry.disable(KEY, at=START)
     assert gone
     for policies in ({KEY: (POLICY, Target(address="https://new.example/"))}, {}):
-        book = Configuration(policies).book
-        book.follow([gone], read_s=1)
-        assert book.number_disabled == 0
-        assert book.take_forgotten() == {KEY}
+        registry = Configuration(policies).registry
+        registry.follow([gone], read_s=1)
+        assert registry.number_disabled == 0
+        assert registry.take_forgotten() == {KEY}
 
 
 def test_what_the_store_was_not_given_yet_when_it_was_read_stays() -> None:
-    book = Configuration().book
-    book.disable(KEY, at=START)
-    book.follow([], read_s=1)  # still on its way to the store
-    assert book.hold_reason(KEY)
-    book.is_kept(KEY, at_s=3)
-    book.follow([], read_s=2)  # read before it was written
-    assert book.hold_reason(KEY)
-    book.follow([], read_s=4)
-    assert book.hold_reason(KEY) == ""
+    registry = Configuration().registry
+    registry.disable(KEY, at=START)
+    registry.follow([], read_s=1)  # still on its way to the store
+    assert registry.closed_reason(KEY)
+    registry.is_kept(KEY, at_s=3)
+    registry.follow([], read_s=2)  # read before it was written
+    assert registry.closed_reason(KEY)
+    registry.follow([], read_s=4)
+    assert registry.closed_reason(KEY) == ""
 
 
 def test_a_target_that_was_removed_cannot_be_disabled() -> None:
-    assert Configuration({}).book.disable(KEY, at=START) is None
+    assert Configuration({}).registry.disable(KEY, at=START) is None
 
 
 def test_policy_has_a_schedule_and_time_limit_of_its_own_or_the_common_ones() -> None:
     common = RetrySchedule(max_failures=10, waits_s=(5.0,))
     configuration = Configuration()
-    assert configuration.book.schedule_of(KEY, common) == common
+    assert configuration.registry.schedule_of(KEY, common) == common
     own = replace(POLICY, max_retry=2, retry_waits_s=(1.0, 2.0), timeout_s=0.5)
     configuration.policies[KEY] = own, TARGET
-    before = configuration.book.prepared(KEY)
-    configuration.book.refresh()
-    after = configuration.book.prepared(KEY)
-    assert configuration.book.schedule_of(KEY, common) == RetrySchedule(max_failures=2, waits_s=(1.0, 2.0))
+    before = configuration.registry.prepared(KEY)
+    configuration.registry.refresh()
+    after = configuration.registry.prepared(KEY)
+    assert configuration.registry.schedule_of(KEY, common) == RetrySchedule(
+        max_failures=2, waits_s=(1.0, 2.0)
+    )
     assert isinstance(before, PreparedTarget)
     assert isinstance(after, PreparedTarget)
     assert before.limits is None
     assert after.limits
     assert (after.limits.whole_s, after.limits.connect_s) == (0.5, 0.5)
-    assert configuration.book.schedule_of(TargetKey(policy_id="x", index=0), common) == common
+    assert configuration.registry.schedule_of(TargetKey(policy_id="x", index=0), common) == common
 
 
 def test_what_cannot_be_used_now_is_tried_again(tmp_path: Path) -> None:
@@ -142,25 +144,25 @@ def test_what_cannot_be_used_now_is_tried_again(tmp_path: Path) -> None:
     missing = tmp_path / "ca.pem"
     target = replace(TARGET, tls=TlsFiles(ca_file=str(missing)))
     configuration = Configuration({KEY: (POLICY, target)})
-    refused = configuration.book.prepared(KEY)
+    refused = configuration.registry.prepared(KEY)
     assert isinstance(refused, Unreachable)
     assert refused.reason == "the target's certificate files cannot be used: No such file or directory"
     missing.write_bytes(certificate.path.read_bytes())
-    assert isinstance(configuration.book.prepared(KEY), PreparedTarget)
+    assert isinstance(configuration.registry.prepared(KEY), PreparedTarget)
 
 
 def test_a_corrected_address_is_used_after_the_change_is_told() -> None:
     configuration = Configuration()
-    assert configuration.book.host_of(KEY) == "ci.example"
-    configuration.book.prepared(KEY)
+    assert configuration.registry.host_of(KEY) == "ci.example"
+    configuration.registry.prepared(KEY)
     configuration.policies[KEY] = POLICY, Target(address="https://new.example/")
-    configuration.book.refresh()
-    prepared = configuration.book.prepared(KEY)
+    configuration.registry.refresh()
+    prepared = configuration.registry.prepared(KEY)
     assert isinstance(prepared, PreparedTarget)
-    assert prepared.route.host == configuration.book.host_of(KEY) == "new.example"
+    assert prepared.route.host == configuration.registry.host_of(KEY) == "new.example"
 
 
 def test_host_of_an_unknown_or_broken_target_is_empty() -> None:
     broken = {KEY: (POLICY, Target(address="http://[x/"))}
-    assert Configuration(broken).book.host_of(KEY) == ""
-    assert Configuration({}).book.host_of(KEY) == ""
+    assert Configuration(broken).registry.host_of(KEY) == ""
+    assert Configuration({}).registry.host_of(KEY) == ""

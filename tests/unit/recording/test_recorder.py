@@ -87,7 +87,7 @@ class Line:
 
     async def deliveries(self) -> list[Delivery]:
         late = START + timedelta(days=1)
-        return (await self.outbox.claim(KEY, limit=100, now=late, skip_repositories=())).deliveries
+        return (await self.outbox.claim(KEY, limit=100, now=late, skip=())).jobs
 
     async def open_intents(self) -> int:
         return (await self.store.figures()).intents_open

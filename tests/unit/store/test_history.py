@@ -62,7 +62,7 @@ class Shelf:
     ) -> None:
         """Try and end it at that minute."""
         late = START + timedelta(days=365)
-        await self.outbox.claim(delivery.target, limit=1000, now=late, skip_repositories=())
+        await self.outbox.claim(delivery.target, limit=1000, now=late, skip=())
         ends = {DeliveryState.DELIVERED: Accepted(200)}
         for number, result in enumerate(results or [ends.get(state, Rejected(500))], start=1):
             attempt = Attempt(
@@ -175,8 +175,8 @@ async def test_one_that_ended_before_it_was_sent_says_why(shelf: Shelf) -> None:
     )
     (found,) = shelf.history.deliveries(Chosen(states=FAILED), limit=10)
     assert (found.id, found.reason, found.finished_at) == (failed.id, "the template failed", START)
-    claimed = await shelf.outbox.claim(CI, limit=10, now=START, skip_repositories=())
-    assert len(claimed.deliveries) == 1
+    claimed = await shelf.outbox.claim(CI, limit=10, now=START, skip=())
+    assert len(claimed.jobs) == 1
     assert redeliver(shelf.sql, [failed.id], at=START) == 0
 
 
@@ -184,7 +184,7 @@ async def test_waiting_counts_what_is_on_its_way(shelf: Shelf) -> None:
     for minute in range(3):
         await shelf.keep(minute)
     assert shelf.history.waiting(CI) == 3
-    await shelf.outbox.claim(CI, limit=1, now=START, skip_repositories=())
+    await shelf.outbox.claim(CI, limit=1, now=START, skip=())
     assert shelf.history.waiting(CI) == 3
     assert shelf.history.waiting(CD) == 0
 

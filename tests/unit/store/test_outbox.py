@@ -72,7 +72,7 @@ def an_attempt(delivery: Delivery, result: Accepted | Rejected | Unreachable, nu
 
 
 async def claim(outbox: Outbox, *, at: datetime = START, skip: Iterable[str] = ()) -> list[Delivery]:
-    return (await outbox.claim(FAST, limit=10, now=at, skip_repositories=tuple(skip))).deliveries
+    return (await outbox.claim(FAST, limit=10, now=at, skip=tuple(skip))).jobs
 
 
 @pytest.fixture
@@ -99,10 +99,10 @@ async def test_other_targets_and_busy_repositories_are_not_claimed(
 async def test_not_due_is_not_claimed(database: SqliteDatabase, outbox: Outbox) -> None:
     await store(database, a_delivery(an_event()), at=START + timedelta(seconds=5))
     due = START + timedelta(seconds=5)
-    early = await outbox.claim(FAST, limit=10, now=due - timedelta(seconds=0.1), skip_repositories=())
+    early = await outbox.claim(FAST, limit=10, now=due - timedelta(seconds=0.1), skip=())
     assert early == Claimed([], is_full=False, next_due=due)
-    late = await outbox.claim(FAST, limit=10, now=due, skip_repositories=())
-    assert (len(late.deliveries), late.is_full, late.next_due) == (1, False, None)
+    late = await outbox.claim(FAST, limit=10, now=due, skip=())
+    assert (len(late.jobs), late.is_full, late.next_due) == (1, False, None)
 
 
 async def test_storing_an_event_twice_stores_it_once(database: SqliteDatabase, outbox: Outbox) -> None:
@@ -160,9 +160,9 @@ async def test_cancelling_is_visible_and_an_attempt_under_way_does_not_undo_it(
     assert states == [("sending", ""), ("cancelled", "policy disabled")]
 
 
-async def test_targets_waiting_names_each_once(database: SqliteDatabase, outbox: Outbox) -> None:
+async def test_queues_waiting_names_each_once(database: SqliteDatabase, outbox: Outbox) -> None:
     await store(database, *(a_delivery(an_event(), target) for target in (SLOW, FAST, SLOW, FAST)))
-    assert await outbox.targets_waiting() == {FAST: START, SLOW: START}
+    assert await outbox.queues_waiting() == {FAST: START, SLOW: START}
 
 
 async def test_pruning_forgets_old_endings_with_their_attempts_and_events(
@@ -188,7 +188,7 @@ async def test_the_newest_of_each_policy_are_kept(database: SqliteDatabase, outb
     other, waiting = a_delivery(an_event(), SLOW), a_delivery(an_event("prj/waiting"))
     await store(database, *mine, other)
     for delivery in (*mine, other):
-        await outbox.claim(delivery.target, limit=10, now=START, skip_repositories=())
+        await outbox.claim(delivery.target, limit=10, now=START, skip=())
         attempt = replace(
             an_attempt(delivery, Accepted(200)), duration_ms=mine.index(delivery) if delivery in mine else 0
         )
@@ -226,7 +226,7 @@ async def test_what_was_missed_is_due_though_the_clock_went_back(
     await outbox.finish(attempt, state=DeliveryState.WAITING, next_attempt_at=START + timedelta(hours=1))
     ever = datetime.fromtimestamp(0, UTC)
     assert await outbox.bring_forward(FAST, away_since=ever, back_at=back_at, limit=9) == 1
-    assert await outbox.targets_waiting() == {FAST: back_at}
+    assert await outbox.queues_waiting() == {FAST: back_at}
 
 
 async def test_a_million_of_one_repository_are_not_looked_through(
@@ -236,7 +236,7 @@ async def test_a_million_of_one_repository_are_not_looked_through(
     busy = [a_delivery(event) for _ in range(1200)]
     await database.write(lambda sql: store_event(sql, event, busy, next_attempt_at=START))
     await store(database, a_delivery(an_event("prj/quiet")))
-    claimed = await outbox.claim(FAST, limit=10, now=START, skip_repositories=["prj/busy"])
+    claimed = await outbox.claim(FAST, limit=10, now=START, skip=["prj/busy"])
     assert claimed == Claimed([], is_full=False, next_due=None), "looks no further than a bounded way"
     assert len(await claim(outbox)) == 10
 

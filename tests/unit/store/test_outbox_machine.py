@@ -113,10 +113,10 @@ class OutboxMachine(RuleBasedStateMachine):
         free = [kept for kept in self.of(WAITING, target=key) if kept.delivery.repository not in skip]
         due = [kept for kept in free if kept.due and kept.due <= self.now]
         expected = sorted(due, key=lambda kept: (kept.due, kept.number))[:limit]
-        claimed = self.do(self.outbox.claim(key, limit=limit, now=self.now, skip_repositories=skip))
-        assert [found.id for found in claimed.deliveries] == [kept.delivery.id for kept in expected]
+        claimed = self.do(self.outbox.claim(key, limit=limit, now=self.now, skip=skip))
+        assert [found.id for found in claimed.jobs] == [kept.delivery.id for kept in expected]
         assert claimed.is_full == (len(expected) == limit)
-        for found, kept in zip(claimed.deliveries, expected, strict=True):
+        for found, kept in zip(claimed.jobs, expected, strict=True):
             assert found == replace(kept.delivery, failures=kept.failures, attempts=kept.attempts)
             kept.state = SENDING
         if not claimed.is_full:
@@ -234,7 +234,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @invariant()
     def who_waits_is_known(self) -> None:
-        waiting = self.do(self.outbox.targets_waiting())
+        waiting = self.do(self.outbox.queues_waiting())
         assert waiting == {
             target: min(kept.due for kept in found if kept.due)
             for target in TARGETS

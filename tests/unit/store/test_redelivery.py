@@ -25,8 +25,8 @@ async def test_one_that_has_ended_waits_again_as_it_was(shelf: Shelf, state: Del
     delivery = await shelf.keep()
     await shelf.end(delivery, state)
     assert redeliver(shelf.sql, [delivery.id], at=LATER) == 1
-    assert await shelf.outbox.targets_waiting() == {CI: LATER}
-    (again,) = (await shelf.outbox.claim(CI, limit=10, now=LATER, skip_repositories=())).deliveries
+    assert await shelf.outbox.queues_waiting() == {CI: LATER}
+    (again,) = (await shelf.outbox.claim(CI, limit=10, now=LATER, skip=())).jobs
     assert (again.id, again.event_id, again.body) == (delivery.id, delivery.event_id, delivery.body)
     assert (again.failures, again.attempts) == (0, 1)
     found = shelf.history.delivery(delivery.id)
@@ -47,12 +47,12 @@ async def test_a_cancelled_one_loses_its_reason(shelf: Shelf) -> None:
 async def test_one_that_waits_is_due_at_once(shelf: Shelf) -> None:
     delivery = await shelf.keep(minute=600)
     assert redeliver(shelf.sql, [delivery.id], at=START) == 1
-    assert await shelf.outbox.targets_waiting() == {CI: START}
+    assert await shelf.outbox.queues_waiting() == {CI: START}
 
 
 async def test_one_that_is_being_sent_is_left_alone(shelf: Shelf) -> None:
     delivery = await shelf.keep()
-    await shelf.outbox.claim(CI, limit=1, now=START, skip_repositories=())
+    await shelf.outbox.claim(CI, limit=1, now=START, skip=())
     assert redeliver(shelf.sql, [delivery.id, uuid4()], at=LATER) == 0
 
 

@@ -1,9 +1,8 @@
-"""How many attempts one target may have under way.
+"""How many attempts one queue may have under way.
 
-It begins with one, doubles with every success up to a limit and falls back to one with a failure, so a
-target that comes back is not overrun and one that hangs holds one place. The first place of a target is
-its own; further ones come from a stock that all targets share, which dead targets therefore cannot use
-up.
+It begins with one, doubles with every success up to a limit and falls back to one with a failure, so
+whoever comes back is not overrun and one that hangs holds one slot. The first slot of a queue is its own;
+further ones come from a stock that all queues share, which dead ones therefore cannot use up.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ from types import TracebackType
 
 @dataclass(slots=True)
 class SharedSlots:
-    """The places that targets have beyond their first."""
+    """The slots that queues have beyond their first."""
 
     free: int
 
@@ -38,7 +37,7 @@ class Window:
     in_flight: int = 0
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
-    def judge(self, *, is_success: bool) -> None:
+    def note(self, *, is_success: bool) -> None:
         self.size = min(self.size * 2, self.limit) if is_success else 1
 
     def resize(self, limit: int) -> None:
@@ -65,13 +64,13 @@ class Window:
         return True
 
     async def _wait(self) -> None:
-        # Only ever full while an attempt of this same target is in flight: leaving wakes.
-        place = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        # Only ever full while an attempt of this same queue is in flight: leaving wakes.
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
         try:
-            await place
+            await turn
         except asyncio.CancelledError:
-            if not place.cancelled():
+            if not turn.cancelled():
                 self._wake()  # it was woken for nothing: let another one have it
             raise
 
@@ -82,8 +81,8 @@ class Window:
 
     def _wake_one(self) -> bool:
         while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(None)
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
                 return True
         return False

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.dispatcher.repository_queues import RepositoryQueues
 from sidecar.model.delivery import Delivery, TargetKey
+from sidecar.queue.order import OrderedJobs
 from tests.wire.delivery_bench import a_delivery
 
 KEY = TargetKey(policy_id="prj/ci", index=0)
@@ -18,50 +18,50 @@ def some(*repositories: str) -> list[Delivery]:
 
 @dataclass
 class Play:
-    """Sends everything, always finishing the delivery that has been on its way longest."""
+    """Sends everything, always finishing the delivery that has been under way longest."""
 
-    lanes: RepositoryQueues
+    order: OrderedJobs[Delivery]
     sent: list[Delivery] = field(default_factory=list)
 
     def run(self, at_once: int) -> list[Delivery]:
         under_way: list[Delivery] = []
         while True:
-            while len(under_way) < at_once and (delivery := self.lanes.next()):
+            while len(under_way) < at_once and (delivery := self.order.next()):
                 assert delivery.repository not in {other.repository for other in under_way}
                 under_way.append(delivery)
             if not under_way:
                 return self.sent
             self.sent.append(under_way.pop(0))
-            self.lanes.free(self.sent[-1].repository)
+            self.order.free(self.sent[-1].repository)
 
 
 @given(st.lists(st.sampled_from("abcd"), max_size=40), st.integers(1, 8))
 def test_everything_is_sent_once_and_in_order_per_repository(names: list[str], at_once: int) -> None:
-    lanes, deliveries = RepositoryQueues(), some(*names)
-    lanes.add(deliveries)
-    sent = Play(lanes).run(at_once)
+    order, deliveries = OrderedJobs[Delivery](), some(*names)
+    order.add(deliveries)
+    sent = Play(order).run(at_once)
     for name in set(names):
         assert [d for d in sent if d.repository == name] == [d for d in deliveries if d.repository == name]
     assert len(sent) == len(deliveries)
-    assert (lanes.unsent, lanes.ready, lanes.repositories) == (0, 0, frozenset())
+    assert (order.waiting, order.ready, order.order_keys) == (0, 0, frozenset())
 
 
-def test_draining_leaves_only_lanes_with_one_on_its_way() -> None:
-    lanes = RepositoryQueues()
-    lanes.add(some("a", "a", "b"))
-    under_way = lanes.next()
+def test_draining_leaves_only_keys_with_one_under_way() -> None:
+    order = OrderedJobs[Delivery]()
+    order.add(some("a", "a", "b"))
+    under_way = order.next()
     assert under_way
-    assert [delivery.repository for delivery in lanes.drain()] == ["a", "b"]
-    assert (lanes.unsent, lanes.ready, lanes.repositories) == (0, 0, frozenset("a"))
-    assert lanes.free("a")
-    assert lanes.repositories == frozenset()
+    assert [delivery.repository for delivery in order.drain()] == ["a", "b"]
+    assert (order.waiting, order.ready, order.order_keys) == (0, 0, frozenset("a"))
+    assert order.free("a")
+    assert order.order_keys == frozenset()
 
 
-def test_what_is_added_behind_one_on_its_way_waits_for_it() -> None:
-    lanes = RepositoryQueues()
-    lanes.add(some("a"))
-    lanes.next()
-    lanes.add(some("a"))
-    assert lanes.next() is None
-    assert not lanes.free("a")
-    assert lanes.next()
+def test_what_is_added_behind_one_under_way_waits_for_it() -> None:
+    order = OrderedJobs[Delivery]()
+    order.add(some("a"))
+    order.next()
+    order.add(some("a"))
+    assert order.next() is None
+    assert not order.free("a")
+    assert order.next()

@@ -1,10 +1,10 @@
-"""Slow start, and places that dead targets cannot use up."""
+"""Slow start, and slots that dead queues cannot use up."""
 
 import asyncio
 
 import pytest
 
-from sidecar.dispatcher.window import SharedSlots, Window
+from sidecar.queue.window import SharedSlots, Window
 
 
 def a_window(limit: int = 8, free: int = 100) -> Window:
@@ -15,7 +15,7 @@ def test_size_doubles_with_success_and_falls_to_one_with_failure() -> None:
     window = a_window(limit=6)
     sizes = []
     for is_success in (True, True, True, True, False, True):
-        window.judge(is_success=is_success)
+        window.note(is_success=is_success)
         sizes.append(window.size)
     assert sizes == [2, 4, 6, 6, 1, 2]
 
@@ -23,12 +23,12 @@ def test_size_doubles_with_success_and_falls_to_one_with_failure() -> None:
 def test_another_limit_counts_at_once() -> None:
     window = a_window(limit=8)
     for _ in range(3):
-        window.judge(is_success=True)
+        window.note(is_success=True)
     window.resize(2)
     assert window.size == 2
     window.resize(16)
     for _ in range(5):
-        window.judge(is_success=True)
+        window.note(is_success=True)
     assert window.size == 16
 
 
@@ -46,7 +46,7 @@ async def most_at_once(window: Window, attempts: int) -> int:
 
 
 @pytest.mark.parametrize(("size", "free", "most"), [(1, 100, 1), (4, 100, 4), (4, 2, 3), (4, 0, 1)])
-async def test_no_more_at_once_than_size_and_shared_places_allow(size: int, free: int, most: int) -> None:
+async def test_no_more_at_once_than_size_and_shared_slots_allow(size: int, free: int, most: int) -> None:
     window = a_window(free=free)
     window.size = size
     assert await most_at_once(window, 20) == most
