@@ -7,7 +7,6 @@ registry/handlers/blobupload.go.
 """
 
 import re
-from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -39,18 +38,19 @@ def upload_as_sent(
     query           as on the wire, without the question mark
     content_length  bytes of the body, 0 for none; None when the head does not say
     """
+    repository, step = upload.repository, upload.step
     body_bytes = content_length if content_length is None or content_length <= _LARGEST_SIZE else None
-    upload = replace(upload, body_bytes=body_bytes)
-    if upload.step is UploadStep.PIECE:
-        return replace(upload, end_bytes=_end_of(content_range, body_bytes))
-    said = {} if _is_form(content_type, content_length) else first_values(query)
-    digest = _digest(said.get("digest", ""))
-    if upload.step is UploadStep.END:
-        return replace(upload, digest=digest, end_bytes=_end_of(content_range, body_bytes))
-    if mounted := _digest(said.get("mount", "")):  # registries look at `mount` first
+    end_bytes = _end_of(content_range, body_bytes) if content_range else None
+    if step is UploadStep.PIECE:
+        return WriteBlob(repository, step, body_bytes=body_bytes, end_bytes=end_bytes)
+    said = first_values(query) if query and not _is_form(content_type, content_length) else {}
+    digest = _digest(said.get("digest"))
+    if step is UploadStep.END:
+        return WriteBlob(repository, step, digest, body_bytes, end_bytes)
+    if mounted := _digest(said.get("mount")):  # registries look at `mount` first
         source = _repository(said.get("from", ""), default_project)
-        return replace(upload, digest=mounted, is_mount=True, mount_source=source)
-    return replace(upload, digest=digest, end_bytes=body_bytes if digest else None)
+        return WriteBlob(repository, step, mounted, body_bytes, is_mount=True, mount_source=source)
+    return WriteBlob(repository, step, digest, body_bytes, body_bytes if digest else None)
 
 
 def first_values(query: str) -> dict[str, str]:
@@ -98,9 +98,9 @@ def _end_of(content_range: str, body_bytes: int | None) -> int | None:
     return last + 1 if is_sound else None
 
 
-def _digest(text: str) -> Digest | None:
+def _digest(text: str | None) -> Digest | None:
     try:
-        return parse_digest(text)
+        return parse_digest(text) if text else None
     except NameInvalid:
         return None
 
