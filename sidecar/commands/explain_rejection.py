@@ -1,6 +1,5 @@
 """`sidecar explain-rejection`: which rule matches an upstream's answer, and why the others do not."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -43,7 +42,7 @@ def command(answer: BinaryIO, status: int | None, write: str, config: Path, *, a
     settings = read_settings(config)
     read = answer.read(LARGEST_ANSWER_BYTES)
     try:
-        explanation = asyncio.run(explain_rejection(settings, read, write=Write(write), status=status))
+        explanation = explain_rejection(settings, read, write=Write(write), status=status)
     except RequestInvalid as exc:
         raise click.UsageError(
             "The answer begins with no status line: give its status, as --status 403."

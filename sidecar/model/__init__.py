@@ -5,6 +5,7 @@ operation  what a request asks for, in the registry's terms
 upload     what the head of a blob write says of the blob
 admission  whether a write may be forwarded: the question and its answers
 manifest   what a manifest says
+encodings  bodies without their content-encoding
 exchange   one request with its response; intent, refusal, facts
 memory     what is remembered between exchanges
 event      what happened, in Harbor's terms; the one table of event types

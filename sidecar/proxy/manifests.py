@@ -6,18 +6,14 @@ parser process with hard limits; one that it does not read is still an event, wi
 
 import asyncio
 import hashlib
-import zlib
-from contextlib import suppress
 from typing import Final
 
+from sidecar.model.encodings import inflated, is_plain
 from sidecar.model.errors import ManifestInvalid
 from sidecar.model.exchange import Body
 from sidecar.model.manifest import LARGEST_MANIFEST_BYTES, Manifest, manifest_from_document, parse_manifest
 from sidecar.model.names import Digest
 from sidecar.proxy.interface import Parse
-
-#: How zlib reads a content-encoding: `deflate` is written with a header of zlib's, or without.
-_WINDOWS: Final = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 
 #: Larger ones are read elsewhere; images have a few KiB.
 SMALL_BYTES: Final = 32 * 1024
@@ -42,37 +38,13 @@ def read_small(body: Body) -> Manifest | None:
 
 async def decoded(content: bytes | None, encoding: str) -> bytes | None:
     """A body without its content-encoding, None when it is unknown or grows too large."""
-    if content is None or encoding in {"", "identity"}:
+    if content is None or is_plain(encoding):
         return content
     if encoding not in {"gzip", "x-gzip"}:
         return None
-    plain, is_whole = await _inflated(content, encoding, LARGEST_MANIFEST_BYTES)
+    # zlib lets go of the interpreter
+    plain, is_whole = await asyncio.to_thread(inflated, content, encoding, LARGEST_MANIFEST_BYTES)
     return plain if is_whole else None
-
-
-async def decoded_opening(content: bytes, encoding: str, limit_bytes: int) -> bytes:
-    """What can be read of the beginning of a body, at most so much; b"" in an encoding that is not known."""
-    if encoding in {"", "identity"}:
-        return content[:limit_bytes]
-    if encoding in _WINDOWS:
-        plain, _ = await _inflated(content, encoding, limit_bytes)
-        return plain
-    return b""
-
-
-async def _inflated(content: bytes, encoding: str, limit_bytes: int) -> tuple[bytes, bool]:
-    """What can be read, at most so much, and whether that is all of it."""
-    return await asyncio.to_thread(
-        _inflate, content, encoding, limit_bytes
-    )  # zlib lets go of the interpreter
-
-
-def _inflate(content: bytes, encoding: str, limit_bytes: int) -> tuple[bytes, bool]:
-    for window in _WINDOWS[encoding]:
-        inflater = zlib.decompressobj(window)
-        with suppress(zlib.error):
-            return inflater.decompress(content, limit_bytes), inflater.eof
-    return b"", False
 
 
 async def sha256_of(content: bytes) -> Digest:

@@ -8,6 +8,7 @@ from typing import Final
 
 from aiohttp import ClientResponse, StreamReader
 
+from sidecar.model.encodings import decoded_opening
 from sidecar.model.exchange import (
     LARGEST_NOTED_BYTES,
     LARGEST_REFUSAL_BYTES,
@@ -22,7 +23,7 @@ from sidecar.model.operation import DeleteManifest, PutManifest, WriteBlob
 from sidecar.proxy.admission import GatedWrite
 from sidecar.proxy.headers import text_of
 from sidecar.proxy.manifest_facts import ManifestLookUps
-from sidecar.proxy.manifests import decoded_opening, sha256_of
+from sidecar.proxy.manifests import sha256_of
 from sidecar.proxy.refusals import Refused, no_memory_left
 from sidecar.proxy.relay import ClientGone, Upload, read_whole
 from sidecar.proxy.request_context import now, unharmed, unharmed_work
@@ -102,7 +103,7 @@ class Write(GatedWrite):
             self._recording = self.tasks.start(work, name="record")
 
     async def _record_refusal(self, exchange: Exchange, outcome: Outcome) -> None:
-        content = await decoded_opening(bytes(self._opening), self._encoding, LARGEST_REFUSAL_BYTES)
+        content = decoded_opening(bytes(self._opening), self._encoding, LARGEST_REFUSAL_BYTES)
         assert exchange.refusal
         refusal = replace(exchange.refusal, content=content)
         await self.record(await self.refused(replace(exchange, outcome=outcome, refusal=refusal)))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sidecar.config import Settings
+from sidecar.model.encodings import decoded_opening
 from sidecar.model.errors import RequestInvalid
 from sidecar.model.exchange import LARGEST_REFUSAL_BYTES, Refusal
-from sidecar.proxy.manifests import decoded_opening
 from sidecar.quota.rules import Miss, Rejection, RejectionRule, Write, judgements
 from sidecar.quota.words import said_in
 
@@ -36,7 +36,7 @@ class Explanation:
         return self.status >= 400
 
 
-async def explain_rejection(
+def explain_rejection(
     settings: Settings, answer: bytes, *, write: Write, status: int | None = None
 ) -> Explanation:
     """What the rules of the settings make of an upstream's answer.
@@ -51,7 +51,7 @@ async def explain_rejection(
     if status is None:
         raise RequestInvalid("The answer begins with no status line: say which status it had.")
     refusal = Refusal(
-        content=await _decoded(body, head), content_type="", names_retry=bool(_RETRY_AFTER.search(head))
+        content=_decoded(body, head), content_type="", names_retry=bool(_RETRY_AFTER.search(head))
     )
     judged = tuple(judgements(settings.rejections, write, status, refusal))
     return Explanation(
@@ -76,13 +76,13 @@ def _parts(answer: bytes, *, is_body: bool) -> tuple[int | None, bytes, bytes]:
     return status, head, answer
 
 
-async def _decoded(content: bytes, head: bytes) -> bytes:
+def _decoded(content: bytes, head: bytes) -> bytes:
     """A body without its encoding; as it is where `curl --compressed` has undone that, which leaves the header."""
     encoding = _ENCODING.search(head)
     if encoding is None:
         return content
     name = encoding[1].decode("ascii").lower()
-    return await decoded_opening(content, name, LARGEST_REFUSAL_BYTES) or content
+    return decoded_opening(content, name, LARGEST_REFUSAL_BYTES) or content
 
 
 def explanation_document(explanation: Explanation) -> dict[str, Any]:

@@ -14,8 +14,8 @@ HTTP/2 507 \r
 {"errors":[{"code":"DENIED","message":"no  space\\u0007 left"}]}"""
 
 
-async def test_the_last_head_of_an_answer_counts(settings: Settings) -> None:
-    found = await explain_rejection(settings, ANSWER, write=Write.BLOB)
+def test_the_last_head_of_an_answer_counts(settings: Settings) -> None:
+    found = explain_rejection(settings, ANSWER, write=Write.BLOB)
     assert found.matching
     assert found.words == ("DENIED no space\a left",)
     document = explanation_document(found)
@@ -25,28 +25,28 @@ async def test_the_last_head_of_an_answer_counts(settings: Settings) -> None:
     assert verdicts["harbor"] == "is for status 403"
 
 
-async def test_a_body_alone_needs_its_status(settings: Settings) -> None:
+def test_a_body_alone_needs_its_status(settings: Settings) -> None:
     with pytest.raises(RequestInvalid, match="begins with no status line"):
-        await explain_rejection(settings, b"no space left on device", write=Write.BLOB)
-    found = await explain_rejection(settings, b"no space left on device", write=Write.BLOB, status=500)
+        explain_rejection(settings, b"no space left on device", write=Write.BLOB)
+    found = explain_rejection(settings, b"no space left on device", write=Write.BLOB, status=500)
     assert found.matching
 
 
-async def test_what_no_rule_matches_is_an_answer_too(settings: Settings) -> None:
-    found = await explain_rejection(settings, b"HTTP/1.1 403 Forbidden\r\n\r\nno", write=Write.MANIFEST)
+def test_what_no_rule_matches_is_an_answer_too(settings: Settings) -> None:
+    found = explain_rejection(settings, b"HTTP/1.1 403 Forbidden\r\n\r\nno", write=Write.MANIFEST)
     assert found.matching is None
     assert explanation_document(found)["rule"] is None
     assert len(found.judged) == len(settings.rejections)
 
 
-async def test_a_compressed_answer_is_read_and_an_answer_that_is_no_refusal_is_none(
+def test_a_compressed_answer_is_read_and_an_answer_that_is_no_refusal_is_none(
     settings: Settings,
 ) -> None:
     squeezed = gzip.compress(b"no space left on device")
     head = b"HTTP/2 500\r\nContent-Encoding: GZip\r\n\r\n"
     for body in (squeezed, b"no space left on device"):  # as curl -i and curl -i --compressed write it
-        found = await explain_rejection(settings, head + body, write=Write.BLOB)
+        found = explain_rejection(settings, head + body, write=Write.BLOB)
         assert found.words == ("no space left on device",)
         assert found.is_refusal
-    accepted = await explain_rejection(settings, b"HTTP/1.1 201 Created\r\n\r\nno space", write=Write.BLOB)
+    accepted = explain_rejection(settings, b"HTTP/1.1 201 Created\r\n\r\nno space", write=Write.BLOB)
     assert (accepted.matching, accepted.is_refusal) == (None, False)
