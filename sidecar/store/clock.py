@@ -3,7 +3,7 @@
 Rows say by the clock of their day when something is to happen, or was seen. What is to happen is moved as
 much earlier as the clock went back, what was seen comes to lie in the past again. Few rows at a time, in
 the background: a million deliveries may wait. What has happened (events, attempts, deliveries that have
-ended) keeps its time.
+ended) keeps its time. What the clock has shown is a reading, the one row of `clock`.
 
 Two things are not left until this is done: held events (`detectors.grouping.ripe`), and tags that move
 meanwhile (`Ledger.learn_tag`).
@@ -21,14 +21,98 @@ from sidecar.model.delivery import TargetKey
 from sidecar.model.errors import StoreUnavailable
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
+from sidecar.store.statement import Statement
 
 T = TypeVar("T")
 
 _AT_ONCE: Final = 250
 _NEVER_S: Final = 1e11
 _STORE_PAUSE_S: Final = 1.0
-#: A trace of our own: what the clock showed, and in `tag` the newest delivery by then.
-_READING: Final = "clock"
+
+# Each part is the end of an index, but for intents, which are few. Only a delivery stored after the last
+# reading counts: it keeps its time though the clock went back.
+_NEWEST: Final = Statement(
+    "The latest time that anything says was the present.",
+    """
+    SELECT max(at) FROM (
+        SELECT max(shown_at) AS at FROM clock
+        UNION ALL SELECT max(seen_at) FROM traces
+        UNION ALL SELECT max(seen_at) FROM manifests
+        UNION ALL SELECT max(opened_at) FROM intents
+        UNION ALL SELECT created_at FROM (
+            SELECT created_at FROM deliveries WHERE seq > (SELECT coalesce(max(newest_seq), 0) FROM clock)
+            ORDER BY seq DESC LIMIT 1) AS newest
+    ) AS times
+    """,
+)
+_FORGET_READING: Final = Statement("Forget what the clock showed.", "DELETE FROM clock")
+_NOTE: Final = Statement(
+    "Note what the clock shows, and the newest delivery by then.",
+    "INSERT INTO clock (shown_at, newest_seq) SELECT :now, coalesce(max(seq), 0) FROM deliveries",
+)
+_MOVE_READING: Final = Statement(
+    "A reading in the future comes to lie in the past.",
+    "UPDATE clock SET shown_at = {least(shown_at - :by, :now)} WHERE shown_at > :now",
+)
+_BRING_FORWARD_SENDING: Final = Statement(
+    "What is being sent is due as much earlier, if it is given back; some of it.",
+    """
+    UPDATE deliveries SET next_attempt_at = {greatest(next_attempt_at - :by, :shown)} WHERE seq IN (
+        SELECT seq FROM deliveries WHERE state = 'sending' AND next_attempt_at > :shown LIMIT :most)
+    """,
+)
+_WAITING_AFTER: Final = Statement(
+    "What waits for a target after a delivery, in the order in which it is due; some of it.",
+    """
+    SELECT next_attempt_at, seq FROM deliveries
+    WHERE state = 'waiting' AND policy_id = :policy_id AND target_index = :target_index
+        AND (next_attempt_at, seq) > (:after_at, :after_seq)
+    ORDER BY next_attempt_at, seq LIMIT :most
+    """,
+)
+_MAKE_DUE: Final = Statement(
+    "A delivery is due at another time.", "UPDATE deliveries SET next_attempt_at = :at WHERE seq = :seq"
+)
+_MOVE_INTENTS: Final = Statement(
+    "Intents from the future come to lie in the past.",
+    "UPDATE intents SET opened_at = {least(opened_at - :by, :now)} WHERE opened_at > :now",
+)
+_TAGS_AFTER: Final = Statement(
+    "Tags that were seen in the future.", "SELECT repository, tag FROM tags WHERE seen_at > :now"
+)
+_MOVE_TAG: Final = Statement(
+    "A tag from the future comes to lie in the past.",
+    """
+    UPDATE tags SET seen_at = {least(seen_at - :by, :now)}
+    WHERE repository = :repository AND tag = :tag AND seen_at > :now
+    """,
+)
+_MOVE_MANIFESTS: Final = Statement(
+    "Manifests from the future come to lie in the past; the next of them, and all as old as the last one.",
+    """
+    UPDATE manifests SET seen_at = {least(seen_at - :by, :now)} WHERE seen_at > :now AND seen_at <= coalesce(
+        (SELECT seen_at FROM manifests WHERE seen_at > :now ORDER BY seen_at LIMIT 1 OFFSET :most), 1e12)
+    """,
+)
+# Their time is part of what traces are known by: one that is there already stays.
+_COPY_TRACES: Final = Statement(
+    "Traces from the future are there in the past, too; the next of them, and all as old as the last one.",
+    """
+    INSERT INTO traces (kind, client, connection, repository, digest, tag, seen_at, taken_at, untaken)
+    SELECT kind, client, connection, repository, digest, tag, {least(seen_at - :by, :now)},
+        {least(taken_at - :by, :now)}, untaken
+    FROM traces WHERE seen_at > :now AND seen_at <= coalesce(
+        (SELECT seen_at FROM traces WHERE seen_at > :now ORDER BY seen_at LIMIT 1 OFFSET :most), 1e12)
+    ORDER BY seen_at ON CONFLICT (kind, client, repository, digest, tag, seen_at) DO NOTHING
+    """,
+)
+_FORGET_COPIED_TRACES: Final = Statement(
+    "Forget the traces from the future that were copied.",
+    """
+    DELETE FROM traces WHERE seen_at > :now AND seen_at <= coalesce(
+        (SELECT seen_at FROM traces WHERE seen_at > :now ORDER BY seen_at LIMIT 1 OFFSET :most), 1e12)
+    """,
+)
 
 
 class StoredTimes:
@@ -60,11 +144,12 @@ class StoredTimes:
             pass
         for target in await _patiently(self._outbox.queues_waiting):
             await self._bring_forward(target, by_s, shown_s)
-        await self._write(lambda sql: _move_intents(sql, by_s, self._now()))
+        await self._write(lambda sql: _MOVE_INTENTS.run(sql, by=by_s, now=self._now()))
         await self._move_tags(by_s)
-        # Traces last: until then a start after a crash sees that there is something to do.
-        await self._move(_MOVE_MANIFESTS, by_s)
-        await self._move(_MOVE_TRACES, by_s)
+        # The newest times last: until then a start after a crash sees that there is something to do.
+        await self._move(_move_manifests, by_s)
+        await self._move(_move_traces, by_s)
+        await self._write(lambda sql: _MOVE_READING.run(sql, by=by_s, now=self._now()))
 
     async def _bring_forward(self, target: TargetKey, by_s: float, shown_s: float) -> None:
         last: tuple[float, int] | None = (shown_s, sys.maxsize)
@@ -77,13 +162,15 @@ class StoredTimes:
     async def _move_tags(self, by_s: float) -> None:
         """No index tells which: they are looked for where nobody waits."""
         now_s = self._now()
-        found = await _patiently(lambda: self._database.read(lambda sql: _tags_after(sql, now_s)))
+        found = await _patiently(
+            lambda: self._database.read(lambda sql: _TAGS_AFTER.run(sql, now=now_s).fetchall())
+        )
         for first in range(0, len(found), _AT_ONCE):
             some = found[first : first + _AT_ONCE]
             await self._write(partial(_move_tags, tags=some, by_s=by_s, now_s=self._now()))
 
-    async def _move(self, statement: str, by_s: float) -> None:
-        while await self._write(lambda sql: _move(sql, statement, by_s, self._now())):
+    async def _move(self, some: Callable[[sqlite3.Connection, float, float], int], by_s: float) -> None:
+        while await self._write(lambda sql: some(sql, by_s, self._now())) >= _AT_ONCE:
             pass
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -100,38 +187,19 @@ async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
 
 
 def _newest(sql: sqlite3.Connection) -> float:
-    """Each part is the end of an index, but for intents, which are few.
-
-    Only a delivery stored after the last reading counts: it keeps its time though the clock went back.
-    """
-    (newest,) = sql.execute(
-        "SELECT max(at) FROM (SELECT max(seen_at) AS at FROM traces "
-        "UNION ALL SELECT max(seen_at) FROM manifests UNION ALL SELECT max(opened_at) FROM intents "
-        "UNION ALL SELECT created_at FROM (SELECT created_at FROM deliveries WHERE seq > "
-        "(SELECT coalesce(max(CAST(tag AS INTEGER)), 0) FROM traces WHERE kind = ?) "
-        "ORDER BY seq DESC LIMIT 1))",
-        (_READING,),
-    ).fetchone()
+    (newest,) = _NEWEST.run(sql).fetchone()
     # Far in the future no clock has ever been; it is a row that somebody wrote.
     return float(newest) if isinstance(newest, int | float) and newest < _NEVER_S else 0.0
 
 
 def _note(sql: sqlite3.Connection, now_s: float) -> None:
-    sql.execute("DELETE FROM traces WHERE kind = ?", (_READING,))
-    sql.execute(
-        "INSERT INTO traces (kind, client, repository, digest, tag, seen_at) "
-        "SELECT ?, '', '', '', coalesce(max(seq), 0), ? FROM deliveries",
-        (_READING, now_s),
-    )
+    _FORGET_READING.run(sql)
+    _NOTE.run(sql, now=now_s)
 
 
 def _bring_forward_sending(sql: sqlite3.Connection, by_s: float, shown_s: float) -> bool:
     """Whether there may be more."""
-    moved = sql.execute(
-        "UPDATE deliveries SET next_attempt_at = max(next_attempt_at - ?1, ?2) WHERE seq IN "
-        "(SELECT seq FROM deliveries WHERE state = 'sending' AND next_attempt_at > ?2 LIMIT ?3)",
-        (by_s, shown_s, _AT_ONCE),
-    )
+    moved = _BRING_FORWARD_SENDING.run(sql, by=by_s, shown=shown_s, most=_AT_ONCE)
     return moved.rowcount == _AT_ONCE
 
 
@@ -142,47 +210,30 @@ def _bring_forward(
 
     None comes before what was due already: deliveries of a repository keep their order.
     """
-    rows = sql.execute(
-        "SELECT next_attempt_at, seq FROM deliveries WHERE state = 'waiting' AND policy_id = ? "
-        "AND target_index = ? AND (next_attempt_at, seq) > (?, ?) ORDER BY next_attempt_at, seq LIMIT ?",
-        (target.policy_id, target.index, *after, _AT_ONCE),
+    rows: list[tuple[float, int]] = _WAITING_AFTER.run(
+        sql,
+        policy_id=target.policy_id,
+        target_index=target.index,
+        after_at=after[0],
+        after_seq=after[1],
+        most=_AT_ONCE,
     ).fetchall()
-    sql.executemany(
-        "UPDATE deliveries SET next_attempt_at = ? WHERE seq = ?",
-        ((max(at - by_s, shown_s), seq) for at, seq in rows),
-    )
+    _MAKE_DUE.run_many(sql, ({"at": max(at - by_s, shown_s), "seq": seq} for at, seq in rows))
     return rows[-1] if len(rows) == _AT_ONCE else None
 
 
-def _move_intents(sql: sqlite3.Connection, by_s: float, now_s: float) -> None:
-    sql.execute("UPDATE intents SET opened_at = min(opened_at - ?1, ?2) WHERE opened_at > ?2", (by_s, now_s))
-
-
-def _tags_after(sql: sqlite3.Connection, now_s: float) -> list[tuple[str, str]]:
-    return sql.execute("SELECT repository, tag FROM tags WHERE seen_at > ?", (now_s,)).fetchall()
-
-
 def _move_tags(sql: sqlite3.Connection, tags: list[tuple[str, str]], by_s: float, now_s: float) -> None:
-    sql.executemany(
-        "UPDATE tags SET seen_at = min(seen_at - ?1, ?2) WHERE repository = ?3 AND tag = ?4 AND seen_at > ?2",
-        ((by_s, now_s, *tag) for tag in tags),
+    _MOVE_TAG.run_many(
+        sql, ({"by": by_s, "now": now_s, "repository": repository, "tag": tag} for repository, tag in tags)
     )
 
 
-def _move(sql: sqlite3.Connection, statement: str, by_s: float, now_s: float) -> bool:
-    """Whether there may be more."""
-    return sql.execute(statement, (by_s, now_s, _AT_ONCE - 1)).rowcount >= _AT_ONCE
+def _move_manifests(sql: sqlite3.Connection, by_s: float, now_s: float) -> int:
+    """How many were moved; as many as at once, or more, where there may be others."""
+    return _MOVE_MANIFESTS.run(sql, by=by_s, now=now_s, most=_AT_ONCE - 1).rowcount
 
 
-_SOME_IN_THE_FUTURE: Final = (
-    "WHERE seen_at > ?2 AND seen_at <= coalesce("
-    "(SELECT seen_at FROM {0} WHERE seen_at > ?2 ORDER BY seen_at LIMIT 1 OFFSET ?3), 9e999)"
-)
-_MOVE_MANIFESTS: Final = (
-    "UPDATE manifests SET seen_at = min(seen_at - ?1, ?2) "  # noqa: S608  # constants
-    f"{_SOME_IN_THE_FUTURE.format('manifests')}"
-)
-_MOVE_TRACES: Final = (
-    "UPDATE OR REPLACE traces SET seen_at = min(seen_at - ?1, ?2), taken_at = min(taken_at - ?1, ?2) "  # noqa: S608  # constants
-    f"{_SOME_IN_THE_FUTURE.format('traces')}"
-)
+def _move_traces(sql: sqlite3.Connection, by_s: float, now_s: float) -> int:
+    """As `_move_manifests`."""
+    _COPY_TRACES.run(sql, by=by_s, now=now_s, most=_AT_ONCE - 1)
+    return _FORGET_COPIED_TRACES.run(sql, now=now_s, most=_AT_ONCE - 1).rowcount

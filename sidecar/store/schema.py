@@ -189,6 +189,17 @@ CREATE INDEX refused_pushes_agent ON refused_pushes (agent);
 CREATE INDEX refused_pushes_until ON refused_pushes (until)
 """
 
+#: What the clock showed last, in one row, and the newest delivery by then; it was a row of `traces`.
+_CLOCK: Final = """
+CREATE TABLE clock (
+    shown_at REAL NOT NULL,
+    newest_seq INTEGER NOT NULL
+);
+INSERT INTO clock (shown_at, newest_seq)
+    SELECT seen_at, CAST(tag AS INTEGER) FROM traces WHERE kind = 'clock' ORDER BY seen_at DESC LIMIT 1;
+DELETE FROM traces WHERE kind = 'clock'
+"""
+
 MIGRATIONS: Final = (
     _FIRST,
     _DISABLED_TARGETS,
@@ -198,4 +209,5 @@ MIGRATIONS: Final = (
     _AWAY_TARGETS,
     _TAG_MOVED,
     _REFUSED_PUSHES,
+    _CLOCK,
 )

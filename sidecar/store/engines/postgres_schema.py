@@ -165,4 +165,9 @@ CREATE TABLE refused_pushes (
 );
 CREATE INDEX refused_pushes_agent ON refused_pushes (agent);
 CREATE INDEX refused_pushes_until ON refused_pushes (until);
+
+CREATE TABLE clock (
+    shown_at DOUBLE PRECISION NOT NULL,
+    newest_seq BIGINT NOT NULL
+);
 """

@@ -1,7 +1,10 @@
 """What the store says of times after the clock was set back. Real SQLite throughout."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +17,9 @@ from sidecar.model.names import Digest, parse_reference, repository_of
 from sidecar.model.operation import PutManifest
 from sidecar.store import clock as module
 from sidecar.store.clock import StoredTimes
+from sidecar.store.file import migrate
 from sidecar.store.outbox import Outbox
+from sidecar.store.schema import _CLOCK, MIGRATIONS
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
 from tests.support.builders import DOCKER, START, a_digest
@@ -199,7 +204,7 @@ async def test_newest_is_what_was_noted_or_stored_last(database: SqliteDatabase,
     assert await times.newest() == START.timestamp(), "a delivery that was stored since"
     await times.note()
     assert await times.newest() == NOW.timestamp(), "it keeps its time, and is older than the reading"
-    assert await column(database, "SELECT count(*) FROM traces") == [1]
+    assert await column(database, "SELECT count(*) FROM clock") == [1]
 
 
 @pytest.mark.parametrize("kind", ["trace", "manifest", "intent"])
@@ -225,3 +230,48 @@ async def test_newest_may_be_what_is_remembered(
     assert await times.newest() == at.timestamp()
     await times.move_back(2 * HOUR.total_seconds(), shown_s=NOW.timestamp())
     assert await times.newest() == NOW.timestamp()
+
+
+async def test_reading_in_the_future_follows_when_all_else_has(
+    database: SqliteDatabase, times: StoredTimes, outbox: Outbox
+) -> None:
+    await StoredTimes(database, outbox, now=START.timestamp).note()
+    await go_back(times)
+    assert await times.newest() == NOW.timestamp()
+
+
+async def test_traces_that_come_to_lie_at_one_time_are_one(
+    database: SqliteDatabase, times: StoredTimes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_AT_ONCE", 2)
+    insert = (
+        "INSERT INTO traces (kind, client, repository, digest, tag, seen_at, taken_at, untaken, connection) "
+        "VALUES ('child', 'c', 'r', ?, '', ?, ?, 3, 'k')"
+    )
+    now_s, later_s = NOW.timestamp(), after(3600).timestamp()
+    rows = [("a", now_s, None), ("a", later_s, None), ("a", later_s + 1, None), ("b", later_s, later_s)]
+    await database.write(lambda sql: sql.executemany(insert, rows))
+    await go_back(times)
+    found = await database.read(
+        lambda sql: sql.execute(
+            "SELECT digest, seen_at, taken_at, untaken, connection FROM traces"
+        ).fetchall()
+    )
+    assert found == [("a", now_s, None, 3, "k"), ("b", now_s, now_s, 3, "k")]
+
+
+def test_what_the_clock_showed_to_an_older_version_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was kept as a trace, with the newest delivery as its tag."""
+    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as sql:
+        monkeypatch.setattr("sidecar.store.file.MIGRATIONS", MIGRATIONS[: MIGRATIONS.index(_CLOCK)])
+        migrate(sql)
+        insert = (
+            "INSERT INTO traces (kind, client, repository, digest, tag, seen_at) VALUES (?, '', '', '', ?, ?)"
+        )
+        sql.executemany(insert, [("clock", "17", 5.5), ("pushed", "v1", 9.0)])
+        monkeypatch.undo()
+        migrate(sql)
+        assert sql.execute("SELECT shown_at, newest_seq FROM clock").fetchall() == [(5.5, 17)]
+        assert sql.execute("SELECT kind FROM traces").fetchall() == [("pushed",)]

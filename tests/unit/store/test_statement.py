@@ -11,7 +11,6 @@ from tests.unit.store.statements import files_that_run_sql_themselves, hidden_st
 SQLITE_ALONE = {"file.py", "offline.py", "sqlite.py", "units.py"}
 #: Still to be written as statements.
 NOT_YET = {
-    "clock.py",
     "history.py",
     "ledger.py",
     "outbox.py",
