@@ -129,10 +129,7 @@ STILL: Final[dict[str, tuple[str, ...]]] = {
         "sidecar/store/*",
     ),
     "hold, of anything but an event": ("sidecar/proxy/*",),
-    "place": (
-        "sidecar/dispatcher/*",
-        "sidecar/store/engines/*",
-    ),
+    "place": ("sidecar/dispatcher/*",),
     "lane": ("sidecar/store/*",),
     "mark": (
         "sidecar/detectors/*",

@@ -4,8 +4,8 @@ Every query goes by an index that holds what is asked for, so a list stays quick
 deliveries. Reads only; sending again is `redelivery`'s.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,15 +17,169 @@ from sidecar.store.away import AwayTarget, away_targets
 from sidecar.store.disabled import DisabledTarget, disabled_targets
 from sidecar.store.records import event_from_json, moment, seconds
 from sidecar.store.rows import readable
+from sidecar.store.statement import Statement, Variants
 
 #: Ended without having arrived.
 FAILED: Final = (DeliveryState.GIVEN_UP, DeliveryState.CANCELLED)
 _FINAL: Final = frozenset({DeliveryState.DELIVERED, *FAILED})
-_COLUMNS: Final = (
-    "id, event_id, event_type, policy_id, target_index, project, repository, state, reason, created_at, "
-    "finished_at, next_attempt_at, failures, attempts, content_type"
-)
 _MOST_EVENTS: Final = 500
+
+# Which deliveries are meant, the newest first, and how many: by the index that answers it, as SQLite's planner knows
+# no sizes. Each reads its index alone, where that holds what is asked; rows, with their bodies, only of what is shown.
+# A partial index is not found by a value: the states of those are written out.
+_CHOSEN: Final = {
+    "deliveries_created": Variants(
+        "The newest deliveries of those chosen by when they were created.",
+        """
+        SELECT seq FROM deliveries {by_index(deliveries_created)}
+        WHERE true [AND policy_id = :policy_id] [AND project = :project] [AND event_type = :event_type]
+            [AND state = :state] [AND state IN ({texts(:states)})] [AND created_at >= :since] [AND created_at <= :until]
+        ORDER BY created_at DESC LIMIT :most
+        """,
+    ),
+    "deliveries_waiting": Variants(
+        "The newest deliveries of those chosen that wait.",
+        """
+        SELECT seq FROM deliveries {by_index(deliveries_waiting)}
+        WHERE state = 'waiting' [AND policy_id = :policy_id] [AND project = :project]
+            [AND event_type = :event_type] [AND created_at >= :since] [AND created_at <= :until]
+        ORDER BY created_at DESC LIMIT :most
+        """,
+    ),
+    "deliveries_sending": Variants(
+        "The newest deliveries of those chosen that are being sent.",
+        """
+        SELECT seq FROM deliveries {by_index(deliveries_sending)}
+        WHERE state = 'sending' [AND policy_id = :policy_id] [AND project = :project]
+            [AND event_type = :event_type] [AND created_at >= :since] [AND created_at <= :until]
+        ORDER BY created_at DESC LIMIT :most
+        """,
+    ),
+    "deliveries_finished": Variants(
+        "The newest deliveries of those chosen by when they ended.",
+        """
+        SELECT seq FROM deliveries {by_index(deliveries_finished)}
+        WHERE finished_at IS NOT NULL [AND project = :project] [AND event_type = :event_type]
+            [AND state = :state] [AND state IN ({texts(:states)})] [AND finished_at >= :since] [AND finished_at <= :until]
+        ORDER BY finished_at DESC LIMIT :most
+        """,
+    ),
+    "deliveries_policy_finished": Variants(
+        "The newest deliveries of those chosen by policy and when they ended.",
+        """
+        SELECT seq FROM deliveries {by_index(deliveries_policy_finished)}
+        WHERE finished_at IS NOT NULL AND policy_id = :policy_id [AND project = :project]
+            [AND event_type = :event_type] [AND state = :state] [AND state IN ({texts(:states)})] [AND finished_at >= :since]
+            [AND finished_at <= :until]
+        ORDER BY finished_at DESC LIMIT :most
+        """,
+    ),
+}
+_COUNT: Final = {
+    "deliveries_created": Variants(
+        "How many deliveries were created.",
+        """
+        SELECT count(*) FROM deliveries {by_index(deliveries_created)}
+        WHERE true [AND policy_id = :policy_id] [AND project = :project] [AND event_type = :event_type]
+            [AND state = :state] [AND state IN ({texts(:states)})] [AND created_at >= :since] [AND created_at <= :until]
+        """,
+    ),
+    "deliveries_waiting": Variants(
+        "How many deliveries wait.",
+        """
+        SELECT count(*) FROM deliveries {by_index(deliveries_waiting)}
+        WHERE state = 'waiting' [AND policy_id = :policy_id] [AND project = :project]
+            [AND event_type = :event_type] [AND created_at >= :since] [AND created_at <= :until]
+        """,
+    ),
+    "deliveries_sending": Variants(
+        "How many deliveries are being sent.",
+        """
+        SELECT count(*) FROM deliveries {by_index(deliveries_sending)}
+        WHERE state = 'sending' [AND policy_id = :policy_id] [AND project = :project]
+            [AND event_type = :event_type] [AND created_at >= :since] [AND created_at <= :until]
+        """,
+    ),
+    "deliveries_finished": Variants(
+        "How many deliveries ended.",
+        """
+        SELECT count(*) FROM deliveries {by_index(deliveries_finished)}
+        WHERE finished_at IS NOT NULL [AND project = :project] [AND event_type = :event_type]
+            [AND state = :state] [AND state IN ({texts(:states)})] [AND finished_at >= :since] [AND finished_at <= :until]
+        """,
+    ),
+    "deliveries_policy_finished": Variants(
+        "How many deliveries of a policy ended.",
+        """
+        SELECT count(*) FROM deliveries {by_index(deliveries_policy_finished)}
+        WHERE finished_at IS NOT NULL AND policy_id = :policy_id [AND project = :project]
+            [AND event_type = :event_type] [AND state = :state] [AND state IN ({texts(:states)})] [AND finished_at >= :since]
+            [AND finished_at <= :until]
+        """,
+    ),
+}
+_SHOWN: Final = {
+    "created_at": Statement(
+        "Deliveries without their bodies, those first that were created last.",
+        """
+        SELECT id, event_id, event_type, policy_id, target_index, project, repository, state, reason, created_at,
+            finished_at, next_attempt_at, failures, attempts, content_type
+        FROM deliveries WHERE seq IN ({integers(:numbers)}) ORDER BY created_at DESC, seq DESC
+        """,
+    ),
+    "finished_at": Statement(
+        "Deliveries without their bodies, those first that ended last.",
+        """
+        SELECT id, event_id, event_type, policy_id, target_index, project, repository, state, reason, created_at,
+            finished_at, next_attempt_at, failures, attempts, content_type
+        FROM deliveries WHERE seq IN ({integers(:numbers)}) ORDER BY finished_at DESC, seq DESC
+        """,
+    ),
+}
+_NUMBER: Final = Statement("A delivery's number in the table.", "SELECT seq FROM deliveries WHERE id = :id")
+_BODY: Final = Statement("A delivery's body.", "SELECT body FROM deliveries WHERE id = :id")
+_NAMED: Final = Statement(
+    "The first two deliveries whose id, in hexadecimal digits, begins in a certain way.",
+    "SELECT id FROM deliveries WHERE id >= :beginning AND id < :beginning || 'g' ORDER BY id LIMIT 2",
+)
+_ATTEMPTS: Final = Statement(
+    "Every attempt of a delivery, in order.",
+    """
+    SELECT number, started_at, duration_ms, status, error, address, excerpt, retry_after_s
+    FROM attempts WHERE delivery_id = :delivery_id ORDER BY number, started_at
+    """,
+)
+_LAST_ATTEMPT: Final = Statement(
+    "The last attempt of a delivery.",
+    """
+    SELECT number, started_at, duration_ms, status, error, address, excerpt, retry_after_s
+    FROM attempts WHERE delivery_id = :delivery_id ORDER BY number DESC, started_at DESC LIMIT 1
+    """,
+)
+_WAITING: Final = Statement(
+    "How many deliveries wait for a target or are being sent to it.",
+    """
+    SELECT (SELECT count(*) FROM deliveries {by_index(deliveries_waiting)}
+            WHERE state = 'waiting' AND policy_id = :policy_id AND target_index = :target_index)
+        + (SELECT count(*) FROM deliveries {by_index(deliveries_sending)}
+            WHERE state = 'sending' AND policy_id = :policy_id AND target_index = :target_index)
+    """,
+)
+_LAST_TRIGGERED: Final = Statement(
+    "When a policy last had an event of each type.",
+    "SELECT event_type, at FROM last_triggered WHERE policy_id = :policy_id",
+)
+_NEWEST_EVENT: Final = Statement(
+    "The number of the event stored last, 0 before the first.", "SELECT coalesce(max(seq), 0) FROM events"
+)
+_FIRST_SINCE: Final = Statement(
+    "The first number of the events that occurred since a time.",
+    "SELECT min(seq) FROM events {by_index(events_occurred)} WHERE occurred_at >= :since",
+)
+_EVENTS_AFTER: Final = Statement(
+    "The next events after a number, in the order they were stored.",
+    "SELECT seq, document FROM events WHERE seq > :number ORDER BY seq LIMIT :most",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +202,7 @@ class Chosen:
 
     @property
     def index(self) -> str:
-        """The index that answers this; named in the query, as the planner knows no sizes."""
+        """The index that answers this."""
         if self.time_column == "finished_at":
             return "deliveries_policy_finished" if self.policy_id else "deliveries_finished"
         match self.states:
@@ -57,26 +211,18 @@ class Chosen:
             case _:
                 return "deliveries_created"
 
-    def conditions(self) -> tuple[str, list[object]]:
-        """A WHERE clause with its values."""
-        found = dict(self._conditions())
-        return " AND ".join(found) or "1", [value for value in found.values() if value is not None]
-
-    def _conditions(self) -> Iterator[tuple[str, object]]:
-        if self.time_column == "finished_at":
-            yield "finished_at IS NOT NULL", None
-        if self.policy_id:
-            yield "policy_id = ?", self.policy_id
-        if self.project:
-            yield "project = ?", self.project
-        if self.event_type:
-            yield "event_type = ?", self.event_type
-        if self.states:  # written out: a partial index is not found by a value
-            yield " OR ".join(f"state = '{state}'" for state in self.states).join("()"), None
-        if self.since:
-            yield f"{self.time_column} >= ?", seconds(self.since)
-        if self.until:
-            yield f"{self.time_column} <= ?", seconds(self.until)
+    def values(self) -> dict[str, object]:
+        """What matters, by the names of the statements' parameters."""
+        found = {
+            "policy_id": self.policy_id,
+            "project": self.project,
+            "event_type": self.event_type,
+            "state": self.states[0] if len(self.states) == 1 else None,
+            "states": json.dumps(self.states) if len(self.states) > 1 else None,
+            "since": seconds(self.since) if self.since else None,
+            "until": seconds(self.until) if self.until else None,
+        }
+        return {name: value for name, value in found.items() if value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,52 +270,37 @@ class History:
 
     def deliveries(self, chosen: Chosen, *, limit: int) -> list[KeptDelivery]:
         """The newest ones, newest first."""
-        query, values = self._listing(chosen)
-        return readable(self._sql.execute(query, (*values, limit)).fetchall(), self._kept, table="deliveries")
+        found = _CHOSEN[chosen.index].run(self._sql, **chosen.values(), most=limit).fetchall()
+        return self._shown([number for (number,) in found], by=chosen.time_column)
 
     def count(self, chosen: Chosen) -> int:
-        where, values = chosen.conditions()
-        query = f"SELECT count(*) FROM deliveries INDEXED BY {chosen.index} WHERE {where}"  # noqa: S608  # constants
-        return int(self._sql.execute(query, values).fetchone()[0])
+        return int(_COUNT[chosen.index].run(self._sql, **chosen.values()).fetchone()[0])
 
     def delivery(self, identity: UUID) -> KeptDelivery | None:
-        query = f"SELECT {_COLUMNS} FROM deliveries WHERE id = ?"  # noqa: S608  # constants
-        row = self._sql.execute(query, (str(identity),)).fetchone()
-        return self._kept(row) if row else None
+        found = _NUMBER.run(self._sql, id=str(identity)).fetchone()
+        shown = self._shown([found[0]], by="created_at") if found else []
+        return shown[0] if shown else None
 
     def body(self, identity: UUID) -> bytes:
-        row = self._sql.execute("SELECT body FROM deliveries WHERE id = ?", (str(identity),)).fetchone()
+        row = _BODY.run(self._sql, id=str(identity)).fetchone()
         return bytes(row[0]) if row else b""
 
     def named(self, beginning: str) -> list[UUID]:
         """The deliveries whose id begins like that, two at most: enough to know whether it is one."""
-        rows = self._sql.execute(
-            "SELECT id FROM deliveries WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT 2",
-            (beginning.lower(),),
-        )
-        return [UUID(identity) for (identity,) in rows.fetchall()]
+        return [UUID(identity) for (identity,) in _NAMED.run(self._sql, beginning=beginning.lower())]
 
     def attempts(self, identity: UUID) -> list[KeptAttempt]:
         """Every attempt that is kept, in order."""
-        rows = self._sql.execute(f"{_ATTEMPTS} ORDER BY number, started_at", (str(identity),))
-        return [_attempt(row) for row in rows.fetchall()]
+        return [_attempt(row) for row in _ATTEMPTS.run(self._sql, delivery_id=str(identity)).fetchall()]
 
-    def _listing(self, chosen: Chosen) -> tuple[str, list[object]]:
-        where, values = chosen.conditions()
-        time = chosen.time_column
-        # The inner query reads the index alone; rows, with their bodies, only of what is shown.
-        query = (
-            f"SELECT {_COLUMNS} FROM deliveries WHERE seq IN (SELECT seq FROM deliveries "  # noqa: S608  # constants
-            f"INDEXED BY {chosen.index} WHERE {where} ORDER BY {time} DESC LIMIT ?) "
-            f"ORDER BY {time} DESC, seq DESC"
-        )
-        return query, values
+    def _shown(self, numbers: list[int], *, by: str) -> list[KeptDelivery]:
+        rows = _SHOWN[by].run(self._sql, numbers=json.dumps(numbers)).fetchall()
+        return readable(rows, self._kept, table="deliveries")
 
     def _kept(self, row: tuple[Any, ...]) -> KeptDelivery:
         identity, event_id, event_type, policy_id, index, project, repository, state, reason, *rest = row
         created_at, finished_at, next_attempt_at, failures, attempts, content_type = rest
-        last = self._sql.execute(f"{_ATTEMPTS} ORDER BY number DESC, started_at DESC LIMIT 1", (identity,))
-        found = last.fetchone()
+        last = _LAST_ATTEMPT.run(self._sql, delivery_id=identity).fetchone()
         return KeptDelivery(
             id=UUID(identity),
             event_id=UUID(event_id),
@@ -185,28 +316,20 @@ class History:
             failures=failures,
             attempts=attempts,
             content_type=content_type,
-            last_attempt=_attempt(found) if found else None,
+            last_attempt=_attempt(last) if last else None,
         )
 
     # Policies
 
     def waiting(self, target: TargetKey) -> int:
         """How many deliveries wait for a target, those being sent included."""
-        (number,) = self._sql.execute(
-            "SELECT (SELECT count(*) FROM deliveries INDEXED BY deliveries_waiting "
-            "WHERE state = 'waiting' AND policy_id = ?1 AND target_index = ?2) + "
-            "(SELECT count(*) FROM deliveries INDEXED BY deliveries_sending "
-            "WHERE state = 'sending' AND policy_id = ?1 AND target_index = ?2)",
-            (target.policy_id, target.index),
-        ).fetchone()
+        (number,) = _WAITING.run(self._sql, policy_id=target.policy_id, target_index=target.index).fetchone()
         return int(number)
 
     def last_triggered(self, policy_id: str) -> dict[EventType, datetime]:
         """When a policy last had an event of each type; never forgotten."""
-        rows = self._sql.execute(
-            "SELECT event_type, at FROM last_triggered WHERE policy_id = ?", (policy_id,)
-        )
-        return {EventType(kind): moment(at) for kind, at in rows.fetchall()}
+        rows = _LAST_TRIGGERED.run(self._sql, policy_id=policy_id).fetchall()
+        return {EventType(kind): moment(at) for kind, at in rows}
 
     def disabled_targets(self) -> list[DisabledTarget]:
         """Targets that answered 410 Gone."""
@@ -220,24 +343,17 @@ class History:
 
     def newest_event(self) -> int:
         """The number of the event stored last, 0 before the first."""
-        return int(self._sql.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+        return int(_NEWEST_EVENT.run(self._sql).fetchone()[0])
 
     def event_before(self, since: datetime) -> int:
         """The number after which every event stands that occurred since then."""
-        (first,) = self._sql.execute(
-            "SELECT min(seq) FROM events INDEXED BY events_occurred WHERE occurred_at >= ?", (seconds(since),)
-        ).fetchone()
+        (first,) = _FIRST_SINCE.run(self._sql, since=seconds(since)).fetchone()
         return self.newest_event() if first is None else int(first) - 1
 
     def events_after(self, number: int) -> list[tuple[int, Event]]:
         """The next events in the order they were stored, some hundreds at most, with their numbers."""
-        rows = self._sql.execute(
-            "SELECT seq, document FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (number, _MOST_EVENTS)
-        )
+        rows = _EVENTS_AFTER.run(self._sql, number=number, most=_MOST_EVENTS)
         return readable(rows.fetchall(), lambda row: (row[0], event_from_json(row[1])), table="events")
-
-
-_ATTEMPTS: Final = "SELECT number, started_at, duration_ms, status, error, address, excerpt, retry_after_s FROM attempts WHERE delivery_id = ?"
 
 
 def _attempt(row: tuple[int, float, float, int | None, str, str, str, float | None]) -> KeptAttempt:

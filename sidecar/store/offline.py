@@ -36,6 +36,18 @@ def open_offline(path: Path, *, writable: bool = False) -> Iterator[Connection]:
         raise StoreUnavailable(f"{path}: {exc}") from exc
 
 
+@contextmanager
+def transaction(sql: Connection) -> Iterator[None]:
+    """One that writes, and waits for its turn; an error undoes it."""
+    sql.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        sql.execute("ROLLBACK")
+        raise
+    sql.execute("COMMIT")
+
+
 def _connect(path: Path, *, writable: bool) -> Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
     connection.text_factory = LENIENT_TEXT

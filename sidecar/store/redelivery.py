@@ -19,23 +19,88 @@ from uuid import UUID
 from sidecar.formats import Payload
 from sidecar.model.event import Event
 from sidecar.store.history import Chosen
+from sidecar.store.offline import transaction
 from sidecar.store.records import event_from_json, seconds
+from sidecar.store.statement import Statement, Variants
 
 AT_ONCE: Final = 500
 _SHORTEST_PAUSE_S: Final = 0.005
-_AGAIN: Final = (
-    "UPDATE deliveries SET state = 'waiting', reason = '', finished_at = NULL, failures = 0, "
-    "next_attempt_at = ? WHERE state <> 'sending' AND content_type <> '' AND "
+
+_SEND_AGAIN: Final = Statement(
+    "A delivery that is not being sent, and has a body, waits as if it had never failed.",
+    """
+    UPDATE deliveries SET state = 'waiting', reason = '', finished_at = NULL, failures = 0, next_attempt_at = :at
+    WHERE state <> 'sending' AND content_type <> '' AND id = :id
+    """,
+)
+_SEND_NUMBER_AGAIN: Final = Statement(
+    "As to send again, by its number in the table.",
+    """
+    UPDATE deliveries SET state = 'waiting', reason = '', finished_at = NULL, failures = 0, next_attempt_at = :at
+    WHERE state <> 'sending' AND content_type <> '' AND seq = :seq
+    """,
+)
+# Not beyond `after` but at it: many may end in one instant.
+_ENDED: Final = {
+    "deliveries_finished": Variants(
+        "The next deliveries that ended, of those chosen that have a body, the oldest first.",
+        """
+        SELECT finished_at, seq FROM deliveries {by_index(deliveries_finished)}
+        WHERE finished_at IS NOT NULL [AND project = :project] [AND event_type = :event_type]
+            [AND state = :state] [AND state IN ({texts(:states)})] [AND finished_at >= :since] [AND finished_at <= :until]
+            AND finished_at >= :after AND content_type <> ''
+        ORDER BY finished_at LIMIT :most
+        """,
+    ),
+    "deliveries_policy_finished": Variants(
+        "The next deliveries of a policy that ended, of those chosen that have a body, the oldest first.",
+        """
+        SELECT finished_at, seq FROM deliveries {by_index(deliveries_policy_finished)}
+        WHERE finished_at IS NOT NULL AND policy_id = :policy_id [AND project = :project]
+            [AND event_type = :event_type] [AND state = :state] [AND state IN ({texts(:states)})] [AND finished_at >= :since]
+            [AND finished_at <= :until] AND finished_at >= :after AND content_type <> ''
+        ORDER BY finished_at LIMIT :most
+        """,
+    ),
+}
+_ENDED_BODILESS: Final = {
+    "deliveries_finished": Variants(
+        "Deliveries without a body, of those chosen that ended.",
+        """
+        SELECT id FROM deliveries {by_index(deliveries_finished)}
+        WHERE finished_at IS NOT NULL [AND project = :project] [AND event_type = :event_type]
+            [AND state = :state] [AND state IN ({texts(:states)})] [AND finished_at >= :since] [AND finished_at <= :until]
+            AND content_type = ''
+        """,
+    ),
+    "deliveries_policy_finished": Variants(
+        "Deliveries of a policy without a body, of those chosen that ended.",
+        """
+        SELECT id FROM deliveries {by_index(deliveries_policy_finished)}
+        WHERE finished_at IS NOT NULL AND policy_id = :policy_id [AND project = :project]
+            [AND event_type = :event_type] [AND state = :state] [AND state IN ({texts(:states)})] [AND finished_at >= :since]
+            [AND finished_at <= :until] AND content_type = ''
+        """,
+    ),
+}
+_BODILESS: Final = Statement(
+    "A delivery that has no body, with all that one is made of.",
+    """
+    SELECT d.id, d.policy_id, e.document, r.created_at FROM deliveries d JOIN events e ON e.id = d.event_id
+    LEFT JOIN repositories r ON r.repository = d.repository WHERE d.content_type = '' AND d.id = :id
+    """,
+)
+_GIVE_BODY: Final = Statement(
+    "Complete a delivery that has no body.",
+    "UPDATE deliveries SET body = :body, content_type = :content_type WHERE id = :id AND content_type = ''",
 )
 
 
 def redeliver(sql: sqlite3.Connection, identities: Iterable[UUID], *, at: datetime) -> int:
     """Send these again, from then on; answers how many it were."""
-    wanted = [(seconds(at), str(identity)) for identity in identities]
-    sql.execute("BEGIN IMMEDIATE")
-    number = sql.executemany(f"{_AGAIN} id = ?", wanted).rowcount
-    sql.execute("COMMIT")
-    return number
+    wanted = [{"at": seconds(at), "id": str(identity)} for identity in identities]
+    with transaction(sql):
+        return _SEND_AGAIN.run_many(sql, wanted).rowcount
 
 
 def redeliver_all(sql: sqlite3.Connection, chosen: Chosen, *, at: datetime) -> Iterator[int]:
@@ -55,17 +120,11 @@ def redeliver_all(sql: sqlite3.Connection, chosen: Chosen, *, at: datetime) -> I
 
 
 def _redeliver_some(sql: sqlite3.Connection, chosen: Chosen, *, after: float, at: datetime) -> list[float]:
-    """When those ended that are sent again now. Not beyond `after` but at it: many may end in one instant."""
-    where, values = chosen.conditions()
-    query = (
-        f"SELECT finished_at, seq FROM deliveries INDEXED BY {chosen.index} WHERE {where} "  # noqa: S608  # constants
-        f"AND finished_at >= ? AND content_type <> '' ORDER BY finished_at LIMIT {AT_ONCE}"
-    )
-    sql.execute("BEGIN IMMEDIATE")
-    rows = sql.execute(query, (*values, after)).fetchall()
-    sql.executemany(f"{_AGAIN} seq = ?", ((seconds(at), seq) for _, seq in rows))
-    sql.execute("COMMIT")
-    return [finished_at for finished_at, _ in rows]
+    """When those ended that are sent again now."""
+    with transaction(sql):
+        ended = _ENDED[chosen.index].run(sql, **chosen.values(), after=after, most=AT_ONCE).fetchall()
+        _SEND_NUMBER_AGAIN.run_many(sql, ({"at": seconds(at), "seq": seq} for _, seq in ended))
+    return [finished_at for finished_at, _ in ended]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,32 +139,19 @@ class Bodiless:
 
 def bodiless(sql: sqlite3.Connection, identities: Iterable[UUID]) -> list[Bodiless]:
     """Those of these that have no body."""
-    found = (sql.execute(f"{_BODILESS} AND d.id = ?", (str(identity),)).fetchone() for identity in identities)
+    found = (_BODILESS.run(sql, id=str(identity)).fetchone() for identity in identities)
     return [_bodiless(row) for row in found if row]
 
 
 def all_bodiless(sql: sqlite3.Connection, chosen: Chosen) -> list[Bodiless]:
     """Those without a body among all that ended as chosen."""
-    where, values = chosen.conditions()
-    rows = sql.execute(
-        f"SELECT id FROM deliveries INDEXED BY {chosen.index} WHERE {where} AND content_type = ''",  # noqa: S608  # constants
-        values,
-    ).fetchall()
+    rows = _ENDED_BODILESS[chosen.index].run(sql, **chosen.values()).fetchall()
     return bodiless(sql, (UUID(identity) for (identity,) in rows))
 
 
 def give_body(sql: sqlite3.Connection, identity: UUID, payload: Payload) -> None:
     """Complete a delivery; it stays ended until it is sent again."""
-    sql.execute(
-        "UPDATE deliveries SET body = ?, content_type = ? WHERE id = ? AND content_type = ''",
-        (payload.body, payload.content_type, str(identity)),
-    )
-
-
-_BODILESS: Final = (
-    "SELECT d.id, d.policy_id, e.document, r.created_at FROM deliveries d JOIN events e ON e.id = d.event_id "
-    "LEFT JOIN repositories r ON r.repository = d.repository WHERE d.content_type = ''"
-)
+    _GIVE_BODY.run(sql, body=payload.body, content_type=payload.content_type, id=str(identity))
 
 
 def _bodiless(row: tuple[str, str, str, float | None]) -> Bodiless:

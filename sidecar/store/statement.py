@@ -18,14 +18,23 @@ Where PostgreSQL cannot infer the type of a parameter (it is selected, or used i
 In the SET of ON CONFLICT, columns of the row that is there are written with their table (`tags.seen_at`). A flag
 is an INTEGER, 0 or 1. Times are given by the caller: there is no clock in SQL.
 
-A text is made when its file is imported, and the same for each call, as SQLite's cache of statements wants it.
+Where people ask with more or fewer conditions, each is a clause of `Variants`, in brackets. It stands only where its
+parameters are given:
+
+    _OF: Final = Variants("Tags.", "SELECT tag FROM tags WHERE repository = :repository [AND seen_at >= :since]")
+
+    _OF.run(sql, repository="prj/app")
+
+A text is made once, when its file is imported (a variant when it is first asked for), and is the same for each call, as
+SQLite's cache of statements wants it.
 SQL that only one engine has (PRAGMA, savepoints, damaged rows) stands in the files of that engine.
 """
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import combinations
 from operator import itemgetter
 from typing import Any, Final
 
@@ -35,6 +44,7 @@ from sidecar.store.engines.sqlite import SQLITE
 _FRAGMENT: Final = re.compile(r"\{(\w+)\(([^{}]*)\)\}")
 _PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _COMMA: Final = re.compile(r",\s*(?![^()]*\))")
+_CLAUSE: Final = re.compile(r"\[([^\[\]]*)\]")
 
 
 class Statement:
@@ -71,6 +81,46 @@ class Statement:
     def run_many(self, sql: sqlite3.Connection, each: Iterable[Mapping[str, object]], /) -> sqlite3.Cursor:
         """Run it for each of these values; `rowcount` is their sum."""
         return sql.executemany(self.text, map(self._values, each))
+
+
+class Variants:
+    """A statement with clauses that are left out where their parameters are not given."""
+
+    def __init__(self, purpose: str, text: str, /, **types: Type) -> None:
+        self.purpose: Final = purpose
+        self._text: Final = text
+        self._types: Final = types
+        self._optional: Final = frozenset(
+            name for clause in _CLAUSE.findall(text) for name in _PARAMETER.findall(clause)
+        )
+        self._made: Final[dict[frozenset[str], Statement]] = {}
+
+    def all(self) -> Iterator[tuple[frozenset[str], Statement]]:
+        """Each of them, with the parameters of the clauses that stand in it."""
+        names = sorted(self._optional)
+        for number in range(len(names) + 1):
+            for given in combinations(names, number):
+                yield frozenset(given), self.of(given)
+
+    def of(self, given: Iterable[str]) -> Statement:
+        """The one for these parameters; always the same."""
+        names = self._optional.intersection(given)
+        if names not in self._made:
+            self._made[names] = self._with(names)
+        return self._made[names]
+
+    def run(self, sql: sqlite3.Connection, /, **values: object) -> sqlite3.Cursor:
+        return self.of(values).run(sql, **values)
+
+    def _with(self, given: frozenset[str]) -> Statement:
+        text = _CLAUSE.sub(partial(_clause, given), self._text)
+        found = set(_PARAMETER.findall(text))
+        types = {name: kind for name, kind in self._types.items() if name in found}
+        return Statement(self.purpose, text, **types)
+
+
+def _clause(given: frozenset[str], found: re.Match[str]) -> str:
+    return found[1] if given.issuperset(_PARAMETER.findall(found[1])) else ""
 
 
 def _fragment(engine: Engine, found: re.Match[str]) -> str:

@@ -35,7 +35,7 @@ class Engine(Protocol):
     def rows(self, parameter: str, *columns: str) -> str:
         """A table of a JSON list of lists, for FROM; needs a name.
 
-        columns   `name type` each, in the order of the inner lists; `place` counts the rows, in order
+        columns   `name type` each, in the order of the inner lists; `nth` counts the rows, in order
         """
         ...
 

@@ -28,12 +28,12 @@ class _Postgres:
 
     def rows(self, parameter: str, *columns: str) -> str:
         values = (
-            f"cast(element ->> {place} AS {_type_name(column)}) AS {column.split()[0]}"
-            for place, column in enumerate(columns)
+            f"cast(element ->> {number} AS {_type_name(column)}) AS {column.split()[0]}"
+            for number, column in enumerate(columns)
         )
         return (
-            f"(SELECT place, {', '.join(values)} "  # noqa: S608  # a part of a constant
-            f"FROM jsonb_array_elements(cast({parameter} AS jsonb)) WITH ORDINALITY AS list (element, place))"
+            f"(SELECT nth, {', '.join(values)} "  # noqa: S608  # a part of a constant
+            f"FROM jsonb_array_elements(cast({parameter} AS jsonb)) WITH ORDINALITY AS list (element, nth))"
         )
 
     def greatest(self, one: str, other: str) -> str:

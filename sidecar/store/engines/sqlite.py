@@ -18,8 +18,8 @@ class _Sqlite:
 
     def rows(self, parameter: str, *columns: str) -> str:
         names = (column.split()[0] for column in columns)
-        values = (f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(names))
-        return f"(SELECT key AS place, {', '.join(values)} FROM json_each({parameter}))"  # noqa: S608  # a part of a constant
+        values = (f"json_extract(value, '$[{number}]') AS {name}" for number, name in enumerate(names))
+        return f"(SELECT key AS nth, {', '.join(values)} FROM json_each({parameter}))"  # noqa: S608  # a part of a constant
 
     def greatest(self, one: str, other: str) -> str:
         return f"max({one}, {other})"

@@ -1,20 +1,25 @@
 import json
+import re
 import sqlite3
 
 import pytest
 
 from sidecar.store.engines.postgres import POSTGRES
-from sidecar.store.statement import Statement
-from tests.unit.store.statements import files_that_run_sql_themselves, hidden_statements, statements
+from sidecar.store.schema import MIGRATIONS
+from sidecar.store.statement import Statement, Variants
+from tests.unit.store.statements import (
+    files_that_run_sql_themselves,
+    hidden_statements,
+    plan_of,
+    statements,
+)
 
 #: Where the SQL that only SQLite has stands: opening, migrating, transactions, damage.
 SQLITE_ALONE = {"file.py", "offline.py", "sqlite.py", "units.py"}
 #: Still to be written as statements.
 NOT_YET = {
-    "history.py",
     "ledger.py",
     "outbox.py",
-    "redelivery.py",
     "refused.py",
     "rows.py",
     "store.py",
@@ -84,7 +89,7 @@ def test_many_rows_come_in_one_parameter_and_in_order(sql: sqlite3.Connection) -
         "Keep rows.",
         """
         INSERT INTO t (a, b, c) SELECT new.a, new.b, :c FROM {rows(:rows, a text, b integer)} AS new
-        WHERE true ORDER BY new.place ON CONFLICT (a) DO NOTHING
+        WHERE true ORDER BY new.nth ON CONFLICT (a) DO NOTHING
         """,
     )
     keep_all.run(sql, rows=json.dumps([("q", 1), ("a", 2), ("q", 3)]), c=1.5)
@@ -107,3 +112,47 @@ def test_every_statement_stands_at_the_top_of_its_file_with_a_sentence() -> None
 
 def test_all_that_is_run_is_a_statement_but_for_what_only_sqlite_has() -> None:
     assert files_that_run_sql_themselves() - {"statement.py"} - SQLITE_ALONE <= NOT_YET
+
+
+SOME = Variants(
+    "Some.", "SELECT a FROM t WHERE true [AND b = :b] [AND c BETWEEN :low AND :high] ORDER BY a", low="real"
+)
+
+
+def test_a_clause_stands_only_where_its_parameters_are_given(sql: sqlite3.Connection) -> None:
+    KEEP.run_many(sql, ({"a": name, "b": number % 2, "c": number} for number, name in enumerate("wxyz")))
+    assert SOME.run(sql).fetchall() == [("w",), ("x",), ("y",), ("z",)]
+    assert SOME.run(sql, b=1).fetchall() == [("x",), ("z",)]
+    assert SOME.run(sql, b=1, low=0, high=2, unknown="x").fetchall() == [("x",)]
+    assert SOME.run(sql, low=2).fetchall() == SOME.run(sql).fetchall(), "one of two that it needs"
+
+
+def test_each_variant_has_a_text_of_its_own_that_is_made_once() -> None:
+    assert SOME.of([]).text == "SELECT a FROM t WHERE true ORDER BY a"
+    assert SOME.of(["high", "low"]).text_for(POSTGRES) == (
+        "SELECT a FROM t WHERE true AND c BETWEEN cast($1 AS double precision) AND $2 ORDER BY a"
+    )
+    assert SOME.of(["b", "other"]) is SOME.of(["b"])
+    assert {one.text for _, one in SOME.all()} == {
+        SOME.of(given).text for given in ([], ["b"], ["low", "high"], ["b", "low", "high"])
+    }
+
+
+#: Tables that hold few rows, whatever happens.
+SMALL = {"away_targets", "clock", "disabled_targets", "held", "intents", "refused_pushes", "runs"}
+
+
+def walks(sql: sqlite3.Connection, one: Statement) -> set[str]:
+    """The tables that a statement walks through, row by row."""
+    scans = (re.fullmatch(r"SCAN (\w+)", step) for step in plan_of(sql, one.text))
+    return {found[1] for found in scans if found and found[1] not in {"CONSTANT", "newest"}} - SMALL
+
+
+def test_no_statement_walks_through_a_table_that_grows(sql: sqlite3.Connection) -> None:
+    for script in MIGRATIONS:
+        sql.executescript(script)
+    assert {name: found for name, one in statements().items() if (found := walks(sql, one))} == {}
+    assert walks(sql, Statement("No index.", "DELETE FROM deliveries WHERE reason = :reason")) == {
+        "deliveries"
+    }
+    assert walks(sql, Statement("No index.", "SELECT d.body FROM deliveries AS d")) == {"d"}

@@ -113,7 +113,7 @@ def test_a_list_holds_the_same_in_both(
 def test_rows_are_the_same_in_both_and_in_order(postgres: Postgres, sqlite: sqlite3.Connection) -> None:
     value = '[["z", 1, 0.5], ["a", -2, 1764089531.123457], ["ü", 3, 7]]'
     columns = ("name text", "number integer", "at real")
-    query = "SELECT name, number, at FROM {} AS new ORDER BY place"
+    query = "SELECT name, number, at FROM {} AS new ORDER BY nth"
     ours = sqlite.execute(query.format(SQLITE.rows("?1", *columns)), (value,)).fetchall()
     theirs = postgres.query(f"{query.format(POSTGRES.rows(_quoted(value), *columns))};")
     assert ours == [(name, int(number), float(at)) for name, number, at in theirs]
