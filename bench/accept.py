@@ -181,7 +181,7 @@ async def _accept(path: Path, seconds: float) -> float:
     database.open()
     store = Store(database)
     admission = Admission(store, run="bench", is_strict=lambda: False)
-    pipeline = Recorder(store, Outbox(database), _settings())
+    pipeline = Recorder(store, Outbox(database, run="bench"), _settings())
     pushes = _Pushes(an_image(), count())
     begun_at, done = time.monotonic(), 0
 

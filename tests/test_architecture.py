@@ -45,6 +45,7 @@ EXEMPT: Final = {
     "app/background.py": _WHOLE,
     "app/dispatching.py": _WHOLE,
     "app/figures.py": "tests/crash/test_store_away.py, with the whole program",
+    "app/lease.py": _WHOLE,
     "app/listening.py": "tests/wire/test_start.py and test_shutdown.py",
     "app/process.py": _WHOLE,
     "app/readiness.py": _WHOLE,

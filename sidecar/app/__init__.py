@@ -5,6 +5,7 @@ parts        what a process consists of, started and ended in order
 stages       from the request to the stored delivery, joined
 listening    the two listeners
 workers      further processes that relay and record
+lease        the lease of the process's run
 dispatching  the dispatcher, in the main process
 background   what comes round beside requests and deliveries
 figures      what waits in the store, for the metrics

@@ -1,7 +1,6 @@
 """The dispatcher as a part of the main process."""
 
 import asyncio
-import contextlib
 from typing import Final
 
 from sidecar.app.metrics import Metrics
@@ -10,7 +9,6 @@ from sidecar.app.stages import Stages
 from sidecar.app.supervision import Supervisor
 from sidecar.config import Settings, wiring
 from sidecar.dispatcher.dispatcher import Dispatcher
-from sidecar.model.errors import StoreUnavailable
 
 _GRACE_S: Final = 5.0
 
@@ -19,7 +17,6 @@ class Dispatching(Part):
     """Deliveries, as long as the process lives; what is not sent then stays in the store."""
 
     def __init__(self, stages: Stages, supervisor: Supervisor, metrics: Metrics) -> None:
-        self._outbox = stages.outbox
         self._keep = supervisor.keep
         self._ended = asyncio.Event()
         self._dispatcher = Dispatcher(
@@ -30,10 +27,6 @@ class Dispatching(Part):
             counter=metrics,
             on_failure=supervisor.failed,
         )
-
-    async def start(self) -> None:
-        with contextlib.suppress(StoreUnavailable):
-            await self._outbox.release_all()
 
     async def run(self) -> None:
         try:

@@ -20,6 +20,7 @@ from sidecar.app import logs, starting
 from sidecar.app.background import Background
 from sidecar.app.dispatching import Dispatching
 from sidecar.app.figures import StoreFigures
+from sidecar.app.lease import Lease
 from sidecar.app.listening import AdminListener, ProxyListener, address_text
 from sidecar.app.metrics import Metrics
 from sidecar.app.parts import serve
@@ -56,9 +57,10 @@ async def _serve(settings: Settings, config_path: Path, *, run: str) -> int:
     """The main process: relay, record, deliver, answer the admin listener."""
     stopping, metrics = asyncio.Event(), Metrics()
     supervisor = _supervisor(metrics)
-    workers = Workers(config_path, settings.workers - 1, supervisor, main_run=run, on_useless=stopping.set)
-    stages = Stages(
-        settings, supervisor=supervisor, metrics=metrics, run=run, live_runs=workers.live_runs, is_main=True
+    stages = Stages(settings, supervisor=supervisor, metrics=metrics, run=run, is_main=True)
+    lease = Lease(stages.runs, supervisor, is_main=True)
+    workers = Workers(
+        config_path, settings.workers - 1, supervisor, on_ended=lease.end, on_useless=stopping.set
     )
     dispatching = Dispatching(stages, supervisor, metrics)
     figures = StoreFigures(stages.store, metrics, targets_disabled=dispatching.targets_disabled)
@@ -79,6 +81,7 @@ async def _serve(settings: Settings, config_path: Path, *, run: str) -> int:
         configuration,
         Background(stages, supervisor, figures),
         dispatching,
+        lease,
         AdminListener(admin, settings.listen_admin, file_name=config_path.name),
     )
 
@@ -96,9 +99,7 @@ async def _serve_as_worker(settings: Settings, config_path: Path, *, run: str) -
     """A process that only relays and records."""
     stopping, metrics = asyncio.Event(), Metrics()
     supervisor = _supervisor(metrics)
-    stages = Stages(
-        settings, supervisor=supervisor, metrics=metrics, run=run, live_runs=lambda: (run,), is_main=False
-    )
+    stages = Stages(settings, supervisor=supervisor, metrics=metrics, run=run, is_main=False)
     configuration = Configuration(
         config_path, settings, supervisor, on_change=(stages.apply,), on_result=metrics.config_reloaded
     )
@@ -107,6 +108,7 @@ async def _serve_as_worker(settings: Settings, config_path: Path, *, run: str) -
         _proxy_listener(stages, config_path, is_main=False),
         configuration,
         MainProcess(supervisor, on_end=stopping.set),
+        Lease(stages.runs, supervisor, is_main=False),
     )
     async with stages.opened(config_path.name):
         await serve(parts, stopping, on_started=lambda: log.info("worker.started", pid=os.getpid()))

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from sidecar.app import logs, starting
 from sidecar.app.metrics import Metrics
@@ -17,6 +17,7 @@ from sidecar.recording.reconciler import Reconciler
 from sidecar.recording.recorder import Recorder
 from sidecar.store.lock import FolderLock
 from sidecar.store.outbox import Outbox
+from sidecar.store.runs import Runs
 from sidecar.store.schema import DATABASE_FILE
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
@@ -32,10 +33,9 @@ class Stages:
         supervisor: Supervisor,
         metrics: Metrics,
         run: str,
-        live_runs: Callable[[], tuple[str, ...]],
         is_main: bool,
     ) -> None:
-        """`live_runs` says whose intents may still be finished by those who began them."""
+        """`run`: whose intents and claims are those of this process."""
         self.settings = settings
         self._is_main = is_main
         self._parsers = ParserPool(on_read=metrics.was_read)
@@ -47,7 +47,8 @@ class Stages:
             on_failure=supervisor.failed,
         )
         self.store = Store(self.database)
-        self.outbox = Outbox(self.database)
+        self.outbox = Outbox(self.database, run=run)
+        self.runs = Runs(self.database, run)
         self.recorder = Recorder(
             self.store,
             self.outbox,
@@ -62,7 +63,6 @@ class Stages:
             registry=lambda: wiring.registry_client(self.settings),
             charts=lambda: wiring.charts_client(self.settings),
             routes=lambda: wiring.routes_of(self.settings),
-            live_runs=live_runs,
             parse=self._parsers.run,
             read_manifest=lambda body: read_manifest(body, self._parsers.run),
         )

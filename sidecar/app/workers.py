@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -39,23 +39,22 @@ class Workers(Part):
         number: int,
         supervisor: Supervisor,
         *,
-        main_run: str,
+        on_ended: Callable[[str], Awaitable[None]],
         on_useless: Callable[[], None],
     ) -> None:
-        """`on_useless` is called when a worker cannot even start for the first time."""
+        """`on_ended` learns the run of each worker that ends.
+
+        on_useless   is called when a worker cannot even start for the first time
+        """
         self.are_useless = False
         self._config_path = config_path
         self._number = number
         self._supervisor = supervisor
-        self._main_run = main_run
+        self._on_ended = on_ended
         self._on_useless = on_useless
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._is_stopping = False
         self._ended = asyncio.Event()
-
-    def live_runs(self) -> tuple[str, ...]:
-        """Runs whose processes may still finish what they began."""
-        return (self._main_run, *self._running)
 
     async def run(self) -> None:
         try:
@@ -108,6 +107,7 @@ class Workers(Part):
             return await process.wait()
         finally:
             del self._running[run]
+            await self._on_ended(run)
 
     def _forward(self, number: signal.Signals) -> None:
         for process in self._running.values():

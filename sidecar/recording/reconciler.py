@@ -10,7 +10,7 @@ request for the same repository is accepted.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -68,7 +68,6 @@ class Reconciler:
         registry: Callable[[], UpstreamClient],
         charts: Callable[[], UpstreamClient | None],
         routes: Callable[[], Routes],
-        live_runs: Callable[[], Collection[str]],
         parse: Parse,
         read_manifest: Callable[[Body], Awaitable[Manifest | None]],
         steady_s: Callable[[], float] = time.monotonic,
@@ -80,7 +79,6 @@ class Reconciler:
         self._charts = charts
         self._routes = routes
         self._parse = parse
-        self._live_runs = live_runs
         self._steady_s = steady_s
         self._charts_found: dict[str, Chart] = {}  # by intent
         self._complained: set[str] = set()
@@ -90,7 +88,10 @@ class Reconciler:
 
     async def reconcile(self) -> int:
         """Settle what can be settled; answers how many intents are still open."""
-        intents = await self._store.intents_left_open(live_runs=self._live_runs())
+        intents = await self._store.intents_left_open()
+        open_now = {str(intent.id) for intent in intents}
+        # One that was left open for a moment only is asked about anew the next time.
+        self._first_asked_s = {key: at_s for key, at_s in self._first_asked_s.items() if key in open_now}
         self._unanswered.clear()
         remaining = 0
         for intent in intents:

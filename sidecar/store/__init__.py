@@ -2,6 +2,7 @@
 
 store       the store as the recorder sees it
 ledger      one transaction's view of it
+runs        leases of processes
 outbox      the queue of deliveries
 schema      the tables
 statement   SQL that is written once for SQLite and PostgreSQL

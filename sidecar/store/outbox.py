@@ -1,8 +1,8 @@
 """The durable queue between what happened and who is told.
 
 The dispatcher's side of the store: claim what is due, record what was tried. A delivery is WAITING
-until it is claimed, SENDING while a dispatcher has it, and final after that; what a crash left SENDING
-is WAITING again at the next start.
+until it is claimed, SENDING while a dispatcher has it, and final after that; what is SENDING for a run
+that is over (`runs`) is WAITING again.
 """
 
 import json
@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,8 +29,9 @@ from sidecar.store.away import AwayTargets
 from sidecar.store.batching import Batching
 from sidecar.store.disabled import DisabledTargets
 from sidecar.store.records import moment, seconds
-from sidecar.store.rows import give_up, give_up_ill_typed, readable
+from sidecar.store.rows import give_up, readable
 from sidecar.store.sqlite import SqliteDatabase
+from sidecar.store.statement import Statement
 
 StoredCallback = Callable[[frozenset[TargetKey]], None]
 
@@ -49,6 +51,13 @@ SELECT seq, id, event_id, event_type, policy_id, target_index, repository, body,
        failures, attempts, target_mark
 FROM deliveries WHERE seq IN (SELECT seq FROM ({_NEXT})) ORDER BY next_attempt_at, seq
 """  # noqa: S608  # constants
+_RELEASE_ORPHANS: Final = Statement(
+    "What is being sent by no run that is alive waits again.",
+    """
+    UPDATE deliveries SET state = 'waiting' WHERE state = 'sending'
+        AND run NOT IN (SELECT id FROM runs WHERE ended_at IS NULL)
+    """,
+)
 _EVER: Final = 1e12  # seconds
 # Two, since SQLite walks through all that are equal to compare a pair.
 _WAITING: Final = "SELECT policy_id, target_index, next_attempt_at FROM deliveries WHERE state = 'waiting'"
@@ -101,9 +110,10 @@ class _Finish:
 class Outbox:
     """Deliveries and their attempts."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: SqliteDatabase, *, run: str) -> None:
+        """`run`: what is claimed belongs to it."""
         self._database = database
-        self._claims = Batching(database, _claim_all)
+        self._claims = Batching(database, partial(_claim_all, run=run))
         self._finishes = Batching(database, _finish_all, weight=_weight)
         self.disabled: Final = DisabledTargets(database)
         self.away: Final = AwayTargets(database)
@@ -117,18 +127,6 @@ class Outbox:
         """Tell who listens that deliveries were committed."""
         for callback in self._callbacks:
             callback(targets)
-
-    async def release_all(self) -> None:
-        """Make WAITING again what an earlier run left SENDING, before anything is claimed.
-
-        A store that cannot be written is told as soon as it can be, again before anything is claimed.
-        """
-
-        def work(sql: sqlite3.Connection) -> None:
-            sql.execute("UPDATE deliveries SET state = 'waiting' WHERE state = 'sending'")
-            give_up_ill_typed(sql)
-
-        await self._database.write(work, keep=True)
 
     async def claim(self, target: TargetKey, *, limit: int, now: datetime, skip: Collection[str]) -> Claimed:
         """Due deliveries of a target, oldest first; committed as SENDING."""
@@ -302,15 +300,22 @@ def _forget(sql: sqlite3.Connection, doomed: list[int]) -> None:
     )
 
 
-def _claim_all(sql: sqlite3.Connection, claims: list[_Claim]) -> list[Claimed]:
-    return [_claim(sql, claim) for claim in claims]
+def release_orphans(sql: sqlite3.Connection) -> None:
+    """What is SENDING for a run that is over, or for none, waits again."""
+    _RELEASE_ORPHANS.run(sql)
 
 
-def _claim(sql: sqlite3.Connection, claim: _Claim) -> Claimed:
+def _claim_all(sql: sqlite3.Connection, claims: list[_Claim], *, run: str) -> list[Claimed]:
+    return [_claim(sql, claim, run) for claim in claims]
+
+
+def _claim(sql: sqlite3.Connection, claim: _Claim, run: str) -> Claimed:
     target = claim.target.policy_id, claim.target.index
     skipped = json.dumps(list(claim.skip)) if claim.skip else "[]"
     rows = sql.execute(_CLAIM, (*target, seconds(claim.now), skipped, claim.limit)).fetchall()
-    sql.executemany("UPDATE deliveries SET state = 'sending' WHERE seq = ?", ((row[0],) for row in rows))
+    sql.executemany(
+        "UPDATE deliveries SET state = 'sending', run = ? WHERE seq = ?", ((run, row[0]) for row in rows)
+    )
     is_full = len(rows) == claim.limit
     return Claimed(
         jobs=readable(rows, _delivery, table="deliveries", on_unreadable=lambda row: give_up(sql, row[0])),

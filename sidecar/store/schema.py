@@ -200,6 +200,17 @@ INSERT INTO clock (shown_at, newest_seq)
 DELETE FROM traces WHERE kind = 'clock'
 """
 
+#: A process's lease; what it has begun and claimed says which run it belongs to.
+_RUNS: Final = """
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    started_at REAL NOT NULL,
+    renewals INTEGER NOT NULL,
+    ended_at REAL
+) WITHOUT ROWID;
+ALTER TABLE deliveries ADD COLUMN run TEXT NOT NULL DEFAULT ''
+"""
+
 MIGRATIONS: Final = (
     _FIRST,
     _DISABLED_TARGETS,
@@ -210,4 +221,5 @@ MIGRATIONS: Final = (
     _TAG_MOVED,
     _REFUSED_PUSHES,
     _CLOCK,
+    _RUNS,
 )

@@ -1,20 +1,29 @@
 """The store as the pipeline sees it: transactions over a Ledger, and the few questions beside them."""
 
-import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sidecar.model.exchange import Intent
 from sidecar.store.ledger import Ledger
 from sidecar.store.records import intent_from_json, moment, seconds
 from sidecar.store.rows import UNREADABLE, Row, readable
 from sidecar.store.sqlite import Health, SqliteDatabase
+from sidecar.store.statement import Statement
 
 T = TypeVar("T")
+
+_LEFT_OPEN: Final = Statement(
+    "Intents of runs that are over, or of none, the oldest first.",
+    """
+    SELECT id, opened_at, document FROM intents
+    WHERE run NOT IN (SELECT id FROM runs WHERE ended_at IS NULL) AND run <> :unreadable
+    ORDER BY opened_at LIMIT 1000
+    """,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +78,11 @@ class Store:
 
         return await self._database.read(work)
 
-    async def intents_left_open(self, *, live_runs: Collection[str]) -> list[Intent]:
-        """Intents whose exchange no living process will finish, the oldest first."""
+    async def intents_left_open(self) -> list[Intent]:
+        """Intents whose exchange no run that is alive will finish, the oldest first."""
 
         def work(sql: sqlite3.Connection) -> list[Intent]:
-            rows = sql.execute(
-                "SELECT id, opened_at, document FROM intents "
-                "WHERE run NOT IN (SELECT value FROM json_each(?)) ORDER BY opened_at LIMIT 1000",
-                (json.dumps([*live_runs, UNREADABLE]),),
-            ).fetchall()
+            rows = _LEFT_OPEN.run(sql, unreadable=UNREADABLE).fetchall()
             return readable(rows, lambda row: intent_from_json(*row), table="intents", on_unreadable=mark)
 
         def mark(row: Row) -> None:

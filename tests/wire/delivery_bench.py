@@ -149,7 +149,7 @@ async def a_bench(folder: Path) -> AsyncIterator[Bench]:
     database = SqliteDatabase(folder / "store.db")
     database.open()
     try:
-        yield Bench(database, Outbox(database))
+        yield Bench(database, Outbox(database, run="bench"))
     finally:
         await asyncio.to_thread(database.close)
 

@@ -99,7 +99,8 @@ CREATE TABLE deliveries (
     next_attempt_at DOUBLE PRECISION,
     failures BIGINT NOT NULL DEFAULT 0,
     attempts BIGINT NOT NULL DEFAULT 0,
-    target_mark TEXT NOT NULL DEFAULT ''
+    target_mark TEXT NOT NULL DEFAULT '',
+    run TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX deliveries_waiting ON deliveries (policy_id, target_index, next_attempt_at, seq, created_at)
     WHERE state = 'waiting';
@@ -169,5 +170,12 @@ CREATE INDEX refused_pushes_until ON refused_pushes (until);
 CREATE TABLE clock (
     shown_at DOUBLE PRECISION NOT NULL,
     newest_seq BIGINT NOT NULL
+);
+
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    started_at DOUBLE PRECISION NOT NULL,
+    renewals BIGINT NOT NULL,
+    ended_at DOUBLE PRECISION
 );
 """

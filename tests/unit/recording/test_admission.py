@@ -97,7 +97,7 @@ async def test_a_write_that_asks_again_has_one_intent(gate: Gate) -> None:
     )
     await gate.admission.admit(first)
     await gate.admission.admit(again)
-    (intent,) = await gate.store.intents_left_open(live_runs=[])
+    (intent,) = await gate.store.intents_left_open()
     assert (intent.id, intent.chart_sizes) == (first.id, again.chart_sizes)
 
 

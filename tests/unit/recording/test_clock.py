@@ -78,7 +78,7 @@ class Program:
         self.clock = Clock()
         self.database = SqliteDatabase(path)
         self.database.open()
-        self.outbox = Outbox(self.database)
+        self.outbox = Outbox(self.database, run="this")
         self.start()
 
     def start(self) -> None:

@@ -25,6 +25,7 @@ from sidecar.parsing.pool import ParserPool
 from sidecar.proxy.manifests import read_manifest
 from sidecar.recording import reconciler as module
 from sidecar.recording.reconciler import Reconciler
+from sidecar.store.runs import Runs
 from sidecar.upstreams import stored_charts
 from sidecar.upstreams.client import UpstreamClient
 from tests.support.builders import DOCKER, START
@@ -69,7 +70,6 @@ def a_reconciler(line: Line, registry: Registry, user: Credentials | None = ALIC
         registry=lambda: upstream,
         charts=lambda: None,
         routes=Routes,
-        live_runs=lambda: ("alive",),
         parse=ParserPool().run,
         read_manifest=lambda body: read_manifest(body, ParserPool().run),
     )
@@ -209,6 +209,7 @@ async def test_an_upstream_that_is_away_leaves_everything_open(line: Line, regis
 
 async def test_intents_of_living_processes_are_left_alone(line: Line, registry: Registry) -> None:
     intent = Intent(id=uuid4(), client=DOCKER, opened_at=START, **put(IMAGE, "never"))
+    await Runs(line.database, "alive").begin()
     await line.store.transact(lambda ledger: ledger.open_intent(intent, run="alive"))
     assert await a_reconciler(line, registry).reconcile() == 0
     assert await line.open_intents() == 1

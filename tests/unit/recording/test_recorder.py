@@ -70,7 +70,7 @@ class Line:
         self.steady_s = steady_s
         self.database = SqliteDatabase(path / "store.db")
         self.database.open()
-        self.outbox = Outbox(self.database)
+        self.outbox = Outbox(self.database, run="this")
         self.store = Store(self.database)
         self.counted: list[EventType] = []
         self.ended: list[DeliveryState] = []
@@ -150,7 +150,7 @@ async def test_an_answer_that_never_came_leaves_the_intent_to_the_reconciler(lin
     push = a_push(status=0, outcome=Outcome.UPSTREAM_FAILED)
     await line.admission.admit(asked(push))
     await line.pipeline.record(push)
-    assert [intent.id for intent in await line.store.intents_left_open(live_runs=["this"])] == [push.id]
+    assert [intent.id for intent in await line.store.intents_left_open()] == [push.id]
 
 
 async def test_a_pull_is_stored_when_its_hold_is_over(line: Line) -> None:
@@ -373,4 +373,4 @@ async def test_an_intent_whose_exchange_cannot_be_detected_is_left_to_the_reconc
     push = a_push()
     await line.admission.admit(asked(push))
     await line.pipeline.record(push)
-    assert [found.id for found in await line.store.intents_left_open(live_runs=["this"])] == [push.id]
+    assert [found.id for found in await line.store.intents_left_open()] == [push.id]

@@ -39,7 +39,7 @@ def after(seconds: float) -> datetime:
 
 @pytest.fixture
 def outbox(database: SqliteDatabase) -> Outbox:
-    return Outbox(database)
+    return Outbox(database, run="this")
 
 
 @pytest.fixture

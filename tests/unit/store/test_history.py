@@ -22,6 +22,7 @@ from sidecar.model.event import Event, EventType
 from sidecar.store.history import _CHOSEN, FAILED, Chosen, History
 from sidecar.store.outbox import Outbox
 from sidecar.store.redelivery import redeliver
+from sidecar.store.runs import Runs
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
 from tests.support.builders import START
@@ -36,7 +37,7 @@ class Shelf:
 
     def __init__(self, database: SqliteDatabase, path: Path) -> None:
         self.database = database
-        self.outbox = Outbox(database)
+        self.outbox = Outbox(database, run="this")
         self.sql = sqlite3.connect(path, isolation_level=None)
         self.history = History(self.sql)
 
@@ -120,7 +121,7 @@ async def test_states_are_told_apart_and_final_ones_go_by_their_end(shelf: Shelf
     assert shelf.ids(states=FAILED, since=START + timedelta(minutes=15)) == [old.id]
     assert shelf.ids(states=FAILED, until=START + timedelta(minutes=15)) == [new.id]
     assert shelf.ids(states=(DeliveryState.SENDING,)) == [sent.id]
-    await shelf.outbox.release_all()
+    await Runs(shelf.database, "next").begin(is_alone=True)
     assert shelf.ids(states=(DeliveryState.WAITING,)) == [sent.id]
     await shelf.end(sent, DeliveryState.DELIVERED)
     assert shelf.ids(states=(DeliveryState.DELIVERED,)) == [sent.id]

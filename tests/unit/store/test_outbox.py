@@ -24,6 +24,7 @@ from sidecar.model.errors import StoreUnavailable
 from sidecar.model.event import Event, EventType
 from sidecar.model.names import repository_of
 from sidecar.store.outbox import Claimed, Outbox
+from sidecar.store.runs import Runs
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
 from sidecar.store.storing import store_event
@@ -77,7 +78,7 @@ async def claim(outbox: Outbox, *, at: datetime = START, skip: Iterable[str] = (
 
 @pytest.fixture
 def outbox(database: SqliteDatabase) -> Outbox:
-    return Outbox(database)
+    return Outbox(database, run="this")
 
 
 async def test_deliveries_are_claimed_once_and_in_order(database: SqliteDatabase, outbox: Outbox) -> None:
@@ -131,14 +132,15 @@ async def test_delivered_is_final(database: SqliteDatabase, outbox: Outbox) -> N
         an_attempt(delivery, Accepted(204)), state=DeliveryState.DELIVERED, next_attempt_at=None
     )
     await outbox.release([delivery])
-    await outbox.release_all()
+    await Runs(database, "next").begin(is_alone=True)
     assert await claim(outbox, at=START + timedelta(days=1)) == []
 
 
 async def test_what_a_crash_left_being_sent_waits_again(database: SqliteDatabase, outbox: Outbox) -> None:
     await store(database, a_delivery(an_event()))
+    await Runs(database, "this").begin()
     (delivery,) = await claim(outbox)
-    await outbox.release_all()
+    await Runs(database, "next").begin(is_alone=True)
     assert await claim(outbox) == [delivery]
 
 

@@ -29,6 +29,7 @@ from sidecar.model.delivery import (
 )
 from sidecar.store.outbox import Outbox
 from sidecar.store.redelivery import redeliver
+from sidecar.store.runs import Runs
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.storing import store_event
 from tests.support.builders import START
@@ -78,7 +79,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def _open(self) -> None:
         self.database = SqliteDatabase(self.path)
         self.database.open()
-        self.outbox = Outbox(self.database)
+        self.outbox = Outbox(self.database, run="this")
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -212,7 +213,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def restart(self) -> None:
         self.database.close()
         self._open()
-        self.do(self.outbox.release_all())
+        self.do(Runs(self.database, "next").begin(is_alone=True))
         for kept in self.of(SENDING):
             kept.state = WAITING
 

@@ -9,6 +9,7 @@ from sidecar.model.exchange import Intent
 from sidecar.model.memory import HeldPull, HeldPush
 from sidecar.model.names import parse_reference
 from sidecar.model.operation import PutManifest
+from sidecar.store.runs import Runs
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
 from tests.support.builders import DOCKER, START
@@ -27,8 +28,10 @@ async def test_intents_of_dead_runs_are_left_open_oldest_first(database: SqliteD
     late, early, alive = an_intent(5), an_intent(1), an_intent(0)
     for intent, run in ((late, "dead"), (early, "dead"), (alive, "alive")):
         await store.transact(lambda ledger, intent=intent, run=run: ledger.open_intent(intent, run=run))  # type: ignore[misc]
-    assert await store.intents_left_open(live_runs=["alive"]) == [early, late]
-    assert await store.intents_left_open(live_runs=["alive", "dead"]) == []
+    await Runs(database, "alive").begin()
+    assert await store.intents_left_open() == [early, late]
+    await Runs(database, "dead").begin()
+    assert await store.intents_left_open() == []
 
 
 async def test_figures_count_what_waits(database: SqliteDatabase) -> None:
