@@ -6,28 +6,28 @@ client ──► proxy ──► registry (/v2/*)  or chart repository (everythi
          recording ── detectors (pure)     Exchange ⇒ Events
              │     └─ formats (pure)       Event and policy ⇒ payload bytes, encoded once
              ▼
-         store                             one transaction keeps the deliveries (outbox)
+         store                             one transaction stores the deliveries (outbox)
              ▼
          dispatcher ──► target             Delivery ⇒ Attempt ⇒ delivered, retried or given up (queue: when)
 
-The folders, each importing only what stands below it (.importlinter):
+The folders, each importing only those below it (.importlinter):
 
 commands    the command line: parses and prints
 app         the processes: start, join, stop, reload, metrics, logs
-services    what people may ask for, each thing once
-config      harbor.yml ⇒ Settings, and what each stage is given of them
+services    the requests of people, each implemented once
+config      harbor.yml ⇒ Settings, and the values that each stage is given
 admin       the admin listener
-proxy       relays, and hands over what it saw
-dispatcher  delivers what the store keeps
-recording   turns what the proxy hands over into stored deliveries; read `recording.recorder` first
-store       what is kept, and all SQL
-detectors   what happened
-formats     how a target is told of it
-policies    who wants to hear of which events
-quota       which refusals mean lack of room
+proxy       relays, and passes on the exchanges that it observed
+dispatcher  sends the stored deliveries
+recording   turns exchanges into stored deliveries; read `recording.recorder` first
+store       durable state, and all SQL
+detectors   exchanges ⇒ events
+formats     events ⇒ payloads
+policies    which events go to which targets
+quota       which refusals are for lack of storage
 queue       durable jobs of any kind: claimed when due, tried in order, tried again
-parsing     processes that read what strangers wrote
-upstreams   the sidecar's own questions to the upstreams
+parsing     processes that parse untrusted input
+upstreams   the sidecar's own requests to the upstreams
 charts      Helm charts, read as helm reads them
 model       the nouns that travel: names, operation, exchange, event, delivery and others
 """

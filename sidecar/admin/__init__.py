@@ -1,9 +1,9 @@
-"""The admin listener: health and metrics. It is handed functions, never objects of other stages.
+"""The admin listener: health and metrics. It is given functions, never objects of other stages.
 
-Not meant for clients of the registry: no Service should name its port.
+Not for clients of the registry: no Service should expose its port.
 
 application  its routes
-health       whether traffic may come: the answer of /readyz
+health       readiness: the response of /readyz
 """
 
 from sidecar.admin.application import admin_application

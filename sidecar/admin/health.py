@@ -1,6 +1,6 @@
-"""Whether traffic may come: the answer of /readyz.
+"""Readiness: the response of /readyz.
 
-Alive and ready are two questions. An upstream that is away makes the sidecar unready and never dead:
+Liveness and readiness are different. An unreachable upstream makes the sidecar unready but never dead:
 restarting the sidecar would not bring the upstream back.
 """
 
@@ -23,10 +23,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing to ask before traffic may come."""
+    """One check that must pass before traffic is sent here."""
 
-    probe: Callable[[], Awaitable[str]]  #: "" when all is well, else the reason, without secrets
-    is_required: bool = True  #: False: trouble is named and traffic comes all the same
+    probe: Callable[[], Awaitable[str]]  #: "" when all is well, otherwise the reason, without secrets
+    is_required: bool = True  #: False: a failure is reported, but the sidecar stays ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Report:
 
 
 class Readiness:
-    """Asks every check, at most once a second however many ask."""
+    """Runs every check, at most once a second, however many requests come."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Readiness:
                 return mask_text(await check.probe())
         except TimeoutError:
             return f"no answer within {self._timeout_s:g} s"
-        except Exception:  # a probe that is wrong must not take the page down with it
+        except Exception:  # a bug in a probe must not fail the whole response
             log.exception("readiness.failed", check=name)
             return "the check itself failed; see the log"
 

@@ -1,4 +1,4 @@
-"""Helm charts: what an upload contains, read as helm and ChartMuseum read it. Pure.
+"""Helm charts: parses uploads as helm and ChartMuseum do. Pure.
 
 form       the parts of a form upload
 archive    the files of a packed chart

@@ -1,8 +1,8 @@
-"""Finds the files of a chart archive that say what the chart is called.
+"""Finds the files of a chart archive that name the chart.
 
-It walks a .tgz as Go does, to its end, because the last Chart.yaml counts; nothing is written anywhere,
-and of all other files nothing is kept. What is beyond the bounds raises NotUnderstood, and so does what
-no chart repository takes. Sources: helm pkg/chart/loader/archive.go and load.go (which entries, which
+It reads a .tgz as Go does, to its end, because the last Chart.yaml counts; nothing is written to disk,
+and the contents of other files are discarded. Archives beyond the limits raise NotUnderstood, and so do those that
+no chart repository accepts. Sources: helm pkg/chart/loader/archive.go and load.go (which entries, which
 limits), Go archive/tar and compress/gzip, POSIX pax "ustar Interchange Format".
 """
 
@@ -36,7 +36,7 @@ class ArchiveFile(NamedTuple):
 
 
 def read_files(archive: bytes | memoryview, paths: Iterable[str]) -> list[ArchiveFile]:
-    """The files with one of these paths, in their order; a path may come several times.
+    """The files with one of these paths, in order; a path may occur several times.
 
     Raises NotUnderstood.
     """
@@ -49,7 +49,7 @@ def read_files(archive: bytes | memoryview, paths: Iterable[str]) -> list[Archiv
 
 
 class _Unpacked:
-    """The bytes of a .tgz, unpacked as they are asked for."""
+    """The bytes of a .tgz, decompressed as they are read."""
 
     def __init__(self, archive: bytes | memoryview) -> None:
         self._archive = memoryview(archive)
@@ -58,10 +58,10 @@ class _Unpacked:
         self._members = 1
         self._bytes = 0
         self._ready = b""
-        self._used = 0  # of what is ready
+        self._used = 0  # of the decompressed bytes
 
     def read(self, size_bytes: int) -> bytes:
-        """So many bytes; fewer at the end."""
+        """The next bytes, as many as asked for; fewer at the end."""
         pieces: list[bytes] = []
         while size_bytes and self._fill():
             piece = self._ready[self._used : self._used + size_bytes]
@@ -77,7 +77,7 @@ class _Unpacked:
             size_bytes -= skipped
 
     def _fill(self) -> bool:
-        """Whether there is something more."""
+        """Whether there are more bytes."""
         while self._used >= len(self._ready):
             compressed = self._inflater.unconsumed_tail
             if self._inflater.eof:
@@ -164,7 +164,7 @@ def _files(unpacked: _Unpacked, wanted: frozenset[str]) -> Iterator[ArchiveFile 
 
 
 def _entries(unpacked: _Unpacked) -> Iterator[tuple[_Entry, bool]]:
-    """Entries that are not about others, their content yet to be read; whether they are understood."""
+    """Real entries, before their content is read, each with whether it is understood."""
     extension: dict[str, str] = {}
     extensions = extension_bytes = 0
     for _ in range(_MOST_ENTRIES + _MOST_EXTENSIONS):
@@ -187,9 +187,9 @@ def _entries(unpacked: _Unpacked) -> Iterator[tuple[_Entry, bool]]:
 
 
 def _next_extension(extension: dict[str, str], kind: bytes, content: bytes) -> dict[str, str]:
-    """What is said of the next entry, once this has been said as well.
+    """The attributes collected for the next entry, including those of this one.
 
-    As Go: PAX records replace those before; a global header is an entry of its own and ends them all.
+    As in Go: PAX records replace earlier ones; a global header is an entry of its own and resets them.
     """
     if kind == _GLOBAL_PAX:
         return {}
@@ -204,7 +204,7 @@ def _next_extension(extension: dict[str, str], kind: bytes, content: bytes) -> d
 
 
 def _extended(entry: _Entry, extension: dict[str, str]) -> tuple[_Entry, bool]:
-    """The entry with what its extension says; whether this is all that there is to be said."""
+    """The entry with the attributes of its extension; whether all of them are understood."""
     size_bytes = entry.size_bytes
     if extension.get("size"):
         if not extension["size"].isdecimal():
@@ -228,14 +228,14 @@ def _parse_entry(block: bytes) -> _Entry | None:
 
 
 def _has_checksum(block: bytes) -> bool:
-    """Whether the header's bytes add up, its own field taken as blanks; old tars added signed bytes."""
+    """Whether the header's checksum is right, its own field counted as blanks; old tars used signed bytes."""
     checksum = _parse_number(block[148:156])
     blanked = block[:148] + b" " * 8 + block[156:]
     return checksum == sum(blanked) or checksum == sum(memoryview(blanked).cast("b"))
 
 
 def _parse_number(field: bytes) -> int | None:
-    """Octal text, or with the first bit set a base-256 number (GNU); None for what is negative or none."""
+    """Octal text, or with the first bit set a base-256 number (GNU); None for a negative or invalid one."""
     if field[0] & 0x80:
         return None if field[0] & 0x40 else int.from_bytes(field, "big") - (0x80 << 8 * (len(field) - 1))
     digits = field.strip(b" \0").partition(b"\0")[0]
@@ -260,7 +260,7 @@ def _c_string(field: bytes) -> str:
 
 
 def _parse_pax(content: bytes) -> dict[str, str]:
-    """PAX records; an empty value says nothing."""
+    """PAX records; an empty value removes the attribute."""
     records: dict[str, str] = {}
     at = 0
     while length := _PAX_LENGTH.match(content, at):  # "<length of all this> <key>=<value>\n"

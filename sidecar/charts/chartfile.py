@@ -1,8 +1,8 @@
-"""What a chart archive says about itself, as helm and ChartMuseum read it.
+"""The name, version and type in a chart archive, as helm and ChartMuseum read them.
 
-The bytes come from strangers: this runs in a parser process, and after the upstream has taken the chart.
-What is understood without doubt is plain; for anything else the upstream's own index knows better, and
-what is beyond the bounds raises NotUnderstood. Sources: ChartMuseum
+The bytes are untrusted: this runs in a parser process, after the upstream has accepted the chart.
+An unambiguous chart is `plain`; for any other the upstream's index is more reliable, and
+an archive beyond the limits raises NotUnderstood. Sources: ChartMuseum
 pkg/chartmuseum/server/multitenant/handlers.go (raw body or form); helm pkg/chart/loader/load.go (which
 files name a chart), pkg/chart/metadata.go (sanitizeString).
 """
@@ -29,14 +29,14 @@ _REQUIREMENTS: Final = "requirements.yaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartFile:
-    """A chart archive, and what it calls itself."""
+    """A chart archive, with its name, version and type."""
 
     name: str
     version: str
     type: str  #: application or library
     size_bytes: int  #: of the .tgz
     digest: str  #: sha256 of the .tgz in hexadecimal, as ChartMuseum's index has it
-    is_plain: bool  #: whether there is no doubt about name and version
+    is_plain: bool  #: whether name and version are unambiguous
 
 
 def read_upload(body: bytes, content_type: str, fields: Sequence[str]) -> ChartFile | None:
@@ -90,10 +90,10 @@ def read_archive(archive: bytes | memoryview, *, is_plain: bool = True) -> Chart
 
 
 def _metadata(files: Sequence[ArchiveFile]) -> dict[str, Text]:
-    """What all files together say: each sets over those before, requirements.yaml over Chart.yaml.
+    """The values of all files merged: later files override earlier ones, requirements.yaml overrides Chart.yaml.
 
-    Keys are in lower case: Go's encoding/json takes `Name` for `name`, and of both the last in the order
-    of bytes.
+    Keys are in lower case: Go's encoding/json accepts `Name` for `name`; with both, the last in byte order
+    counts.
     """
     texts: dict[str, Text] = {}
     for found in sorted(files, key=lambda file: file.path == _REQUIREMENTS):
@@ -123,7 +123,7 @@ _SPACES: Final = frozenset("\t\n\v\f\r \u0085\u00a0\u1680\u2028\u2029\u202f\u205
 
 
 def _sanitized(name: str) -> str:
-    """As helm stores a name: every blank is a space, and what cannot be printed is left out."""
+    """As helm stores a name: whitespace becomes a space, and unprintable characters are removed."""
     return "".join(" " if char in _SPACES else char for char in name if char in _SPACES or char.isprintable())
 
 
@@ -137,9 +137,9 @@ _MOST_HYPHENS: Final = 100
 
 
 def chart_name_version(file_name: str) -> tuple[str, str]:
-    """Name and version of a chart of which only the file's name is known; version "" without any.
+    """Name and version guessed from a chart's file name; version "" if there is none.
 
-    Both may contain hyphens, so this is a guess: the longest end that is a whole version
+    Both may contain hyphens, so this is a guess: the longest suffix that is a complete version
     (`foo-1.0.0-2` is version 1.0.0-2 of foo), else the longest that begins like one.
     """
     stem = file_name.removesuffix(".tgz")

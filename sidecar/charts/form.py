@@ -1,8 +1,8 @@
 """The files of a multipart/form-data body, as a Go program gets them (Request.FormFile).
 
 What Go accepts beyond RFC 7578 is accepted: a preamble, lines that end in LF only, blanks behind a
-boundary, folded and long part headers, name*= and continuations, quoted-printable parts. Of what Go
-refuses nothing is said: the upstream has refused it. Sources: Go mime/multipart (multipart.go,
+boundary, folded and long part headers, name*= and continuations, quoted-printable parts. A form
+that Go refuses yields nothing: the upstream has refused it. Sources: Go mime/multipart (multipart.go,
 formdata.go), mime/mediatype.go, mime/quotedprintable, net/textproto.
 """
 
@@ -33,7 +33,7 @@ def is_form(content_type: str) -> bool:
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary of a form, b"" where there is none."""
+    """The boundary of a form; b"" if there is none."""
     _, parameters = parse_media_type(content_type.encode("utf-8", "surrogateescape"))
     return parameters.get("boundary", b"")
 
@@ -91,7 +91,7 @@ def _first_line(body: bytes, dashes: bytes) -> int:
 
 
 def _line(body: bytes, at: int) -> tuple[bytes, int]:
-    """A line with its end, and where the next begins; of one that is too long the beginning."""
+    """A line with its line end, and where the next begins; a line that is too long is cut."""
     found = body.find(b"\n", at, at + _LONGEST_PREAMBLE_LINE)
     after = found + 1 if found >= 0 else min(at + _LONGEST_PREAMBLE_LINE, len(body))
     return body[at:after], after
@@ -151,7 +151,7 @@ _TSPECIALS: Final = frozenset(b'()<>@,;:\\"/[]?=')
 
 
 def parse_media_type(value: bytes) -> tuple[str, dict[str, bytes]]:
-    """The type in lower case and its parameters; ("", {}) or no parameters for what Go does not take."""
+    """The type in lower case and its parameters; ("", {}) or no parameters where Go rejects them."""
     base, _, _ = value.partition(b";")
     media_type = base.strip(_SPACE).lower().decode("latin-1")
     if not _MEDIA_TYPE.fullmatch(media_type):

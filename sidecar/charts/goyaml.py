@@ -1,10 +1,10 @@
 """The outermost mapping of a YAML document, as Go programs read it into strings (sigs.k8s.io/yaml).
 
 Go's reader resolves plain scalars by YAML 1.1 with rules of its own, and a number that is wanted as a
-string is printed again: an unquoted 1.10 becomes 1.1, 0x10 becomes 16, yes becomes true. Read from the
-parser's events with a stack of its own: nesting takes none of Python's, and an alias costs nothing,
-however often it is used. It raises NotUnderstood for what is beyond its bounds, and what the YAML parser
-raises. Sources: sigs.k8s.io/yaml v1.4.0 yaml.go (convertToJSONableObject), goyaml.v2 resolve.go and
+string is printed again: an unquoted 1.10 becomes 1.1, 0x10 becomes 16, yes becomes true. It processes the
+parser's events with a stack of its own: nesting does not use Python's stack, and an alias costs nothing,
+however often it is used. It raises NotUnderstood beyond its limits, and the exceptions of the YAML
+parser. Sources: sigs.k8s.io/yaml v1.4.0 yaml.go (convertToJSONableObject), goyaml.v2 resolve.go and
 decode.go (mapping, merge); strconv.FormatFloat.
 """
 
@@ -38,7 +38,7 @@ _DIRECTIVE = re.compile(rb"(?:^|[\r\n])%")
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A scalar as a Go program has it that wants a string."""
+    """A scalar as a Go program reads it into a string."""
 
     value: str
     is_plain: bool  #: it stands in the document as it is read
@@ -60,7 +60,7 @@ _Node = yaml.ScalarEvent | _Mapping | _Sequence | None  # None: an alias of noth
 
 
 def read_strings(document: bytes) -> dict[str, Text | None]:
-    """The outermost mapping; None stands for null, and for what is no scalar.
+    """The outermost mapping; None means null or a value that is not a scalar.
 
     Empty where the outermost is no mapping.
     """
@@ -79,7 +79,7 @@ def read_strings(document: bytes) -> dict[str, Text | None]:
 
 
 def _root_of(document: bytes) -> _Node:
-    """The first document's root; the rest of the file is not looked at, as Go does not."""
+    """The root of the first document; the rest of the file is ignored, as in Go."""
     outermost = _Sequence()
     open_nodes: list[_Mapping | _Sequence] = [outermost]
     anchors: dict[str, _Node] = {}
@@ -114,7 +114,7 @@ def _node_of(event: yaml.NodeEvent, anchors: dict[str, _Node]) -> _Node:
 def _pairs(mapping: _Mapping, merges_left: list[int]) -> Iterator[tuple[_Node, _Node]]:
     """Keys and values in the order in which Go sets them; a later one wins.
 
-    A merge key is no default in goyaml.v2: it sets where it stands, over what stands before it.
+    A merge key is not a default in goyaml.v2: it overrides the keys before it.
     """
     merges_left[0] -= 1
     if merges_left[0] < 0:

@@ -1,4 +1,4 @@
-"""What a chart repository's own index says of a file: ChartMuseum's answer to GET /api/<tenant>/charts.
+"""Finds a file in a chart repository's own index: ChartMuseum's answer to GET /api/<tenant>/charts.
 
 The document is an object of lists by chart name, or one entry (of GET .../charts/<name>/<version>). An entry is Chart.yaml as ChartMuseum reads it, with
 the sha256 of the .tgz in `digest` and its path in `urls`. Source: ChartMuseum pkg/repo/chart.go; helm

@@ -28,7 +28,7 @@ def command(config: Path) -> None:
 
 
 def summary(settings: Settings) -> Iterator[str]:
-    """What was understood, without anything secret."""
+    """The resulting settings, without secrets."""
     yield from table(_rows(settings))
     yield ""
     if not settings.policies:

@@ -1,6 +1,6 @@
-"""The command line: which commands there are.
+"""The command line: the list of commands.
 
-A command's module is imported only when it is asked for: `sidecar --help` must not wait for pydantic and
+A command's module is imported only when it is called: `sidecar --help` must not wait for pydantic and
 aiohttp. Exit status 2 means that the configuration or the command line cannot be used.
 """
 
@@ -55,9 +55,9 @@ class _Commands(click.Group):
 
 
 def _end_by_broken_pipe() -> NoReturn:
-    """Nobody reads what a command writes any more: end as other programs do, without a word.
+    """Makes a closed standard output end the program silently, as in other tools.
 
-    Python ignores the signal, as a socket would raise it too.
+    Python ignores SIGPIPE by default, because sockets raise it too.
     """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGPIPE)

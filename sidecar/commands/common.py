@@ -1,4 +1,4 @@
-"""What commands share: options, the configuration, and what is said when a service cannot do what was asked."""
+"""Shared by commands: options, loading the configuration, and reporting the errors of services."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def read_settings(path: Path) -> Settings:
 
 @contextmanager
 def answers() -> Iterator[None]:
-    """What cannot be answered is one line and status 1."""
+    """Reports a failed request in one line and ends with status 1."""
     try:
         yield
     except (NotFound, RequestInvalid, StoreUnavailable) as exc:
@@ -73,7 +73,7 @@ def answers() -> Iterator[None]:
 
 @contextmanager
 def _usage() -> Iterator[None]:
-    """What an option names is not there: status 2."""
+    """Reports an option that names something unknown, with status 2."""
     try:
         yield
     except (NotFound, RequestInvalid) as exc:

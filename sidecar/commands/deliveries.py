@@ -1,4 +1,4 @@
-"""`sidecar deliveries`: the list, and `sidecar deliveries show`: one with all that is known of it."""
+"""`sidecar deliveries`: the list, and `sidecar deliveries show`: one in full detail."""
 
 import json
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ from sidecar.services.deliveries import (
 )
 from sidecar.store.history import Chosen, KeptAttempt
 
-_SHORT_ID: Final = 13  # two groups of a UUID: enough to name one among millions
+_SHORT_ID: Final = 13  # two groups of a UUID, which are unique among millions
 _TITLES: Final = (
     "ID",
     "CREATED (UTC)",
@@ -146,7 +146,7 @@ def _outcome(status: DeliveryStatus, *, now: datetime) -> str:
 
 
 def _show(whole: WholeDelivery) -> None:
-    # Whole, however narrow the terminal: there is no other place to read it.
+    # Not cut at the terminal's edge: it can be read nowhere else.
     _echo(table(_rows(whole.status, now=datetime.now(UTC))))
     click.echo("\nHeaders")
     _echo(f"  {plain(name)}: {plain(value)}" for name, value in whole.headers.items())

@@ -1,4 +1,4 @@
-"""`sidecar policies`: who hears of what, what waits for them, when they last heard."""
+"""`sidecar policies`: policies and targets, what waits for them, when each was last triggered."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -77,7 +77,7 @@ def _check_usage(identities: tuple[str, ...], *, failed: bool, **range_of_time: 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Shown of many, where somebody sees it."""
+    """Progress, shown for many deliveries on a terminal."""
     with ExitStack() as bars:
         bar: Any = None
 

@@ -20,7 +20,7 @@ def command(config: Path) -> None:
     logs.configure(settings.log_level)
     for notice in settings.notices:
         structlog.get_logger().warning("config.not_in_effect", notice=notice)
-    from sidecar.app.process import run  # noqa: PLC0415 - errors are told without waiting for it
+    from sidecar.app.process import run  # noqa: PLC0415 - configuration errors are reported without waiting for it
 
     try:
         sys.exit(run(settings, config))

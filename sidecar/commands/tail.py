@@ -1,4 +1,4 @@
-"""`sidecar tail`: events as they are stored, those that some policy wants."""
+"""`sidecar tail`: events as they are stored; those that no policy subscribes to are not."""
 
 import json
 import signal
@@ -54,7 +54,7 @@ def _echo(event: Event, *, as_json: bool) -> None:
 
 
 def line_of(event: Event) -> str:
-    """When, what, of what, by whom; wide enough that most lines stand in columns."""
+    """Time, type, resource and user; wide enough to align most lines."""
     tags = ",".join(event.tags) if len(event.tags) > 1 else event.tag
     reference = f"{event.repository.full_name}:{tags}" if tags else event.repository.full_name
     details = event.details or event.digest[:19]

@@ -1,4 +1,4 @@
-"""`sidecar test-endpoint`: what a target says to sample events, sent exactly as real ones are."""
+"""`sidecar test-endpoint`: how a target responds to sample events, sent exactly as real ones are."""
 
 import asyncio
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ from sidecar.services.shown import host_of
 
 _ALL: Final = "all"
 _FORMATS: Final = [str(form) for form in PayloadFormat if form is not PayloadFormat.TEMPLATE]
-_SHOWN_LINES: Final = 5  # of an answer that is not 2xx
+_SHOWN_LINES: Final = 5  # of a response other than 2xx
 
 
 def _types(text: str) -> tuple[EventType, ...]:
@@ -97,7 +97,7 @@ def command(policy: str, types: tuple[EventType, ...], config: Path, *, as_json:
 async def _run(
     settings: Settings, policy: WebhookPolicy, types: tuple[EventType, ...], *, show: bool
 ) -> list[EndpointTest]:
-    """Test every target; tell people of each as soon as it is done."""
+    """Test every target, printing each result as soon as it is there."""
     tests = []
     async for test in run_endpoint_tests(settings, policy, types):
         tests.append(test)
@@ -125,7 +125,7 @@ def _policy_for(
 
 
 def _read(text: str) -> str:
-    """A secret, from a file where it shall not stand in the list of processes."""
+    """A secret; `@FILE` keeps it out of the list of processes."""
     if not text.startswith("@"):
         return text
     try:

@@ -1,4 +1,4 @@
-"""Plain text for people: aligned, as wide as the terminal, and harmless to it."""
+"""Plain text for people: aligned, as wide as the terminal, without control characters."""
 
 import shutil
 import sys
@@ -15,7 +15,7 @@ _WIDE: Final = frozenset("WF")  # as East Asian Width names them
 
 
 def plain(text: str) -> str:
-    """One line that does nothing to a terminal: clients and targets choose parts of what is shown."""
+    """One line without control characters: parts of the text come from clients and targets."""
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
     )
@@ -24,7 +24,7 @@ def plain(text: str) -> str:
 def table(rows: Sequence[Sequence[str]], width: int | None = None) -> Iterator[str]:
     """Rows in aligned columns; the first row is their titles.
 
-    Where they do not fit into the width, each row takes several lines, the first one not indented.
+    Where they do not fit the width, each row is wrapped; its first line is not indented.
     """
     cells = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(columns_of, column)) for column in zip(*cells, strict=True)]
@@ -36,7 +36,7 @@ def table(rows: Sequence[Sequence[str]], width: int | None = None) -> Iterator[s
 
 
 def _folded(widths: Sequence[int], width: int | None) -> Iterator[range]:
-    """Which columns stand on each line of a row."""
+    """The columns on each line of a wrapped row."""
     start, taken = 0, 0
     for column, needed in enumerate(widths):
         if width is not None and column > start and taken + needed > width:
@@ -51,7 +51,7 @@ def _padded(text: str, width: int) -> str:
 
 
 def columns_of(text: str) -> int:
-    """How wide a terminal shows it."""
+    """The number of terminal columns."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 

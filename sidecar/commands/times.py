@@ -1,4 +1,4 @@
-"""Moments as people name them."""
+"""Times as people write them."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def parse_moment(text: str, *, now: datetime) -> datetime:
 
 
 def moment_option(text: str) -> datetime:
-    """The type of an option that is a moment, reckoned from when the command begins."""
+    """The type of an option that is a time, relative to the start of the command."""
     try:
         return parse_moment(text, now=datetime.now(UTC))
     except ValueError as exc:

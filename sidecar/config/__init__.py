@@ -3,22 +3,22 @@
 load          all of these in order    => Settings, or ConfigError with every error at once
 document      bytes of the file        => plain values, or errors with their line
 environment   SIDECAR_ names           => laid over those values
-secret_files  *_file keys              => read, and put where the secret itself may stand
-tls_files     PEM files                => looked at
-passes        the first of these, for whole and part
-model         the shape of harbor.yml  (pydantic; nothing of it leaves this package)
-validators    what one value must look like
-cross_field   what one key alone cannot say
+secret_files  *_file keys              => read, and put under the key of the secret itself
+tls_files     PEM files                => checked
+passes        the steps above, for a whole file and for a part
+model         the shape of harbor.yml  (pydantic; never used outside this package)
+validators    checks of one value
+cross_field   checks that need several keys
 templates     payload templates        => tried on samples
-notices       what can be used, but will not do what may be expected
-errors        what is wrong, where, and what to do
+notices       settings that are valid but may not do what is expected
+errors        collects what is wrong, where, and what to do
 build         checked values           => Settings
-settings      what the rest of the program is built from
+settings      the values that the rest of the program is built from
 alone         the same for one policy or one target
-changes       what of new settings needs a restart
-wiring        Settings                 => what each stage is given of them
+changes       which changed settings need a restart
+wiring        Settings                 => the values that each stage is given
 
-Which parts may import this package is in .importlinter; every other stage is handed plain values.
+.importlinter lists who may import this package; every other stage is given plain values.
 """
 
 from sidecar.config.alone import Checked, check_policy, check_target

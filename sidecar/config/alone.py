@@ -1,7 +1,7 @@
-"""One policy, or one target, checked by itself: as in a whole harbor.yml, in the same words.
+"""Checks one policy or one target alone: as in a whole harbor.yml, with the same messages.
 
-For values that come from elsewhere, as from a person who makes a policy. Places are relative to the part:
-`targets[0].address`. Nothing is said of what stands beside it, as that a name is taken.
+For values from elsewhere, such as a policy made through an API. Keys in messages are relative to the part:
+`targets[0].address`. Conflicts with other parts, such as a name that is taken, are not checked.
 """
 
 from collections.abc import Sequence
@@ -24,26 +24,26 @@ from sidecar.config.templates import check_template, check_templates
 from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import Target
 
-_NO_FOLDER: Final = Path()  # nothing is below it: no file was named
+_NO_FOLDER: Final = Path()  # never used: no file was named
 _Value = TypeVar("_Value", WebhookPolicy, Target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked(Generic[_Value]):
-    """What was made of some values, or every error in them."""
+    """The result of checking some values: what they mean, or every error in them."""
 
     value: _Value | None  #: None when there are errors
     errors: tuple[Diagnostic, ...] = ()
-    notices: tuple[Diagnostic, ...] = ()  #: what can be used, but will not do what may be expected
+    notices: tuple[Diagnostic, ...] = ()  #: settings that are valid but may not do what is expected
 
 
 def check_policy(
     values: object, *, project: str, default_project: str = DEFAULT_PROJECT, folder: Path | None = None
 ) -> Checked[WebhookPolicy]:
-    """A policy of a project, from values as JSON or YAML gives them; they are left as they are.
+    """A policy of a project, from values as parsed from JSON or YAML; they are not changed.
 
-    folder   where relative names of files begin; None when the values are from somebody for whom no file of this
-             machine may be read: to name one is an error then
+    folder   relative names of files start here; None when the values come from somebody who may not have files of
+             this machine read: naming one is then an error
 
     Reads files and tries templates: up to seconds. Its id is project/name, as that of a policy of harbor.yml.
     """
@@ -64,7 +64,7 @@ def check_target(
 ) -> Checked[Target]:
     """A target; the rest as for `check_policy`.
 
-    event_types   of its policy, in any spelling: those that its format must be good for; None for all
+    event_types   of its policy, in any spelling: those that its format must support; None for all
     """
     errors, names = Errors(""), None if event_types is None else list(event_types)
     own = _prepared(values, TargetSection, errors, folder)
@@ -80,7 +80,7 @@ def check_target(
 
 
 def _prepared(values: object, model: type[BaseModel], errors: Errors, folder: Path | None) -> Any:
-    """A copy with what its files hold; of any shape."""
+    """A copy with the contents of the files it names; of any shape."""
     own = _copied(values, (), errors)
     if isinstance(own, dict):
         leave_out_nulls(own, model)
@@ -92,7 +92,7 @@ def _prepared(values: object, model: type[BaseModel], errors: Errors, folder: Pa
 
 
 def _copied(value: object, at: Location, errors: Errors) -> Any:
-    """Bounded, and of text that can be written, as the reader of YAML sees to for a file."""
+    """A copy of limited depth, of encodable text: what the YAML reader ensures for a file."""
     if len(at) > DEEPEST:
         errors.add(at, "is nested too deeply")
         return None

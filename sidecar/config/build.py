@@ -1,4 +1,4 @@
-"""A checked harbor.yml => Settings: from here on there are only our own values."""
+"""A checked harbor.yml => Settings, values of our own types only."""
 
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,7 @@ def _events(section: model.EventsSection) -> Events:
 
 
 def _rejection(section: model.RejectionSection) -> tuple[str, bool, dict[str, Any]]:
-    """What a rule says other than the known one of its name."""
+    """The keys of a rule that override the known rule of that name."""
     values: dict[str, Any] = {}
     if section.text is not None:
         values |= {"texts": (section.text,), "says": ""}

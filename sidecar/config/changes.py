@@ -1,4 +1,4 @@
-"""What of new settings takes effect at once, and what waits for a restart."""
+"""Which changed settings take effect at once, and which need a restart."""
 
 from dataclasses import dataclass, fields
 from typing import Final

@@ -1,7 +1,7 @@
-"""What one key alone cannot say: pairs that exclude each other, names that must differ.
+"""Checks that need several keys: keys that exclude each other, names that must differ.
 
-Works on plain values beside the model, so that these errors are named together with all others;
-whatever has the wrong shape is passed over, the model names it.
+Works on plain values, independently of the model, so that these errors are reported together with all others.
+Values of the wrong shape are skipped: the model reports them.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def check_cross_field(values: dict[str, Any], errors: Errors) -> None:
 def check_policy_fields(
     at: Location, policy: dict[str, Any], project: object, default_project: object, errors: Errors
 ) -> None:
-    """What one policy says, whatever stands beside it; `project` is the name of its own."""
+    """One policy, regardless of the others; `project` is the name of its project."""
     _check_globs(at, policy, project, default_project, errors)
     for target_at, target in _elements(policy, (*at, "targets")):
         check_target_fields(target_at, target, errors)
@@ -50,7 +50,7 @@ def _section(values: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _elements(values: dict[str, Any], at: Location) -> Iterator[_Element]:
-    """The mappings in the list that the last part of `at` names."""
+    """The mappings in the list at the last part of `at`."""
     elements = values.get(str(at[-1]))
     for index, element in enumerate(elements if isinstance(elements, list) else ()):
         if isinstance(element, dict):
@@ -93,7 +93,10 @@ def _check_credentials(at: Location, upstream: dict[str, Any], errors: Errors) -
 
 
 def check_target_fields(at: Location, target: dict[str, Any], errors: Errors) -> None:
-    if target.get("type") in ("slack", "teams"):  # it may be a list, which has no hash
+    if target.get("type") in (
+        "slack",
+        "teams",
+    ):  # a tuple, because a list has no hash and could not be looked up in a set
         for key in ("auth_header", "payload_format"):
             if key in target:
                 errors.add((*at, key), f"has no meaning for {target['type']}; remove it")
@@ -166,7 +169,7 @@ def _check_globs(
 
 
 def _matches_nothing(glob: str, project: str, default: object) -> bool:
-    """Whether a filter is a slip: filters are over full names, project included."""
+    """Whether a filter cannot match: filters apply to full names, project included."""
     if project == ALL_PROJECTS:
         return False
     return not any(_may_match(plain, project, default) for plain in plain_globs(glob))

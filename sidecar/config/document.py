@@ -1,7 +1,7 @@
 """Reads a YAML file into plain values: mappings with text keys, lists, text, numbers, booleans, None.
 
-Stricter than PyYAML where a slip would go unnoticed (a key twice) and safer where a file could hurt
-(nesting, aliases that multiply). Messages never quote the file: it may hold secrets.
+Stricter than PyYAML where an error would go unnoticed (duplicate keys) and safer against harmful files
+(deep nesting, aliases that multiply). Messages never quote the file: it may contain secrets.
 """
 
 import re
@@ -13,12 +13,12 @@ import yaml
 from sidecar.config.errors import Errors
 
 _TAG: Final = "tag:yaml.org,2002:"
-#: What is wrong where whole_text raises.
+#: The message where whole_text raises.
 HALF_A_CHARACTER: Final = "holds half of a character (\\ud800 to \\udfff come in twos); write the other half"
 _LARGEST_FILE_BYTES: Final = 4 * 1024 * 1024
 _MOST_NODES: Final = 200_000
 DEEPEST: Final = 40
-#: A name that PyYAML quotes, and not its punctuation and token names: it may be part of a secret.
+#: Text of the file that PyYAML quotes (not its punctuation and token names): it may be part of a secret.
 _QUOTED = re.compile(r"'(?!<)[^' ]{2,}'|\"(?!<)[^\" ]{2,}\"")
 
 
@@ -27,7 +27,7 @@ class _Unusable(Exception):
 
 
 def read_document(path: Path, errors: Errors) -> dict[str, Any] | None:
-    """The values of the file, or None when there is nothing to go on with."""
+    """The values of the file, or None if it cannot be used at all."""
     try:
         value = parse_yaml(_text_of(path), errors)
     except _Unusable as exc:
@@ -100,7 +100,7 @@ def _syntax_error(error: yaml.MarkedYAMLError) -> str:
 
 
 class _BoundedLoader(yaml.SafeLoader):
-    """Stops while it reads: nodes take a hundred times the memory of their text."""
+    """Enforces the limits while parsing: nodes take a hundred times the memory of their text."""
 
     nodes = depth = 0
 
@@ -126,9 +126,9 @@ def _compose(text: str) -> yaml.Node | None:
 
 
 def whole_text(text: str) -> str:
-    r"""Text in which two halves of a character, written as JSON writes them (\ud83d\ude80), are one.
+    r"""Text with surrogate pairs, as JSON writes them (\ud83d\ude80), joined into characters.
 
-    Raises UnicodeError where a half has no other.
+    Raises UnicodeError for a lone surrogate.
     """
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 

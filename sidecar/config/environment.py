@@ -1,8 +1,8 @@
-"""Values from the environment, laid over those of the file.
+"""Values from the environment, which override those of the file.
 
 `SIDECAR_` and the path of a key in capitals, two underscores between levels, list positions as
-numbers: SIDECAR_PROJECTS__0__PUBLIC. Text is taken as it is, everything else is read as YAML.
-Two of Harbor's own names are honoured too; a SIDECAR_ name goes before them.
+numbers: SIDECAR_PROJECTS__0__PUBLIC. Text is taken literally, everything else is parsed as YAML.
+Two of Harbor's own names are honoured too; a SIDECAR_ name overrides them.
 """
 
 import re
@@ -21,7 +21,7 @@ HARBOR_NAMES: Final[Mapping[str, Location]] = {
     "JOBSERVICE_WEBHOOK_JOB_HTTP_CLIENT_TIMEOUT": ("notification", "webhook_job_http_client_timeout"),
 }
 #: What Kubernetes sets in every container beside a Service named sidecar or sidecar-something, and the
-#: value where the name alone could be a slip.
+#: value where the name alone could be a typing error.
 _OF_KUBERNETES = re.compile(
     r"SIDECAR_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST=|SERVICE_PORT(?:_[A-Z0-9_]+)?="
     r"|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?=|PORT=(?:tcp|udp|sctp)://)"
@@ -48,7 +48,7 @@ def _is_position(part: str) -> bool:
 def lay_over(
     values: dict[str, Any], environ: Mapping[str, str], model: type[BaseModel], errors: Errors
 ) -> None:
-    """Puts every value of the environment in its place."""
+    """Sets every value of the environment in `values`."""
     overlay = _Overlay(values, model, errors)
     for name, location in HARBOR_NAMES.items():
         if name in environ:
@@ -71,7 +71,7 @@ class _Overlay:
             return
         location, annotation = found
         try:
-            # Empty means left out, as Kubernetes gives an optional value that is not there.
+            # Empty means unset: Kubernetes passes a missing optional value as an empty one.
             value = text if text and is_text(annotation) else parse_value(text)
             mapping = insert(self._values, location, value)
         except ValueError as exc:
@@ -82,7 +82,7 @@ class _Overlay:
         self._errors.environment_names[location] = name
 
     def _drop_sibling(self, mapping: Any, location: Location) -> None:
-        """A secret of the environment goes before the file's `x_file`, and the other way round."""
+        """A secret of the environment replaces the file's `x_file`, and vice versa."""
         key = str(location[-1])
         sibling = key.removesuffix("_file") if key.endswith("_file") else f"{key}_file"
         if isinstance(mapping, dict) and (*location[:-1], sibling) not in self._errors.environment_names:
@@ -112,7 +112,7 @@ def key_of(name: str, model: type[BaseModel]) -> tuple[Location, Any] | None:
 
 
 def _keys_below(annotation: Any) -> dict[str, tuple[str, Any]]:
-    """Environment spelling => key and type, {} for what is no section."""
+    """Environment spelling => key and type, {} for anything but a section."""
     model = nested_model(annotation)
     fields = model.model_fields if model else {}
     return {name.upper(): (name, field.annotation) for name, field in fields.items()}
@@ -130,7 +130,7 @@ def keys(model: type[BaseModel], at: Location = ()) -> Iterator[Location]:
 
 
 def list_element(annotation: Any) -> Any:
-    """The type inside `list[T]` or `list[T] | None`, None for what is no list."""
+    """The type inside `list[T]` or `list[T] | None`, None for anything but a list."""
     if get_origin(annotation) is list:
         return get_args(annotation)[0]
     return next((found for part in get_args(annotation) if (found := list_element(part)) is not None), None)
@@ -145,7 +145,7 @@ def is_text(annotation: Any) -> bool:
 
 
 def insert(container: Any, location: Location, value: Any) -> Any:
-    """Sets a value, making what is missing above it; answers with what holds it now."""
+    """Sets a value, creating missing containers above it; returns the container that has it now."""
     part, *below = location
     _check_position(container, part)
     if isinstance(container, list) and part == len(container):

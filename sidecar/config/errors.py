@@ -1,6 +1,6 @@
-"""Collects every error: where it stands, what is wrong, what to do.
+"""Collects every error: where it is, what is wrong, what to do.
 
-No diagnostic ever holds a value that may be a secret: callers say what is wrong, not what they read.
+No diagnostic ever contains a value that may be a secret: callers say what is wrong, not what they read.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +22,7 @@ def key_text(location: Location) -> str:
 
 
 def _printable(text: str) -> str:
-    """One line whatever a key holds."""
+    """One line, whatever characters a key has."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
     )
@@ -30,10 +30,10 @@ def _printable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing to say of a configuration; as text, one line."""
+    """One error or notice about a configuration; as text, one line."""
 
-    where: str  #: file and key, or a name of the environment; of a part that is checked alone, the key in it
-    what: str  #: never with a value
+    where: str  #: file and key, or a name of the environment; for a part checked alone, the key in it
+    what: str  #: never contains a value
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.where, self.what)))
@@ -42,7 +42,7 @@ class Diagnostic:
 class Errors:
     """Every error found so far; knows which values came from the environment.
 
-    file_name   before each place; "" for a part that stands in no file
+    file_name   prefix of each location; "" for a part that is in no file
     """
 
     def __init__(self, file_name: str) -> None:
@@ -66,7 +66,7 @@ class Errors:
         self._add(self.label(location), what)
 
     def add_for(self, name: str, what: str) -> None:
-        """Of a name of the environment."""
+        """An error in a variable of the environment."""
         self._add(name, what)
 
     def add_in_file(self, what: str) -> None:
@@ -76,7 +76,7 @@ class Errors:
         self._found[Diagnostic(_printable(where), _printable(what))] = None
 
     def label(self, location: Location) -> str:
-        """The place as the user knows it: a key of the file, or a name of the environment."""
+        """The location as the user knows it: a key of the file, or a variable of the environment."""
         location = self.read_from.get(location, location)
         for end in range(len(location), 0, -1):
             if name := self.environment_names.get(location[:end]):
@@ -119,7 +119,7 @@ def _what(kind: str, location: Location, context: dict[str, Any], model: type[Ba
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """` (did you mean x?)`, or "" when nothing known is near."""
+    """` (did you mean x?)`, or "" when no known word is similar."""
     spellings = {name.lower(): name for name in known}
     near = get_close_matches(word.lower(), spellings, n=1)
     return f" (did you mean {spellings[near[0]]}?)" if near else ""
@@ -147,7 +147,7 @@ def nested_model(annotation: Any) -> type[BaseModel] | None:
 def sections(
     values: dict[str, Any], model: type[BaseModel], at: Location = ()
 ) -> Iterator[tuple[Location, dict[str, Any], type[BaseModel]]]:
-    """Every mapping of the file that has a model, outermost first; what has the wrong shape is skipped."""
+    """Every mapping of the file that has a model, outermost first; values of the wrong shape are skipped."""
     yield at, values, model
     for name, field in model.model_fields.items():
         inner = nested_model(field.annotation)

@@ -19,7 +19,7 @@ from sidecar.model.errors import ConfigError
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
     """The settings; raises ConfigError with every error, one line each.
 
-    Relative paths of files are below the folder of harbor.yml. No content of the file raises anything else.
+    Paths are relative to the folder of harbor.yml. No content of the file raises anything else.
     """
     try:
         return _load(path, environ)
@@ -30,7 +30,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def _unforeseen(path: Path, exc: BaseException) -> str:
-    """In words without a value, which may be a secret."""
+    """A message for an unexpected exception, without any value, which may be a secret."""
     what, trace = type(exc).__name__, exc.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next

@@ -1,7 +1,7 @@
 """The shape of harbor.yml: names, types, defaults and bounds of every key.
 
-Where YAML enters; nothing of it leaves this package. A description is the meaning of the key in few
-words: it is what a message about a missing key says.
+YAML is validated here; the models are not used outside this package. A description is the short meaning of
+the key, and part of the message when the key is missing.
 """
 
 from typing import Annotated, Any, Literal
@@ -30,12 +30,12 @@ RejectionText = Annotated[str, Field(max_length=500), AfterValidator(validators.
 RefusalStatus = Annotated[int, Field(ge=400, le=599)]
 BaseUrl = Annotated[str, AfterValidator(validators.base_url)]
 
-#: Where ingress controllers and load balancers of a cluster stand.
+#: Networks of a cluster's ingress controllers and load balancers.
 PRIVATE_NETWORKS = ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
 
 
 def section(kind: type[BaseModel]) -> Any:
-    """A section that may be left out: then its keys have their defaults."""
+    """An optional section: without it, its keys have their defaults."""
     return Field(default_factory=kind)
 
 

@@ -1,4 +1,4 @@
-"""What can be used and yet will not do what its writer may expect."""
+"""Notices: settings that are valid but may not do what their author expects."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from sidecar.formats.receivers import mismatch
 from sidecar.model.event import IN_ALL, NOT_YET, EventType, of_harbor_alone, parse_event_type
 from sidecar.policies.target import EventNames, PayloadFormat
 
-#: Keys that this version only checks.
+#: Keys that this version checks but does not use.
 NOT_IN_EFFECT: Final = frozenset(
     {
         ("database", "url"),
@@ -26,11 +26,11 @@ NOT_IN_EFFECT: Final = frozenset(
     }
 )
 _VARIABLE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::?[-=?+][^}]*)?\}")
-_TEXTS_OF_THEIR_OWN: Final = {"template"}  # where ${x} may be meant
+_TEXTS_OF_THEIR_OWN: Final = {"template"}  # where ${x} may be intended
 
 
 def notices_of(values: dict[str, Any], model: type[BaseModel], errors: Errors) -> Iterator[Diagnostic]:
-    """Of values that the model has accepted."""
+    """The notices for values that the model has accepted."""
     for at, mapping, kind in sections(values, model):
         found = list(_not_in_effect(at, mapping))
         if kind is PolicySection:
@@ -75,7 +75,7 @@ def _about_formats(at: Location, policy: dict[str, Any]) -> Iterator[tuple[Locat
 def about_format(
     at: Location, target: dict[str, Any], event_types: list[str] | None
 ) -> Iterator[tuple[Location, str]]:
-    """Events that its policy wants (None: all) and the format of a target does not support."""
+    """Events that its policy subscribes to (None: all) but the format of a target does not support."""
     wanted = IN_ALL if event_types is None else _chosen(event_types)
     form = _format_of(target)
     if unsent := wanted & unsupported_types(form):
@@ -102,7 +102,7 @@ def _about_receiver(at: Location, target: dict[str, Any]) -> Iterator[tuple[Loca
 
 
 def _variables(value: Any, at: Location = ()) -> Iterator[Location]:
-    """Where a shell or Compose would have put in something."""
+    """Values in which a shell or Compose would have substituted something."""
     if isinstance(value, str):
         if _VARIABLE.search(value):
             yield at

@@ -1,4 +1,4 @@
-"""What is done with plain values, of a whole harbor.yml or of a part, before rules and templates look at them."""
+"""Steps on plain values, of a whole harbor.yml or of a part, before the other checks."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ _Section = TypeVar("_Section", bound=BaseModel)
 
 
 def leave_out_nulls(values: dict[str, Any], model: type[BaseModel]) -> None:
-    """`key:` with nothing behind it is a key left out; an unknown one stays unknown."""
+    """`key:` without a value counts as a missing key; an unknown key stays, to be reported."""
     for _, mapping, kind in sections(values, model):
         for name in kind.model_fields:
             if name in mapping and mapping[name] is None:
@@ -21,7 +21,7 @@ def leave_out_nulls(values: dict[str, Any], model: type[BaseModel]) -> None:
 
 
 def read_files(values: dict[str, Any], model: type[BaseModel], errors: Errors, *, folder: Path) -> list[Path]:
-    """Puts what files hold in its place; answers which files were named, relative ones below the folder."""
+    """Replaces names of files by their contents; returns the files named, relative to the folder."""
     return [
         *read_secret_files(values, model, errors, folder=folder),
         *read_header_files(values, model, errors, folder=folder),
@@ -30,7 +30,7 @@ def read_files(values: dict[str, Any], model: type[BaseModel], errors: Errors, *
 
 
 def validated(values: object, model: type[_Section], errors: Errors) -> _Section | None:
-    """The values in their model; None, with every error named, when they do not fit."""
+    """The values as their model; None, with every error added, when they do not fit."""
     try:
         return model.model_validate(values)
     except ValidationError as exc:

@@ -1,6 +1,6 @@
-"""Secrets that stand in files of their own: `x_file` instead of `x`.
+"""Secrets in files of their own: `x_file` instead of `x`.
 
-What a file holds is put where the secret itself may stand, and is checked there.
+The content of the file becomes the value of `x`, and is checked there.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ _FOR_HARBOR_YML: Final = "names a file, which harbor.yml alone may do"
 def read_secret_files(
     values: dict[str, Any], model: type[BaseModel], errors: Errors, *, folder: Path
 ) -> list[Path]:
-    """Puts the contents in place and answers which files were named."""
+    """Sets the secrets from their files; returns the files named."""
     paths = []
     for at, mapping, kind in sections(values, model):
         for key in secret_keys(kind):
@@ -31,7 +31,7 @@ def read_secret_files(
 
 
 def secret_keys(model: type[BaseModel]) -> list[str]:
-    """Keys of a section that are secrets: those that a file may hold."""
+    """Keys of a section that are secrets: those that may be read from a file."""
     return [name for name in model.model_fields if name + _SUFFIX in model.model_fields]
 
 
@@ -50,7 +50,7 @@ def _put(mapping: dict[str, Any], location: Location, path: Path, errors: Errors
 
 
 def _contents(path: Path) -> str:
-    """What the file holds, without one newline at its end."""
+    """The content of the file, without one trailing newline."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_SECRET_BYTES + 1)
@@ -69,7 +69,7 @@ def _contents(path: Path) -> str:
 
 
 def refuse_files(values: dict[str, Any], model: type[BaseModel], errors: Errors) -> None:
-    """Names every key that names a file, where values come from somebody who may not have files read."""
+    """Adds an error for every key that names a file: the values are from somebody who may not have files read."""
     for at, mapping, kind in sections(values, model):
         for key in mapping:
             if key.endswith(_SUFFIX) and key in kind.model_fields:
@@ -81,7 +81,7 @@ def refuse_files(values: dict[str, Any], model: type[BaseModel], errors: Errors)
 
 
 def _headers(mapping: dict[str, Any], kind: type[BaseModel]) -> dict[str, Any]:
-    """Those of a target; of any other section, and of what has the wrong shape, none."""
+    """The headers of a target; none for any other section, or for a value of the wrong shape."""
     headers = mapping.get("headers") if "headers" in kind.model_fields else None
     return headers if isinstance(headers, dict) else {}
 
@@ -89,7 +89,7 @@ def _headers(mapping: dict[str, Any], kind: type[BaseModel]) -> dict[str, Any]:
 def read_header_files(
     values: dict[str, Any], model: type[BaseModel], errors: Errors, *, folder: Path
 ) -> list[Path]:
-    """Replaces `{value_file: path}` among a target's headers by what the file holds; answers the files."""
+    """Replaces `{value_file: path}` among a target's headers by the content of the file; returns the files."""
     paths = []
     for at, mapping, kind in sections(values, model):
         headers = _headers(mapping, kind)

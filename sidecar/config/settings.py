@@ -1,4 +1,4 @@
-"""What the rest of the program is built from: values only, checked and complete."""
+"""The values that the rest of the program is built from, checked and complete."""
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
@@ -11,14 +11,14 @@ from sidecar.quota.rules import RejectionRule
 
 Network = IPv4Network | IPv6Network
 EventsMode = Literal["grouped", "exact"]
-DEFAULT_PROJECT: Final = "library"  #: of a repository whose name has one part
+DEFAULT_PROJECT: Final = "library"  #: of repositories without a slash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """The registry, or what it has in common with a chart repository."""
+    """The registry, or the part that a chart repository has in common with it."""
 
-    url: str  #: scheme://host[:port], nothing behind it
+    url: str  #: scheme://host[:port], without a path
     username: str = ""  #: "" = the sidecar's own look-ups are anonymous
     password: Secret = field(default_factory=lambda: Secret(""))
     ca_file: Path | None = None  #: PEM bundle instead of the system's
@@ -48,7 +48,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """Which traffic is which event."""
+    """How requests become events."""
 
     mode: EventsMode = "grouped"
     pull_hold_s: float = 3.0
@@ -59,9 +59,9 @@ class Events:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Egress:
-    """Where webhooks may go; what is always refused is not configurable.
+    """Where webhooks may go; some addresses are always refused.
 
-    With an allow list set, what no list names is refused.
+    With an allow list, every address that no list contains is refused.
     """
 
     allow_cidrs: tuple[Network, ...] = ()
@@ -71,18 +71,18 @@ class Egress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What clients may take of one process of the proxy."""
+    """Limits on what clients may use of one proxy process."""
 
     client_memory_bytes: int  #: all of them together
     head_timeout_s: float  #: for the whole head of a request
-    body_timeout_s: float  #: for the whole of a body that is kept before it is forwarded
+    body_timeout_s: float  #: for a whole body that is buffered before it is forwarded
     idle_timeout_s: float  #: between two requests of a connection
-    stall_timeout_s: float  #: without a byte of a body that is under way
+    stall_timeout_s: float  #: without a byte of a body in transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that harbor.yml and the environment say."""
+    """Everything that harbor.yml and the environment configure."""
 
     hostname: str
     external_url: str
@@ -95,7 +95,7 @@ class Settings:
     log_level: str  #: debug, info, warning, error or critical
     notification: Notification
     events: Events
-    rejections: tuple[RejectionRule, ...]  #: what tells a refusal for lack of room, the first that matches
+    rejections: tuple[RejectionRule, ...]  #: recognise a refusal for lack of storage; the first match counts
     strict: bool
     trusted_proxies: tuple[Network, ...]  #: peers whose X-Forwarded-* are believed
     limits: Limits
@@ -105,4 +105,6 @@ class Settings:
     connect_timeout_s: float  #: to an upstream
     look_up_timeout_s: float  #: all look-ups of one exchange together
     notices: tuple[str, ...] = field(default=(), compare=False)  #: accepted, but not in effect
-    files: tuple[Path, ...] = field(default=(), compare=False)  #: read besides harbor.yml: watch these too
+    files: tuple[Path, ...] = field(
+        default=(), compare=False
+    )  #: that were read besides harbor.yml, to be watched too

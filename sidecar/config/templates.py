@@ -1,4 +1,4 @@
-"""Tries every payload template on samples of each event type that its policy wants."""
+"""Tries every payload template on samples of each event type that its policy subscribes to."""
 
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ _CONTEXT: Final = FormatContext(
 
 
 def check_templates(values: dict[str, Any], model: type[BaseModel], errors: Errors) -> None:
-    """Of every policy in the values."""
+    """Checks the templates of every policy in the values."""
     for at, policy, kind in sections(values, model):
         targets = policy.get("targets") if kind is PolicySection else None
         for index, target in enumerate(targets if isinstance(targets, list) else ()):
@@ -28,7 +28,7 @@ def check_templates(values: dict[str, Any], model: type[BaseModel], errors: Erro
 
 
 def check_template(at: Location, target: dict[str, Any], event_types: object, errors: Errors) -> None:
-    """Of one target; `event_types` as a policy names them, None for all."""
+    """Checks the template of one target; `event_types` as a policy names them, None for all."""
     if target.get("payload_format") != "Template" or not isinstance(target.get("template"), str):
         return
     if error := _error(target, _named(event_types)):
@@ -42,7 +42,7 @@ def _named(names: object) -> list[EventType]:
 
 
 def _error(target: dict[str, Any], kinds: list[EventType]) -> str:
-    """What is wrong with a template, "" when nothing is; the first event that it fails for."""
+    """What is wrong with a template, for the first event that it fails on; "" when nothing is."""
     source, content_type = target["template"], target.get("template_content_type", JSON_TYPE)
     try:
         template.compiled(source)

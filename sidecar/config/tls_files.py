@@ -1,7 +1,7 @@
 """PEM files: certificate authorities, and a client's certificate with its key.
 
-They are read when the configuration is loaded, to name what is wrong with them; what uses them reads
-them again. A fingerprint of what they hold makes a change of them a change of the settings.
+They are read when the configuration is loaded, to report errors; whoever uses them reads them again.
+A fingerprint of their contents makes a changed file a change of the settings.
 """
 
 import ssl
@@ -23,7 +23,7 @@ _KEYS: Final = ("ca_file", "client_cert_file", "client_key_file")
 def check_tls_files(
     values: dict[str, Any], model: type[BaseModel], errors: Errors, *, folder: Path
 ) -> list[Path]:
-    """Whether the files hold what their keys say; answers which files were named."""
+    """Checks that the files contain what their keys say; returns the files named."""
     named: list[Path] = []
     for at, mapping, kind in sections(values, model):
         paths: dict[str, Path] = {
@@ -95,5 +95,5 @@ def _fingerprint(paths: Iterable[str]) -> str:
 def _contents(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError:  # gone since it was checked; its return is a change
+    except OSError:  # deleted since it was checked; when it is back, the settings have changed
         return b""

@@ -1,6 +1,6 @@
-"""What one value must look like; each check answers with the value, or raises ValueError saying why.
+"""Field validators: each returns the value, or raises ValueError with a message.
 
-The texts never repeat the value: an address may hold a password.
+The messages never repeat the value: an address may contain a password.
 """
 
 import re
@@ -23,14 +23,14 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}")  # RFC 9110 5.6.2
 _MEDIA_TYPE = re.compile(
     rf'{_TOKEN.pattern}/{_TOKEN.pattern}(?:[ \t]*;[ \t]*{_TOKEN.pattern}=(?:{_TOKEN.pattern}|"[ !#-\[\]-~]*"))*'
 )
-# What the request is made of; the last lines are between two neighbours only.
+# Headers of the request itself; those of the last lines are hop-by-hop.
 _OUR_HEADERS = {
     *("host", "content-length", "content-type", "content-encoding", "transfer-encoding", "accept-encoding"),
     *("webhook-id", "webhook-timestamp", "webhook-signature"),
     *("connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "upgrade"),
     "expect",
 }
-# By these Argo CD and others tell whose webhook it is, before they look at the body.
+# Argo CD and others recognise the sender of a webhook by these, before they read the body.
 _FOREIGN_HEADERS = {"x-github-event", "x-gitlab-event", "x-gogs-event", "x-gitea-event", "x-event-key"}
 _POWERS = "BKMGTP"
 _UNLIMITED = -1
@@ -71,7 +71,7 @@ def _is_port(text: str) -> bool:
 
 
 def base_url(text: str) -> str:
-    """Where an upstream is: scheme and host only, as everything behind comes from the client."""
+    """The URL of an upstream: scheme and host only, because path and query come from the client."""
     parts = _http_url(text)
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold a user name; use the keys username and password")
@@ -122,7 +122,7 @@ def media_type(text: str) -> str:
 
 
 def header_name_fault(name: str) -> str:
-    """Why targets cannot be sent a header of that name; "" when they can."""
+    """Why a header of that name cannot be configured; "" when it can."""
     lower = name.lower()
     if not _TOKEN.fullmatch(name):
         return "is no name of a header; use letters, digits and hyphens"
@@ -142,7 +142,7 @@ def header_name(text: str) -> str:
 
 
 def header_prefix(text: str) -> str:
-    """What stands before a value in a header; may be empty."""
+    """The prefix of a value in a header; may be empty."""
     if not text.isascii() or not text.isprintable() or text != text.lstrip():
         raise ValueError("must be visible ASCII text, as sha256=")
     return text
@@ -154,7 +154,7 @@ def signing_secret(text: str) -> str:
 
 
 def event_type(text: str) -> str:
-    """Of Harbor's list those too that are never raised here: a notice says so."""
+    """Also accepts Harbor's types that are never raised here: a notice says so."""
     if parse_event_type(text) is None and of_harbor_alone(text) is None:
         known = [*EventType, *(kind.harbor2 for kind in EventType), *OF_HARBOR_ALONE]
         raise ValueError(f"no such event type{did_you_mean(text, known)}; known are {', '.join(EventType)}")
@@ -174,7 +174,7 @@ def glob(text: str) -> str:
 
 
 def name_glob(text: str) -> str:
-    """Of repositories and tags, which have none of these letters: as wildcards they would match nothing."""
+    r"""For repositories and tags, which never contain [ ] or \\: as wildcards these would match nothing."""
     if set("[]\\") & set(text):
         raise ValueError("cannot have [ ] or \\; the wildcards are * ** ? and {a,b}")
     if any(set("{}") & set(plain) for plain in plain_globs(text)):
@@ -183,12 +183,12 @@ def name_glob(text: str) -> str:
 
 
 def operator_glob(text: str) -> str:
-    """Empty stands for anonymous clients."""
+    """Empty means anonymous clients."""
     return text and glob(text)
 
 
 def rejection_text(text: str) -> str:
-    """What stands in an answer, `*` for anything."""
+    """Text of a response, with `*` for anything."""
     if not text.replace("*", "").strip() or not text.isprintable():
         raise ValueError("must be one line of what the answer says, as: bucket * is full")
     return text
@@ -233,7 +233,7 @@ def storage_limit(value: object) -> object:
 
 
 def memory_size(value: int | str) -> int | str:
-    """A size; the least has room for one manifest of the largest size and its copy."""
+    """A size; the minimum has room for one manifest of the largest size and its copy."""
     size_bytes = size_in_bytes(value)
     if size_bytes is None or not _LEAST_MEMORY_BYTES <= size_bytes <= _MOST_MEMORY_BYTES:
         raise ValueError("must be a size from 16MiB to 64GiB, as 256MiB")

@@ -1,4 +1,4 @@
-"""Settings of harbor.yml ⇒ what each stage is told. Values in, values out."""
+"""Settings of harbor.yml ⇒ the values that each stage is given. Pure."""
 
 import ssl
 from collections.abc import Mapping
@@ -90,7 +90,7 @@ def dispatcher_settings(settings: Settings) -> DispatcherSettings:
 
 
 def targets_of(settings: Settings) -> Mapping[TargetKey, tuple[WebhookPolicy, Target]]:
-    """Every target with its policy, by the key that deliveries carry."""
+    """Every target with its policy, by the key that deliveries have."""
     return {
         TargetKey(policy_id=policy.id, index=index): (policy, target)
         for policy in settings.policies

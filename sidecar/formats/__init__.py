@@ -1,10 +1,10 @@
 """Event ⇒ payload: what a target receives; pure.
 
-Bytes are made once, when an event is stored, and never again for a retry. Each format stands in a file
+An event is encoded once, when it is stored, and never again for a retry. Each format has a file
 of its own.
 
-fanout       applies them to all targets that want an event
-context      what the formats need to know beside the event
+fanout       encodes an event for all targets that subscribe to it
+context      what the formats need besides the event
 payload      the bytes, and JSON as Harbor writes it
 documented   the form printed on Harbor's webhook page
 default      what Harbor 2 sends
@@ -14,9 +14,9 @@ slack        Slack incoming webhooks
 teams        Microsoft Teams workflows
 template     a target's own template
 sandbox      the language of templates
-summary      an event in a few words, for chat
-resource     what an event is about: the tag, and where to get it
-receivers    known receivers, and the formats that they do not understand
+summary      an event in a few lines, for chat
+resource     the tag and URL that an event is about
+receivers    known receivers, and the formats that they ignore
 samples      sample events of each type
 """
 
@@ -53,5 +53,5 @@ def encode(event: Event, context: FormatContext, target: Target) -> Payload:
 
 
 def unsupported_types(payload_format: PayloadFormat) -> frozenset[EventType]:
-    """Event types that a format cannot express: targets that have it are not sent these events."""
+    """Event types that a format cannot express: targets with this format do not get these events."""
     return cdevents.UNSUPPORTED if payload_format is PayloadFormat.CDEVENTS else frozenset()

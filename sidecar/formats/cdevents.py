@@ -1,8 +1,8 @@
 """CDEvents 0.5.1, the vocabulary of the Continuous Delivery Foundation, in a CloudEvent of structured mode.
 
-An artifact is named by its package URL (purl). CDEvents has nothing for scans and quotas. Its `signed` needs the text
-of the signature, which no event has. `context.source` is the registry and not the policy: one occurrence has
-one id and one source for all who hear of it.
+An artifact is identified by its package URL (purl). CDEvents has no types for scans and quotas. Its `signed` needs the
+text of the signature, which no event has. `context.source` is the registry and not the policy: one occurrence has
+one id and one source for all receivers.
 Sources: cdevents/spec v0.5.1 spec.md, continuous-integration.md ("artifact") and cloudevents-binding.md;
 package-url/purl-spec types/oci-definition.json. Helm has no definition there yet: pull request 236 and what is used.
 """
@@ -18,7 +18,7 @@ from sidecar.model.event import Chart, Event, EventType, Shape
 
 _SPEC_VERSION: Final = "0.5.1"
 
-#: What CDEvents has no event type for.
+#: Event types without a counterpart in CDEvents.
 UNSUPPORTED: Final = frozenset(kind for kind in EventType if kind.about.cdevents is None)
 
 
@@ -59,7 +59,7 @@ def _cdevent(event: Event, context: FormatContext) -> dict[str, dict[str, object
 
 
 def _purl_of(event: Event, context: FormatContext) -> str:
-    # An image event may be of a chart, too: one that is kept as an OCI artifact.
+    # An image event may be about a chart that is stored as an OCI artifact.
     if event.chart and event.type.about.shape is Shape.CHART:
         return _chart_purl(event.chart, event, context)
     return _image_purl(event, context)
@@ -77,19 +77,19 @@ def _image_purl(event: Event, context: FormatContext) -> str:
 
 
 def _chart_purl(chart: Chart, event: Event, context: FormatContext) -> str:
-    """What Helm is told: a chart, its version, and the repository in which both are found."""
+    """The chart, its version, and its repository, as given to Helm."""
     if not chart.name:
         raise NotEncodable("CDEvents names what it is about, and the name of this chart is not known")
     if chart.path:
         repository_url = context.external_url.rstrip("/") + chart.path.rpartition("/charts/")[0]
-    else:  # kept as an OCI artifact
+    else:  # stored as an OCI artifact
         folder = event.repository.full_name.rpartition("/")[0]
         repository_url = f"oci://{context.hostname}/{folder}".rstrip("/")
     return _purl("helm", chart.name, chart.version, repository_url=repository_url)
 
 
 def _purl(kind: str, name: str, version: str, **qualifiers: str) -> str:
-    """A package URL as the documents of CDEvents write them; what is empty is left out.
+    """A package URL in the form that the documents of CDEvents use; empty parts are left out.
 
     qualifiers  sorted by name, as a purl has them
     """

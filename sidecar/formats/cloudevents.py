@@ -1,7 +1,7 @@
 """CloudEvents 1.0 in structured mode, with the types and extensions that Harbor sends.
 
-Source: Harbor src/pkg/notifier/formats/cloudevents.go. Harbor has no types for charts (they were gone
-when it learnt CloudEvents); ours follow its pattern, and stand with its own in the table of event types. The id
+Source: Harbor src/pkg/notifier/formats/cloudevents.go. Harbor has no types for charts (they were removed
+before it supported CloudEvents); ours follow its pattern, and are in the table of event types with its own. The id
 is the event's own, so it is the same for every target and every attempt.
 """
 

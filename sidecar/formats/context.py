@@ -1,11 +1,11 @@
-"""What the formats need to know beside the event."""
+"""What the formats need besides the event."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatContext:
-    """How the registry is known to the outside, and what is known of the event's project."""
+    """The external names of the registry, and the properties of the event's project."""
 
     hostname: str  #: what users write before the repository
     external_url: str  #: with scheme; charts are downloaded below it

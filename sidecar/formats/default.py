@@ -1,6 +1,6 @@
-"""What Harbor 2 sends in its Default format: not a key more, not a byte else.
+"""Exactly what Harbor 2 sends in its Default format, byte for byte.
 
-Strict receivers refuse keys that Harbor lacks. Exactly one resource, as in Harbor.
+Strict receivers reject keys that Harbor does not send. Exactly one resource, as in Harbor.
 Source: Harbor src/pkg/notifier/model/event.go (order and omitempty of the keys) and
 src/controller/event/handler/webhook/; charts: v2.7.0 src/controller/event/handler/webhook/chart;
 scans: src/pkg/scan/vuln/summary.go (NativeReportSummary).
@@ -21,7 +21,7 @@ def encode(event: Event, context: FormatContext, names: EventNames = EventNames.
 def document_of(
     event: Event, context: FormatContext, names: EventNames = EventNames.HARBOR2
 ) -> dict[str, object]:
-    """The body, before it is JSON."""
+    """The body, before it is encoded as JSON."""
     return {
         "type": str(event.type) if names is EventNames.HARBOR1 else event.type.harbor2,
         "occur_at": unix_seconds(event.occurred_at),
@@ -47,7 +47,7 @@ def _resource(event: Event, context: FormatContext) -> dict[str, object]:
             return without_empty(digest=digest, tag=tag_of(event) or digest, resource_url=url)
         case Shape.CHART:
             return without_empty(tag=tag, resource_url=url)
-        case Shape.SCAN:  # here Harbor does not put the digest where there is no tag
+        case Shape.SCAN:  # here Harbor does not use the digest as the tag where there is none
             overview = {event.scan.report_type: _report_summary(event.scan)} if event.scan else None
             return without_empty(digest=digest, tag=tag, resource_url=url, scan_overview=overview)
         case Shape.QUOTA:  # a refused blob has neither, and then there is no resource
@@ -55,7 +55,7 @@ def _resource(event: Event, context: FormatContext) -> dict[str, object]:
 
 
 def _report_summary(scan: Scan) -> dict[str, object]:
-    """One value of scan_overview. Without a result, Harbor says nothing of scanner and error either."""
+    """One value of scan_overview. Without a result, Harbor leaves out scanner and error as well."""
     is_complete = scan.status is ScanStatus.SUCCESS
     return {
         "report_id": scan.report_id,

@@ -1,7 +1,7 @@
 """The form printed on Harbor's webhook page, with all contents that the page's table lists.
 
 Source: goharbor.io, docs 1.10, "Configure Webhook Notifications". Harbor itself never sent it.
-What could not be learnt is null (sizes) or "" (a chart's type), never a guess.
+An unknown size is null, an unknown chart type ""; nothing is guessed.
 """
 
 from typing import Final
@@ -54,7 +54,7 @@ def _image_contents(event: Event, context: FormatContext) -> dict[str, object]:
 
 
 def _scan_contents(scan: Scan) -> dict[str, object]:
-    """Numbers are those of the whole report; vulnerabilities are the most severe (sidecar.model.scan)."""
+    """Counts are those of the whole report; only the most severe vulnerabilities are listed (sidecar.model.scan)."""
     if scan.status is not ScanStatus.SUCCESS:
         return {"error": scan.error or _WITHOUT_WORDS[scan.status]}
     critical, major = scan.number_of(Severity.CRITICAL), scan.number_of(Severity.HIGH)

@@ -1,4 +1,4 @@
-"""One event ⇒ a delivery for each target of each policy that wants it."""
+"""One event ⇒ a delivery for each target of each policy that subscribes to it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ _LONGEST_REASON: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class FormatFailed:
-    """No payload could be made, and why."""
+    """The reason why there is no payload."""
 
     reason: str
 
@@ -37,10 +37,10 @@ def deliveries_for(
     context: Callable[[Event], FormatContext],
     at: datetime,
 ) -> tuple[Delivery, ...]:
-    """The deliveries of an event; `context` is asked only when somebody wants the event.
+    """The deliveries of an event; `context` is called only if a policy subscribes to the event.
 
-    A target whose format does not support events of that type has none. Where a template or a format fails there is a
-    delivery all the same: given up, without a payload, and it says why.
+    A target whose format does not support the event type gets none. If a template or a format fails, there still is a
+    delivery: given up and unencoded, with the reason.
     """
     wanted = [
         (TargetKey(policy_id=policy.id, index=index), target, mark, fault)
@@ -60,7 +60,7 @@ def deliveries_for(
 def _wanting(
     event: Event, policies: Sequence[WebhookPolicy]
 ) -> Iterator[tuple[WebhookPolicy, FormatFailed | None]]:
-    """Policies that want the event; a fault in one's filters is told to its targets, and harms no other."""
+    """Policies that subscribe to the event; an error in one policy's filters affects only its own targets."""
     for policy in policies:
         try:
             wants = matches(policy, event)
@@ -104,7 +104,7 @@ def _encoded(event: Event, context: FormatContext, target: Target) -> Payload | 
 
 
 def _words(exc: BaseException) -> str:
-    """What was raised and where, for whoever mends it."""
+    """The exception and where it was raised, for debugging."""
     trace = exc.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
@@ -119,7 +119,7 @@ def _source(event: Event, key: TargetKey) -> str:
 
 
 def number_of(name: str) -> int:
-    """A number for what has only a name: positive, of 31 bits, the same for ever and in every process.
+    """A number derived from a name: positive, 31 bits, always the same.
 
     Receivers may read Harbor's ids as integers. Two names that share one, which is rare, share no event ids.
     """

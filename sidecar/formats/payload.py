@@ -9,7 +9,7 @@ JSON_TYPE: Final = "application/json"  #: exactly what Harbor sends, without cha
 
 
 class NotEncodable(Exception):
-    """A format cannot express this one event: why, for whoever looks at the delivery."""
+    """A format cannot express this event; the message is the delivery's reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Payload:
     content_type: str = JSON_TYPE
 
 
-# Go's encoding/json writes these as escapes; a lone surrogate is no UTF-8, for which it writes \ufffd.
+# Go's encoding/json escapes these; a lone surrogate is invalid UTF-8, for which it writes \ufffd.
 _ESCAPED = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
@@ -36,7 +36,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def whole(text: str) -> str:
-    r"""Text in which a character written in halves, as JSON does (\ud83d\ude80), is one; other halves become U+FFFD."""
+    r"""Text with surrogate pairs, as JSON writes them (\ud83d\ude80), joined; lone surrogates become U+FFFD."""
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

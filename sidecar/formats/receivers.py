@@ -1,7 +1,7 @@
-"""Receivers that are known by their addresses, and what they make of a format that is not for them.
+"""Receivers recognised by their addresses, and the formats that they ignore.
 
-Some answer 200 to what they do not understand: delivered, and nothing happens. Nothing is refused for
-that; it is said where a person looks. Sources: the parsers of Keel, Argo CD, Argo CD Image Updater, Kargo,
+Some answer 200 to a payload that they do not understand: it counts as delivered, and nothing happens. Such a
+configuration is allowed, but gives a notice. Sources: the parsers of Keel, Argo CD, Argo CD Image Updater, Kargo,
 Zulip, Backend.AI and the harbor plugin of Jenkins; each was sent every format.
 """
 
@@ -24,7 +24,7 @@ _KNOWN: Final = (
 
 
 def receiver_at(address: str) -> str:
-    """Whose address it is, "" when that is not known."""
+    """The receiver that an address belongs to; "" if unknown."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -38,9 +38,9 @@ def receiver_at(address: str) -> str:
 
 
 def mismatch(address: str, payload_format: PayloadFormat, names: EventNames) -> str:
-    """Why the receiver at an address will not act on a format, "" when it will, or is not known.
+    """Why the receiver at an address ignores a format; "" when it does not, or is unknown.
 
-    A template is its writer's business. Of type http; no chat message has any of these addresses.
+    Templates are not checked. For targets of type http; none of these addresses is one of a chat system.
     """
     receiver = receiver_at(address)
     if not receiver or payload_format is PayloadFormat.TEMPLATE:

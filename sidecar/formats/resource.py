@@ -1,4 +1,4 @@
-"""What an event is about, as targets name it: the tag, and where to get it.
+"""The tag and URL that an event is about, in the form that targets use.
 
 Source: Harbor src/controller/event/handler/util/util.go (BuildImageResourceURL).
 """
@@ -12,9 +12,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def tag_of(event: Event) -> str:
-    """The tag that the user meant, "" when a digest was named.
+    """The tag that the user named, "" when a digest was named.
 
-    Deleting by digest takes all tags along: the first of them stands for the artifact, as in Harbor.
+    Deleting by digest removes all its tags: the first of them represents the artifact, as in Harbor.
     """
     if not event.tag and event.type is EventType.IMAGE_DELETE and event.tags:
         return event.tags[0]
@@ -22,13 +22,13 @@ def tag_of(event: Event) -> str:
 
 
 def resource_url_of(event: Event, context: FormatContext) -> str:
-    """Where to get it: an image or OCI chart without scheme as clients write it, a chart's download.
+    """The reference of an image or OCI chart, without scheme, or the download URL of a chart.
 
-    Of what was refused, where it would be.
+    For a refused push, the one that it would have had.
     """
     if event.chart and event.chart.path:
         return context.external_url.rstrip("/") + event.chart.path
-    # At depth 0 a chart that nobody could read has no name.
+    # At depth 0 a chart that could not be parsed has no name.
     name = f"{context.hostname}/{event.repository.full_name}".rstrip("/")
     tag = tag_of(event)
     if tag or not event.digest:

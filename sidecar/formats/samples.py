@@ -59,22 +59,22 @@ _VULNERABILITIES: Final = (
         links=("https://avd.aquasec.com/nvd/cve-2022-48174",),
     ),
 )
-#: Since when the repository of a sample is there, Unix seconds: the day before.
+#: When the repository of a sample was created, Unix seconds: the day before.
 SAMPLE_CREATED_AT: Final = int((_AT - timedelta(days=1)).timestamp())
-#: Whatever a client may send where text is free.
+#: Awkward characters that a client may send in free text.
 _AWKWARD: Final = 'a "quoted" \\ <user>\n'
 
-#: The types that happen in this version.
+#: The types that this version raises.
 SAMPLE_TYPES: Final = tuple(kind for kind in EventType if kind.about.happens)
-#: What tells the samples that are sent to an endpoint from real events.
+#: Distinguishes the samples of an endpoint test from real events.
 MARK: Final = "webhook-test"
 _MARKED_DIGEST: Final = f"sha256:{sha256(MARK.encode()).hexdigest()}"
-_MARKED_VERSION: Final = f"0.0.0-{MARK}"  # a version must be one, or receivers stumble over it
+_MARKED_VERSION: Final = f"0.0.0-{MARK}"  # must be a valid version, or receivers fail
 _MARKED_BYTES: Final = 4096
 
 
 def sample_of(kind: EventType, *, project: str = "prj") -> Event:
-    """The usual case: somebody known, a tag, everything learnt."""
+    """The usual case: a user, a tag, and all properties known."""
     match kind.about.shape:
         case Shape.IMAGE:
             return replace(_image_event(kind, project), platforms=("linux/amd64", "linux/arm64"))
@@ -87,7 +87,7 @@ def sample_of(kind: EventType, *, project: str = "prj") -> Event:
 
 
 def marked_sample(kind: EventType, *, project: str, id: UUID, at: datetime) -> Event:  # noqa: A002
-    """The usual case as it is sent to an endpoint: of the repository PROJECT/webhook-test, with that tag."""
+    """The usual case for an endpoint test: in the repository PROJECT/webhook-test, with the tag webhook-test."""
     usual = sample_of(kind, project=project)
     return replace(
         usual,
@@ -106,7 +106,7 @@ def marked_sample(kind: EventType, *, project: str, id: UUID, at: datetime) -> E
 
 
 def sample_scan(kind: EventType, *, ended_at: datetime) -> Scan:
-    """What an event of the shape SCAN carries."""
+    """The scan of an event of the shape SCAN."""
     started_at = ended_at - _SCAN_TOOK
     if kind is EventType.SCAN_FAILED:
         return failed_scan(
@@ -128,7 +128,7 @@ def sample_scan(kind: EventType, *, ended_at: datetime) -> Scan:
 
 
 def samples_of(kind: EventType) -> tuple[Event, ...]:
-    """The usual case and the unusual ones: what is missing, what has characters that need care."""
+    """The usual case and the unusual ones: missing values, and characters that need escaping."""
     usual = sample_of(kind)
     if chart := usual.chart:
         unknown = replace(chart, type="", size_bytes=None)
@@ -151,7 +151,7 @@ def _awkward_scan(scan: Scan) -> Scan:
 
 
 def _empty_scan(scan: Scan) -> Scan:
-    """Nothing found, or stopped before anything could be."""
+    """A scan without findings, or one that was stopped."""
     if scan.status is ScanStatus.SUCCESS:
         return replace(scan, severity=Severity.NONE, counts=(), fixable=0, vulnerabilities=())
     return replace(scan, status=ScanStatus.STOPPED, scanner=None, error="")

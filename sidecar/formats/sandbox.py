@@ -1,8 +1,8 @@
 """The language of templates: Jinja in its sandbox, without what could run long or grow large.
 
-A template is made while deliveries are being stored, so it must end soon whatever it says. What it
-builds is weighed against a budget: text, lists, turns of a loop. There is no range, no macro, no
-include; of methods and filters those are left out that make much out of little. Jinja itself forbids
+A template is rendered while deliveries are being stored, so it must end soon whatever it contains. Everything that
+it builds counts against a budget: text, lists, iterations of a loop. There is no range, no macro, no
+include, and no method or filter that makes a large result out of a small input. Jinja itself forbids
 attributes that lead into Python.
 """
 
@@ -21,10 +21,10 @@ from jinja2.visitor import NodeTransformer
 
 from sidecar.formats.payload import encode_json, whole
 
-LARGEST_BYTES: Final = 256 << 10  #: of a payload, and of every value on the way
+LARGEST_BYTES: Final = 256 << 10  #: of a payload, and of every intermediate value
 _BUDGET: Final = 4 << 20  #: characters and elements that may be built in all
-_TURN: Final = 400  # what one turn of a loop costs of it
-_BUDGET_KEY: Final = " budget"  # no template can say this name
+_TURN: Final = 400  # the cost of one iteration of a loop
+_BUDGET_KEY: Final = " budget"  # no template can use this name
 _LARGEST_NUMBER: Final = 1 << 64
 _MOST_PLACES: Final = 30  # that a number may be rounded to
 
@@ -80,7 +80,7 @@ _FORBIDDEN: Final[Mapping[type[nodes.Node], str]] = {
 
 
 class TooLarge(SecurityError):
-    """The template would build too much, or go on too long."""
+    """The template would build too much, or run too long."""
 
 
 class _Budget:
@@ -101,7 +101,7 @@ class _Budget:
 
 
 class _Namespace(Namespace):
-    """What a loop may write to. Nothing else can hold one, so that what is weighed stays as it is."""
+    """The only mutable value, for loops to write to. Nothing can contain one, so that measured values do not change."""
 
     def __init__(self, **values: Any) -> None:
         for value in values.values():
@@ -159,12 +159,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 def variables(**values: object) -> dict[str, object]:
-    """What to render a template with; its budget is in there."""
+    """The variables for rendering a template, with its budget."""
     return values | {_BUDGET_KEY: _Budget()}
 
 
 class _Weighing(NodeTransformer):
-    """Refuses what is forbidden, and has everything weighed that a template puts together."""
+    """Refuses forbidden syntax, and measures everything that a template builds."""
 
     def __init__(self, environment: Sandbox) -> None:
         self._environment = environment
@@ -203,7 +203,7 @@ def _joined(text: str) -> str:
 
 
 def _weight(value: object) -> int:
-    """Characters and elements of a value; stops counting when it is too much anyway."""
+    """Characters and elements of a value; stops counting beyond the limit."""
     weight, left = 0, [value]
     while left and weight <= LARGEST_BYTES:
         value = left.pop()
@@ -232,7 +232,7 @@ def _is_number(value: object) -> bool:
 
 
 def _weighed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter whose result is weighed; what it makes one by one is made at once."""
+    """A filter whose result is measured; a lazy result is evaluated at once."""
     passed = getattr(getattr(function, "jinja_pass_arg", None), "name", "")
 
     @pass_context
@@ -257,7 +257,7 @@ def _check_join(value: Any, separator: object = "", *_: object, **kwargs: object
 
 
 def _check_round(_: object, precision: object = 0, *__: object, **___: object) -> None:
-    # Python works out 10 ** precision: a large one takes for ever, and nothing can interrupt it.
+    # Python computes 10 ** precision: a large one takes for ever and cannot be interrupted.
     if isinstance(precision, int | float) and abs(precision) > _MOST_PLACES:
         raise TooLarge("it rounds to too many places")
 
@@ -267,7 +267,7 @@ def _check_product(times: int, size: int) -> None:
         raise TooLarge("it builds too much text")
 
 
-#: Filters that make much out of little are asked before they do it.
+#: Filters that can produce large results are checked beforehand.
 _GROWING: Final[Mapping[Callable[..., Any], Callable[..., None]]] = {
     FILTERS["replace"]: _check_replace,
     FILTERS["join"]: _check_join,
@@ -309,6 +309,6 @@ def _check_defined(*values: object) -> None:
             str(value)  # says what is not defined
 
 
-# Names that no template can say, except as text to `map`: there they do no harm.
+# Names that no template can use, except as text to `map`, where they are harmless.
 _TURNS, _CONCAT, _LITERAL = " turns", " concat", " literal"
 _OF_THE_LANGUAGE: Final = {_TURNS: _turns, _CONCAT: _concat, _LITERAL: _literal}

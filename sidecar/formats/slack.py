@@ -1,6 +1,6 @@
 """A message for a Slack incoming webhook.
 
-Harbor's message is the event's JSON in a code block, put together by hand so that it is no valid JSON
+Harbor's message is the event's JSON in a code block, concatenated by hand so that it is not valid JSON
 (src/pkg/notifier/handler/notification/slack_handler.go); this one is for people to read.
 Source: Slack, "Formatting text for app surfaces" (& < > are written as entities), "Section block" (its text has
 1 to 3000 characters), "Text object" (without `verbatim` names become links and mentions), "Truncating really long
@@ -39,5 +39,5 @@ def _escape(text: str) -> str:
 
 
 def _units(text: str) -> int:
-    """Characters as JavaScript counts them, the most that Slack may see in a text."""
+    """UTF-16 code units, as JavaScript counts them: an upper bound of Slack's count."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2

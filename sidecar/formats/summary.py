@@ -1,4 +1,4 @@
-"""An event in a few words for people, as chat targets show it."""
+"""An event in a few lines for people, as chat targets show it."""
 
 from collections.abc import Callable
 from datetime import UTC
@@ -10,7 +10,7 @@ from sidecar.model.event import Event
 from sidecar.model.scan import Scan, ScanStatus, Vulnerability
 
 _LONGEST_VALUE: Final = 500  #: characters
-_WORST: Final = 5  #: vulnerabilities that are named
+_WORST: Final = 5  #: vulnerabilities that are listed
 
 
 def title_of(event: Event) -> str:
@@ -18,7 +18,7 @@ def title_of(event: Event) -> str:
 
 
 def rows_of(event: Event, context: FormatContext) -> dict[str, str]:
-    """What there is to say, by name; nothing that is not known. Each is one line of at most 500 characters."""
+    """The rows of a message by name, without unknown values. Each is one line of at most 500 characters."""
     rows = {
         "Resource": resource_url_of(event, context),
         "Digest": event.digest,
@@ -34,7 +34,7 @@ def rows_of(event: Event, context: FormatContext) -> dict[str, str]:
 
 
 def fitting(rows: dict[str, str], *, room: int, cost: Callable[[str, str], int]) -> dict[str, str]:
-    """The rows that fit; one that does not is left out, and those after it may still fit.
+    """The rows that fit; one that does not fit is skipped, and later ones may still fit.
 
     room  in the unit of `cost`, which is asked for each name and value
     """

@@ -38,5 +38,5 @@ def encode(event: Event, context: FormatContext) -> Payload:
 
 
 def _row(name: str, value: str) -> dict[str, str]:
-    # A link of Markdown could lead elsewhere than it says: a space of no width makes it plain text.
+    # A Markdown link may hide its target: a zero-width space makes it plain text.
     return {"title": name, "value": value.replace("](", "]\u200b(")}

@@ -1,7 +1,7 @@
-"""What a target's own template makes of an event.
+"""Renders an event with a target's own template.
 
 A template has these names: `event` (the keys of Documented), `harbor` (the body of Default as a
-mapping), `event_type`, `event_type_harbor2`, `event_id`, `occurred_at`. What is not known is an error,
+mapping), `event_type`, `event_type_harbor2`, `event_id`, `occurred_at`. An unknown name is an error,
 never an empty text. See docs/events.md.
 """
 
@@ -25,7 +25,7 @@ _FILE_NAME: Final = "<template>"  # what Jinja calls a template that has no file
 
 
 class TemplateFailed(Exception):
-    """A template cannot be used, or made nothing of an event: where and why."""
+    """A template cannot be used, or failed for an event: where and why."""
 
     def __init__(self, reason: str, *, line: int | None = None) -> None:
         super().__init__(f"line {line}: {reason}" if line else reason)

@@ -58,7 +58,7 @@ class HeldPull:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedPush:
-    """A push that an upstream refused for lack of room; one event was raised for it."""
+    """A push that an upstream refused for lack of storage; one event was raised for it."""
 
     refused_at: datetime  #: the last time
     until: datetime  #: what its client begins in the repository by then is the same push, going on

@@ -1,7 +1,7 @@
-"""What can be read: a kind's name and the function that reads it.
+"""What can be parsed: the name of a kind and its function.
 
-Each takes the bytes and what else must be known (JSON values), and returns a JSON object that is small:
-the event loop parses it. What it raises is an answer too: not understood.
+Each takes the bytes and its options (JSON values), and returns a small JSON object, because
+the event loop parses it. An exception means: not understood.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
-"""Keeps a few parser processes, and hands them one job each at a time.
+"""Keeps a few parser processes, and gives each one job at a time.
 
-A process is started when there is something to read, ended when a job goes beyond a limit, and replaced
-at the next job. Who asks waits in a bounded queue, in turn with others who ask. Nothing here raises for
-what was to be read: what was not read is a value.
+A process is started when there is a job, killed when a job exceeds a limit, and replaced
+at the next job. Callers wait in a bounded queue, taking turns. Nothing here raises because of
+the input: failing to parse it is a value.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 _PIECE_BYTES: Final = 256 * 1024
 _LARGEST_ANSWER_BYTES: Final = 1024 * 1024
-#: Of the environment, what Python needs to find itself: nothing else that stands there is a parser's business.
+#: The environment variables that Python needs to start; a parser gets no others.
 _ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE")
 
 
@@ -33,32 +33,32 @@ class Reading(StrEnum):
 
     READ = "read"
     NOT_UNDERSTOOD = "not_understood"  #: the parser said so
-    EXCEEDED = "exceeded"  #: it went beyond a limit, and its process was ended
-    NOT_TRIED = "not_tried"  #: the queue was full, the wait too long, or no process could be had
+    EXCEEDED = "exceeded"  #: it exceeded a limit, and its process was killed
+    NOT_TRIED = "not_tried"  #: the queue was full, the wait too long, or no process could be started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one job may take, and how much may wait."""
+    """Limits of one job, and of the queue."""
 
     processes: int = 2
     cpu_s: float = 1.0  #: processor time of one job
-    job_s: float = 10.0  #: one job on a machine that is busy with other things
+    job_s: float = 10.0  #: wall-clock time of one job, for a busy machine
     wait_s: float = 5.0  #: in the queue
-    most_waiting: int = 64  #: jobs, of all who ask
+    most_waiting: int = 64  #: jobs of all callers
     most_waiting_of_one: int = 16
     memory_bytes: int = 512 << 20  #: address space of one process
 
 
 @dataclass(slots=True)
 class _Queue:
-    """Who waits for a process: one of each who ask in turn."""
+    """Callers waiting for a process; those of different origin take turns."""
 
     limits: Limits
     waiting: "OrderedDict[str, deque[asyncio.Future[None]]]" = field(default_factory=OrderedDict)
 
     def join(self, asked_by: str) -> "asyncio.Future[None] | None":
-        """A turn to wait for; None when there is no place left."""
+        """A turn to wait for; None when the queue is full."""
         if sum(map(len, self.waiting.values())) >= self.limits.most_waiting:
             return None
         line = self.waiting.setdefault(asked_by, deque())
@@ -76,7 +76,7 @@ class _Queue:
             self.waiting.pop(asked_by, None)
 
     def call_next(self) -> bool:
-        """Let the next one go on; False when nobody waits."""
+        """Let the next caller continue; False when there is none."""
         while self.waiting:
             asked_by, line = next(iter(self.waiting.items()))
             turn = line.popleft()
@@ -98,7 +98,7 @@ class ParserPool:
         *,
         on_read: Callable[[str, Reading], None] = lambda _kind, _reading: None,
     ) -> None:
-        """`on_read` is told of the kind of each job and how it ended."""
+        """`on_read` is called with the kind of each job and how it ended."""
         self._limits = limits or Limits()
         self._on_read = on_read
         self._queue = _Queue(self._limits)
@@ -114,9 +114,9 @@ class ParserPool:
         *,
         asked_by: str = "",
     ) -> dict[str, Any] | None:
-        """What a kind's function makes of the payload, given whole or in pieces; None when nothing.
+        """The result of a kind's function for the payload, given whole or in pieces; None when it fails.
 
-        asked_by   for whom: those who ask take turns
+        asked_by   the origin of the job: different origins take turns
         """
         reading, answer = Reading.NOT_TRIED, None
         try:
@@ -193,7 +193,7 @@ class ParserPool:
         return (Reading.NOT_UNDERSTOOD, None) if "error" in answer else (Reading.READ, answer)
 
     async def _process(self) -> asyncio.subprocess.Process | None:
-        """One that does nothing right now, or a new one."""
+        """An idle process, or a new one."""
         while self._idle:
             process = self._idle.pop()
             if process.returncode is None:

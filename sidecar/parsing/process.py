@@ -1,8 +1,8 @@
-"""The process that reads: jobs come by standard input, answers leave by standard output.
+"""The parser process: reads jobs from standard input, writes results to standard output.
 
-Its limits are the kernel's, set by itself before it reads a byte: processor time for each job, memory, no
-files. It ends when its input does, so it never outlives the program that started it by more than one
-job. A job that goes beyond a limit ends the process; the pool starts another.
+It sets its own kernel limits before it reads a byte: processor time for each job, memory, no
+files. It exits at the end of its input, so it outlives the program that started it by at most one
+job. A job that exceeds a limit kills the process; the pool starts another.
 
 A job is three frames (kind, options as JSON, payload), an answer one (JSON); a frame is its length in
 four bytes and its content.
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 from sidecar.parsing.kinds import KINDS
 
 LENGTH: Final = struct.Struct(">I")
-#: Polite to the relay, which is to notice nothing, and not starved on a busy machine.
+#: Low enough not to slow the relay, high enough not to starve on a busy machine.
 _NICE: Final = 10
 _LARGEST_ANSWER_BYTES: Final = 256 * 1024
 
@@ -32,7 +32,7 @@ def main() -> None:
         options, payload = _read_frame(jobs), _read_frame(jobs)
         if options is None or payload is None:
             return
-        # The default action of SIGPROF ends the process, in whatever line of C it is.
+        # The default action of SIGPROF kills the process, even inside C code.
         signal.setitimer(signal.ITIMER_PROF, cpu_s)
         answer = _answer(kind.decode(), json.loads(options), payload)
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _answer(kind: str, options: dict[str, Any], payload: bytes) -> bytes:
-    """What was read, as JSON; `null` for what is not understood."""
+    """The result as JSON; `null` for input that is not understood."""
     try:
         answer = json.dumps(KINDS[kind](payload, options)).encode()
     except Exception as exc:  # noqa: BLE001  # strangers' bytes: whatever is raised, the next job must go on
@@ -55,7 +55,7 @@ def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # nothing more is opened; what is open stays
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # no more files can be opened; open ones stay usable
 
 
 def _read_frame(source: BinaryIO) -> bytes | None:

@@ -1,8 +1,8 @@
-"""Who wants to hear of which events.
+"""Which events go to which targets.
 
-policy        projects, webhook policies, and which event a policy wants
+policy        projects, webhook policies, and which events a policy subscribes to
 target        the targets of policies, with their formats, secrets and certificates
 target_marks  how a target is found again after its policy was edited
 globs         patterns over the names of repositories and tags
-interest      which operations any policy cares about
+interest      which operations any policy is interested in
 """

@@ -1,4 +1,4 @@
-"""Which operations anybody wants to hear of; all others are relayed and cost nothing."""
+"""Which operations any policy is interested in; all others are only relayed, at no cost."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -21,7 +21,7 @@ from sidecar.model.operation import (
 )
 from sidecar.policies.policy import ALL_PROJECTS, WebhookPolicy
 
-#: What each operation is looked at for: the table of event types, read the other way round.
+#: Operation => event types that it may raise: the table of event types, inverted.
 _SERVES: Final[dict[type[Operation], frozenset[EventType]]] = {
     operation: frozenset(kind for kind in EventType if operation in kind.about.operations)
     for operation in get_args(Operation)
@@ -29,7 +29,7 @@ _SERVES: Final[dict[type[Operation], frozenset[EventType]]] = {
 
 
 class Interest:
-    """What the policies of one configuration ask for."""
+    """The operations that the policies of one configuration are interested in."""
 
     def __init__(
         self, policies: Iterable[WebhookPolicy], *, routes: Routes, ignore_user_agents: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Interest:
         self._wanted_by_all = self._wanted.pop(ALL_PROJECTS, frozenset())
 
     def observes(self, operation: Operation) -> bool:
-        """Whether any event that somebody wants may depend on the operation."""
+        """Whether an event that some policy subscribes to may depend on the operation."""
         served = _SERVES[type(operation)]
         return bool(served and self._wanted_in(operation) & served)
 
@@ -53,13 +53,13 @@ class Interest:
 
     @property
     def has_rejections(self) -> bool:
-        """Whether anybody wants to hear of refused pushes at all."""
+        """Whether any policy subscribes to rejected pushes."""
         return any(
             EventType.QUOTA_EXCEED in wanted for wanted in (self._wanted_by_all, *self._wanted.values())
         )
 
     def is_ignored(self, exchange: Exchange) -> bool:
-        """Whether an exchange was made by a client whose pulls are none."""
+        """Whether an exchange is by a client whose pulls do not count."""
         agent = exchange.client.user_agent
         match exchange.operation:
             case GetManifest() | HeadManifest() if agent == HARBOR_CLIENT:

@@ -1,4 +1,4 @@
-"""Which events a policy wants, and for which targets.
+"""Which events a policy subscribes to, and for which targets.
 
 A project has policies, a policy has targets. `*` as a policy's project means every project.
 """
@@ -36,7 +36,7 @@ class WebhookPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """What is configured about a project; a project that is only seen has the defaults."""
+    """The configuration of a project; a project that is not configured has the defaults."""
 
     name: str
     public: bool = False
@@ -44,7 +44,7 @@ class Project:
 
 
 def matches(policy: WebhookPolicy, event: Event) -> bool:
-    """Whether a policy wants an event. Whether it is enabled is part of the answer."""
+    """Whether a policy subscribes to an event; a disabled policy does not."""
     return (
         policy.enabled
         and policy.project in {ALL_PROJECTS, event.repository.project}
@@ -56,8 +56,8 @@ def matches(policy: WebhookPolicy, event: Event) -> bool:
 
 
 def _has_wanted_tag(policy: WebhookPolicy, event: Event) -> bool:
-    # A tag filter is about what the user named: other tags of the same digest do not let it pass.
-    # A delete by digest names all its tags; one of them that is wanted is enough.
+    # A tag filter applies to the tag that the user named, not to other tags of the same digest.
+    # A delete by digest has all its tags; it is enough that one matches.
     if not policy.tags and not policy.exclude_tags:
         return True
     if event.chart:  # two spellings of one version

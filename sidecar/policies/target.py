@@ -1,4 +1,4 @@
-"""A target of a policy: where it is, in which form it is told of events, and what it is trusted by."""
+"""A target of a policy: its address, format, secrets and certificates."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,7 +17,7 @@ class PayloadFormat(StrEnum):
     DEFAULT = "Default"  #: what Harbor 2 sends
     CLOUDEVENTS = "CloudEvents"
     CDEVENTS = "CDEvents"  #: of the Continuous Delivery Foundation, in a CloudEvent
-    TEMPLATE = "Template"  #: what the target's own template makes of the event
+    TEMPLATE = "Template"  #: rendered with the target's own template
 
 
 class EventNames(StrEnum):
@@ -29,17 +29,17 @@ class EventNames(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFiles:
-    """PEM files for connections to one target; two that are equal hold the same."""
+    """PEM files for connections to one target; equal values mean equal contents."""
 
     ca_file: str = ""  #: trusted instead of the system's authorities
     client_cert_file: str = ""
     client_key_file: str = ""
-    fingerprint: str = ""  #: of what the files held when they were read
+    fingerprint: str = ""  #: of the contents of the files when they were read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodySignature:
-    """A header with the HMAC of the body alone, for receivers that know no other signature."""
+    """A header with the HMAC of the body, for receivers that support no other signature."""
 
     header: str
     prefix: str  #: before the hexadecimal digits, as "sha256="
@@ -59,7 +59,7 @@ class Target:
     secret: Secret = field(default_factory=lambda: Secret(""))  #: signs deliveries when set
     previous_secret: Secret = field(
         default_factory=lambda: Secret("")
-    )  #: signs beside it while it is replaced
+    )  #: signs as well while the secret is rotated
     body_signature: BodySignature | None = None
     headers: tuple[tuple[str, Secret], ...] = ()  #: sent with every attempt
     tls: TlsFiles = field(default_factory=TlsFiles)

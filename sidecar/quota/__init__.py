@@ -1,6 +1,6 @@
-"""What an upstream's refusal for lack of room looks like: rules as data, and how they are read. Pure.
+"""What an upstream's refusal for lack of storage looks like: rules as data, and how they are read. Pure.
 
-rules  the form of a rule, and what it finds in an answer
+rules  the form of a rule, and how it matches a response
 known  the rules of known servers
-words  what an upstream says when it refuses
+words  reads the text of a refusal
 """

@@ -1,8 +1,8 @@
-"""The rules of servers that are known, most particular first. docs/events.md says where each comes from.
+"""The rules for known servers, most specific first. docs/events.md gives the source of each.
 
-Answers quote what clients wrote, and that is no reason. A single word that a repository, a tag or a digest may be
-called is no text of a rule. A manifest's mediaType, a Content-Range and a chart's name may be any text: where
-they are quoted no rule listens.
+Responses quote text from clients, which must not match. So no rule's text is a single word that may be the name of
+a repository, tag or digest. A manifest's mediaType, a Content-Range and a chart's name may be any text: errors that
+quote them are excluded.
 """
 
 from collections.abc import Iterable
@@ -23,9 +23,9 @@ _STORE_FULL: Final = (
     "AccessDenied: *size quota is reached*status code: ",
     "azure: *ErrorCode=AccountSizeOverQuota,",
 )
-#: distribution 3 answers 500 to what is no Content-Range, and quotes it.
+#: distribution 3 answers 500 to an invalid Content-Range, and quotes it.
 _RANGE: Final = "invalid content range"
-#: What is wrong with the request (distribution-spec, "Error Codes"): their details quote it.
+#: Errors about the request (distribution-spec, "Error Codes"): their details quote it.
 _OF_THE_REQUEST: Final = frozenset(
     {
         *("BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID"),
@@ -68,7 +68,7 @@ KNOWN_RULES: Final = (
         texts=_DISK_FULL,
         unless=(_RANGE, *_in_file_names(_DISK_FULL)),
     ),
-    # distribution 2.8 where it tells the number alone.
+    # distribution 2.8 where it gives only the number.
     RejectionRule(
         name="disk-full-errno",
         statuses=frozenset({500}),
@@ -86,7 +86,7 @@ KNOWN_RULES: Final = (
         says="disk quota exceeded",
     ),
     # Errors of object stores as distribution's drivers write them: MinIO, Ceph and Scaleway, Garage, Azure. Over S3, in most of its
-    # answers 2.8 says of all errors the same, so those cannot be told.
+    # responses 2.8 gives the same text for all errors, so those cannot be distinguished.
     RejectionRule(
         name="object-store",
         statuses=frozenset({500, 503}),
@@ -132,7 +132,7 @@ KNOWN_RULES: Final = (
 def with_changes(
     changes: Iterable[tuple[str, bool, dict[str, Any]]], known: tuple[RejectionRule, ...] = KNOWN_RULES
 ) -> tuple[RejectionRule, ...]:
-    """The known rules with those of harbor.yml: name, whether it applies, and what it says other than the known.
+    """The known rules with those of harbor.yml: name, whether enabled, and the values that override the known rule.
 
     New ones come first, in their order.
     """

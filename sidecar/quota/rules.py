@@ -1,4 +1,4 @@
-"""Which refusals are for lack of room: a rule's form, and what it finds in an answer."""
+"""Which refusals are for lack of storage: the form of a rule, and how it matches a response."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from sidecar.model.operation import Operation, PutManifest, UploadChart, UploadP
 from sidecar.quota.words import Said, said_in
 
 _LONGEST_DETAILS: Final = 1000  #: characters
-#: Asking for credentials, or for an upload that is no more: never for want of room, unless a rule names the status.
+#: Missing credentials, or an unknown upload: never for lack of storage, unless a rule names the status.
 USUAL_COURSE: Final = frozenset({401, 404, 416})
 
 
 class Write(StrEnum):
-    """What was to be written."""
+    """What was being written."""
 
     BLOB = "blob"  #: any step of an upload, or a mount
     MANIFEST = "manifest"
@@ -27,7 +27,7 @@ ALL_WRITES: Final = frozenset(Write)
 
 
 def write_of(operation: Operation) -> Write | None:
-    """What an operation writes, None when it needs no room."""
+    """What an operation writes, None when it needs no storage."""
     match operation:
         case WriteBlob():
             return Write.BLOB
@@ -41,7 +41,7 @@ def write_of(operation: Operation) -> Write | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionRule:
-    """Answers of one kind; what is left empty is not looked at.
+    """Responses of one kind; empty fields match everything.
 
     In a text, `*` stands for any characters, and upper and lower case are one.
     """
@@ -50,17 +50,17 @@ class RejectionRule:
     statuses: frozenset[int] = frozenset()  #: none: any from 400 but 401, 404 and 416
     writes: frozenset[Write] = ALL_WRITES
     code: str = ""  #: of an error, as `errors[].code`
-    texts: tuple[str, ...] = ()  #: one of them stands in message or detail of that error
-    unless: tuple[str, ...] = ()  #: texts of answers that only look alike
-    unless_codes: frozenset[str] = frozenset()  #: of errors that are not listened to
+    texts: tuple[str, ...] = ()  #: one of them must be in the message or detail of that error
+    unless: tuple[str, ...] = ()  #: texts that exclude a response that only looks similar
+    unless_codes: frozenset[str] = frozenset()  #: codes of errors that are ignored
     unless_retry_after: bool = False  #: with that header it is a rate limit
-    says: str = ""  #: the reason, where the answer has no words for it
-    prefix: str = ""  #: of the answer's text, not part of the reason
+    says: str = ""  #: the reason, where the response has no text for it
+    prefix: str = ""  #: of the response's text, not part of the reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """An upstream refused a write for lack of room."""
+    """An upstream refused a write for lack of storage."""
 
     rule: str
     details: str  #: the reason in words, one line of at most 1000 characters
@@ -76,7 +76,7 @@ class Miss:
 def recognise(
     rules: Iterable[RejectionRule], write: Write, status: int, refusal: Refusal | None
 ) -> Rejection | None:
-    """What the first rule that matches says, None when the refusal is for another reason."""
+    """The rejection of the first rule that matches, None when the refusal has another reason."""
     found = (
         judged for _, judged in judgements(rules, write, status, refusal) if isinstance(judged, Rejection)
     )
@@ -86,7 +86,7 @@ def recognise(
 def judgements(
     rules: Iterable[RejectionRule], write: Write, status: int, refusal: Refusal | None
 ) -> Iterator[tuple[RejectionRule, Rejection | Miss]]:
-    """What each rule makes of a refusal, in order; the body is read when a rule first asks for it."""
+    """The result of each rule for a refusal, in order; the body is parsed when a rule first needs it."""
     said: tuple[Said, ...] | None = None
     for rule in rules:
         why = _mismatch(rule, write, status, is_retry=refusal is not None and refusal.names_retry)
@@ -148,7 +148,7 @@ def _any_in(patterns: Iterable[str], text: str) -> bool:
 
 
 def _is_in(pattern: str, text: str) -> bool:
-    """Whether the parts of a pattern follow each other; no regular expression: what is matched is a stranger's."""
+    """Whether the parts of a pattern occur in order; not a regular expression, because the text is untrusted."""
     at = 0
     for part in pattern.split("*"):
         at = text.find(part, at)

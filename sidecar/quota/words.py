@@ -1,4 +1,4 @@
-"""What an upstream says when it refuses, out of whatever form its answer has.
+"""Extracts the text of a refusal, whatever the form of the response.
 
 Registries answer `errors[]` with code, message and detail (distribution-spec, "Error Codes"), ChartMuseum `error`,
 proxies and CDNs a page of HTML, object stores XML; any of them may be cut off. Everything here is linear in
@@ -23,10 +23,10 @@ _PAIR: Final = re.compile(rf'"(code|{"|".join(_TEXT_KEYS)})"\s*:\s*"((?:[^"\\]|\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """One error of an answer."""
+    """One error of a response."""
 
     code: str = ""
-    texts: tuple[str, ...] = ()  #: in words, the plainest first; what is no text as compact JSON
+    texts: tuple[str, ...] = ()  #: the most readable first; values other than text as compact JSON
 
     @property
     def line(self) -> str:
@@ -35,7 +35,7 @@ class Said:
 
 
 def said_in(content: bytes) -> tuple[Said, ...]:
-    """The errors that an answer names; one without a code for an answer that is no JSON, none for an empty one."""
+    """The errors in a response; one without a code if it is not JSON, none if it is empty."""
     text = content[:LARGEST_REFUSAL_BYTES].decode("utf-8", "replace").lstrip("\ufeff").strip()
     if not text:
         return ()
@@ -76,7 +76,7 @@ def _text_of(value: Any) -> str:
 
 
 def _of_cut(text: str) -> Said:
-    """What can still be read of JSON that has no end, or is none."""
+    """The readable part of truncated or invalid JSON."""
     pairs = [(name, _unescaped(value)) for name, value in _PAIR.findall(text)]
     code = next((value for name, value in pairs if name == "code"), "")
     return Said(code=code, texts=(*(value for name, value in pairs if name != "code" and value), text))
@@ -90,7 +90,7 @@ def _unescaped(value: str) -> str:
 
 
 def _of_page(text: str) -> tuple[str, ...]:
-    """The title of a page, then all its words."""
+    """The title of an HTML page, then its text."""
     title = _TITLE.search(text)
     found = (title[1] if title else "", _TAG.sub(" ", text))
     return tuple(line for part in found if (line := " ".join(html.unescape(part).split())))

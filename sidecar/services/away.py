@@ -1,4 +1,4 @@
-"""Targets that get nothing for now: left alone for a while because they fail, or disabled by 410 Gone."""
+"""Targets that get nothing at present: away because they fail, or disabled by 410 Gone."""
 
 from sidecar.config import Settings
 from sidecar.config.wiring import targets_of
@@ -11,7 +11,7 @@ Away = dict[TargetKey, AwayTarget]
 
 
 def away_targets(settings: Settings, history: History) -> Away:
-    """Those that have the same address still."""
+    """Targets that are away and still have the same address."""
     targets = targets_of(settings)
     return {
         away.target: away
@@ -21,7 +21,7 @@ def away_targets(settings: Settings, history: History) -> Away:
 
 
 def disabled_targets(settings: Settings, history: History) -> dict[TargetKey, DisabledTarget]:
-    """Those that answered 410 Gone and have the same address still."""
+    """Targets that answered 410 Gone and still have the same address."""
     targets = targets_of(settings)
     return {
         found.target: found

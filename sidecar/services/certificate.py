@@ -1,7 +1,7 @@
-"""Who a TLS server says it is: subject, issuer and expiry of a certificate.
+"""Subject, issuer and expiry of a TLS server's certificate.
 
-Read for people to see, never to trust: whether it is accepted is OpenSSL's business. The standard library
-tells the contents of verified certificates only; those that fail are the ones that people ask about.
+For display only: OpenSSL decides whether a certificate is accepted. The standard library
+returns the contents of verified certificates only, and people ask about those that fail.
 
 Source: RFC 5280 4.1 (TBSCertificate), X.690 (DER).
 """
@@ -29,15 +29,15 @@ _BMP_STRING: Final = 0x1E
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    subject: str  #: as CN=ci.example.com, O=Example; "" when it names itself only by alternative names
+    subject: str  #: such as CN=ci.example.com, O=Example; "" when it has only alternative names
     issuer: str
     expires_at: datetime
 
 
 async def fetch_certificate(address: str, *, host: str, tls: SSLContext, timeout_s: float) -> bytes:
-    """The certificate (DER) that a server shows to one who does not verify it; raises OSError.
+    """The certificate (DER) of a server, without verifying it; raises OSError.
 
-    address    IP address and port that the guard has let pass
+    address    IP address and port that the egress rules allow
     """
     ip, _, port = address.rpartition(":")
     async with asyncio.timeout(timeout_s):
@@ -50,7 +50,7 @@ async def fetch_certificate(address: str, *, host: str, tls: SSLContext, timeout
 
 
 def parse_certificate(der: bytes) -> Certificate:
-    """What a DER certificate says of itself; raises ValueError."""
+    """The contents of a DER certificate; raises ValueError."""
     try:
         certificate = next(_elements(der))[1]
         contents = list(_elements(next(_elements(certificate))[1]))

@@ -1,4 +1,4 @@
-"""May this be used: a harbor.yml, one policy, one target. The words are the same for all three."""
+"""Checks a harbor.yml, one policy, or one target, with the same messages for all three."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class CheckedConfiguration:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What can be used, but will not do what may be expected."""
+        """Settings that are valid but may not do what is expected."""
         return self.settings.notices if self.settings else ()
 
 
@@ -33,13 +33,13 @@ def check_configuration(path: Path, environ: Mapping[str, str]) -> CheckedConfig
 
 
 def check_policy(settings: Settings, project: str, values: object) -> Checked[WebhookPolicy]:
-    """One policy that somebody would like to have in a project, as JSON has it.
+    """A policy proposed for a project, as parsed from JSON.
 
-    It may name no files of this machine. Whether its name is taken is not looked at. Blocks on templates.
+    It may not name files of this machine. Whether its name is taken is not checked. Blocks on templates.
     """
     return config.check_policy(values, project=project, default_project=settings.events.default_project)
 
 
 def check_target(values: object, event_types: Sequence[str] | None = None) -> Checked[Target]:
-    """One target, as `check_policy`; `event_types` are those of its policy, None for all."""
+    """A proposed target, as `check_policy`; `event_types` are those of its policy, None for all."""
     return config.check_target(values, event_types=event_types)

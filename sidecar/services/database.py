@@ -1,4 +1,4 @@
-"""The store that the settings name, opened for one question or one change.
+"""The store of the settings, opened for one read or one change.
 
 Raises StoreUnavailable when there is none, or when it fails meanwhile.
 """

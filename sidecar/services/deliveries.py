@@ -1,4 +1,4 @@
-"""What was sent, or is to be sent, to whom, and how it went."""
+"""Lists and shows deliveries, with their attempts and results."""
 
 import json
 import re
@@ -17,17 +17,17 @@ from sidecar.services.shown import away_document, rfc3339
 from sidecar.store.away import AwayTarget
 from sidecar.store.history import FAILED, Chosen, History, KeptAttempt, KeptDelivery
 
-FAILED_WORD: Final = "failed"  #: for all states of deliveries that ended without having arrived
+FAILED_WORD: Final = "failed"  #: the states of deliveries that ended without being accepted
 _SHORTEST_BEGINNING: Final = 4
 _BEGINNING_OF_AN_ID: Final = re.compile(rf"[0-9a-fA-F-]{{{_SHORTEST_BEGINNING},36}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryStatus:
-    """A delivery as it stands now."""
+    """The current state of a delivery."""
 
     kept: KeptDelivery
-    away: AwayTarget | None  #: its target, while that is left alone
+    away: AwayTarget | None  #: its target, while that is away
 
     @property
     def waits_for_target(self) -> AwayTarget | None:
@@ -35,7 +35,7 @@ class DeliveryStatus:
         return self.away if self.kept.state is DeliveryState.WAITING else None
 
     def next_attempt_at(self, *, now: datetime) -> datetime | None:
-        """When it is sent at the earliest; None when it is not waiting, or may be sent at any moment."""
+        """The earliest time at which it is sent; None when it is not waiting, or already due."""
         if self.kept.state is not DeliveryState.WAITING or self.kept.next_attempt_at is None:
             return None
         due = self.kept.next_attempt_at
@@ -45,7 +45,7 @@ class DeliveryStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeDelivery:
-    """A delivery with all that is known of it."""
+    """A delivery in full detail."""
 
     status: DeliveryStatus
     attempts: list[KeptAttempt]  #: in order
@@ -70,7 +70,7 @@ def states_named(word: str | None) -> tuple[DeliveryState, ...]:
 
 
 def list_deliveries(settings: Settings, chosen: Chosen, *, limit: int) -> list[DeliveryStatus]:
-    """The newest that are meant, newest first; raises StoreUnavailable. Blocks on the database."""
+    """The newest that match, newest first; raises StoreUnavailable. Blocks on the database."""
     with history_of(settings) as history:
         away = away_targets(settings, history)
         return [
@@ -80,15 +80,15 @@ def list_deliveries(settings: Settings, chosen: Chosen, *, limit: int) -> list[D
 
 
 def show_delivery(settings: Settings, beginning: str) -> WholeDelivery:
-    """The one delivery whose id begins like that.
+    """The delivery whose id begins like that.
 
-    Raises NotFound, RequestInvalid when that is too short or begins several, StoreUnavailable. Blocks on the
+    Raises NotFound, RequestInvalid when that is too short or ambiguous, StoreUnavailable. Blocks on the
     database.
     """
     with history_of(settings) as history:
         identity = resolve(history, beginning)
         kept = history.delivery(identity)
-        if kept is None:  # pruned in this moment
+        if kept is None:  # pruned in the meantime
             raise NotFound(_no_delivery(beginning))
         away = away_targets(settings, history).get(kept.target)
         return WholeDelivery(
@@ -117,7 +117,7 @@ def _no_delivery(beginning: str) -> str:
 
 
 def identity_headers(delivery: KeptDelivery) -> dict[str, str]:
-    """What a receiver can know it by; never anything secret."""
+    """The headers by which a receiver can identify it; no secrets."""
     event_id = str(delivery.event_id)
     return {
         "Content-Type": delivery.content_type,
@@ -129,7 +129,7 @@ def identity_headers(delivery: KeptDelivery) -> dict[str, str]:
 
 
 def payload_of(body: bytes) -> Any:
-    """What a body says where it is JSON, else its text."""
+    """A body as a value where it is JSON, else as text."""
     try:
         return json.loads(body)
     except ValueError:

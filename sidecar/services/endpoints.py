@@ -1,7 +1,7 @@
-"""Sample events sent to the targets of a policy now, by the dispatcher's own means, and how they answer.
+"""Endpoint tests: sends sample events to the targets of a policy with the dispatcher's own code.
 
-With the real format, authentication and signature, under the egress rules of harbor.yml. Nothing is stored and
-nothing repeated.
+With the real format, authentication and signature, under the egress rules of harbor.yml. Nothing is stored or
+retried.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class SampleSent:
 class SeenCertificate:
     """The certificate of a target's server."""
 
-    certificate: Certificate | None  #: None when it could not be looked at
+    certificate: Certificate | None  #: None when it could not be fetched
     fault: str  #: why it is not verified; "" when it is
 
 
@@ -59,10 +59,10 @@ class EndpointTest:
     """All samples at one target."""
 
     target: Target
-    proxy: str  #: host of the proxy that they went through; "" for none
+    proxy: str  #: host of the proxy that was used; "" for none
     samples: tuple[SampleSent, ...]
-    unsent: tuple[EventType, ...]  #: for which the target's format has no event type
-    seen: SeenCertificate | None  #: None without TLS, or when nothing is known of it
+    unsent: tuple[EventType, ...]  #: types that the target's format cannot express
+    seen: SeenCertificate | None  #: None without TLS, or when it is unknown
 
     @property
     def is_accepted(self) -> bool:
@@ -70,7 +70,7 @@ class EndpointTest:
 
     @property
     def notice(self) -> str:
-        """Why a receiver that is known by its address will not act on this, whatever it answers; "" else."""
+        """Why a receiver recognised by its address ignores this format, whatever it answers; "" otherwise."""
         if self.target.type is not TargetType.HTTP:
             return ""
         return mismatch(self.target.address, self.target.payload_format, self.target.event_names)
@@ -79,10 +79,10 @@ class EndpointTest:
 async def run_endpoint_tests(
     settings: Settings, policy: WebhookPolicy, types: Sequence[EventType]
 ) -> AsyncIterator[EndpointTest]:
-    """Send each target its samples, one after the other, and answer with each target as it is done.
+    """Send each target its samples, one at a time, and yield each target's result when it is complete.
 
-    What filters a policy has is not tested, nor whether it is enabled. Takes up to the time limit of the policy for
-    each sample. Nothing blocks: what would is done in threads.
+    A policy's filters are ignored, and so is whether it is enabled. Takes up to the timeout of the policy for
+    each sample. Does not block: blocking work is done in threads.
     """
     dispatch = wiring.dispatcher_settings(settings)
     contexts = await asyncio.to_thread(make_tls_contexts)
@@ -113,9 +113,9 @@ def policy_of_one_target(
     secret: str = "",
     skip_cert_verify: bool = False,
 ) -> WebhookPolicy:
-    """A policy that nobody configured, for testing an address that no policy has.
+    """A policy for testing an address that is not configured.
 
-    Raises RequestInvalid; its text begins with the name of the argument that cannot be used, and shows no value.
+    Raises RequestInvalid; its message begins with the name of the invalid argument, and contains no value.
     """
     target = Target(
         address=_checked("address", target_address, address),
@@ -152,7 +152,7 @@ def _proxy_host(prepared: PreparedTarget | Unreachable) -> str:
 async def _send(
     client: TargetClient, delivery: Delivery, prepared: PreparedTarget | Unreachable
 ) -> tuple[SampleSent, ssl.SSLObject | None]:
-    """How it went, and what is known of its connection."""
+    """The attempt, and the connection that it used."""
     if delivery.state is DeliveryState.GIVEN_UP:  # its template failed
         return _not_sent(delivery, Unreachable(delivery.reason)), None
     if isinstance(prepared, Unreachable):
@@ -165,7 +165,7 @@ async def _send(
 async def _look(
     prepared: PreparedTarget | Unreachable, last: SampleSent, tls: ssl.SSLObject | None, contexts: TlsContexts
 ) -> SeenCertificate | None:
-    """The certificate as the last attempt saw it, or as it is when it was not accepted."""
+    """The certificate as seen by the last attempt, or fetched separately when it was not accepted."""
     if isinstance(prepared, Unreachable):
         return None
     if tls:
@@ -175,7 +175,7 @@ async def _look(
     attempt = last.attempt
     if not isinstance(attempt.result, Unreachable) or "certificate" not in attempt.result.reason:
         return None
-    # Through a proxy there is no address to look at.
+    # Through a proxy the target's address is unknown.
     der = b"" if prepared.route.proxy else await _fetch(attempt.address, prepared.route.host, contexts)
     return SeenCertificate(certificate=_parsed(der), fault=attempt.result.reason)
 

@@ -1,4 +1,4 @@
-"""Events as they are stored, those that some policy wants."""
+"""Events as they are stored; those that no policy subscribes to are not."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ _POLL_S: Final = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Which events are meant; what is left empty does not matter."""
+    """A filter on events; empty fields match everything."""
 
     project: str = ""
     event_type: EventType | None = None
@@ -32,9 +32,9 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event in its place."""
+    """An event with its position in the order of storing."""
 
-    number: int  #: grows with each that is stored
+    number: int  #: greater for each event stored
     event: Event
 
 
@@ -45,12 +45,12 @@ def follow_events(
     after: int | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[StoredEvent]:
-    """Events in the order they were stored, for ever: those since `wanted.since`, then those to come.
+    """Events in the order they were stored, without end: those since `wanted.since`, then new ones.
 
-    after   where somebody left off: the number of the last event that was seen; goes before `since`
-    pause   called with seconds while nothing comes; what it raises ends this
+    after   where to resume: the number of the last event seen; overrides `since`
+    pause   called with seconds while there is no new event; an exception that it raises ends the iteration
 
-    Raises StoreUnavailable. Blocks until the next event: one thread that follows serves many listeners.
+    Raises StoreUnavailable. Blocks until the next event: one thread can serve many listeners.
     """
     with history_of(settings) as history:
         number = after
@@ -58,7 +58,7 @@ def follow_events(
             number = history.event_before(wanted.since) if wanted.since else history.newest_event()
         while True:
             found = history.events_after(number)
-            for number, event in found:  # where to go on
+            for number, event in found:  # where to continue
                 if wanted.includes(event):
                     yield StoredEvent(number, event)
             if not found:

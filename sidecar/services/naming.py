@@ -1,4 +1,4 @@
-"""What people call a policy or an event type => which one is meant."""
+"""Finds the policy or event type that a name stands for."""
 
 from sidecar.config import Settings
 from sidecar.model.errors import NotFound, RequestInvalid
@@ -7,7 +7,7 @@ from sidecar.policies.policy import WebhookPolicy
 
 
 def policy_id(settings: Settings, text: str) -> str:
-    """The id that a policy's id or name stands for; an id may be of a policy that was removed, "" is none.
+    """The id of the policy with this id or name; an id may be that of a removed policy, "" is none.
 
     Raises NotFound, or RequestInvalid where several have that name.
     """
@@ -22,7 +22,7 @@ def policy_id(settings: Settings, text: str) -> str:
 
 
 def policy_named(settings: Settings, text: str) -> WebhookPolicy:
-    """The policy that is there now; raises as `policy_id`."""
+    """The policy in the current settings; raises as `policy_id`."""
     wanted = policy_id(settings, text)
     for policy in settings.policies:
         if policy.id == wanted:

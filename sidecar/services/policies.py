@@ -1,4 +1,4 @@
-"""Webhook policies as they stand: what waits for their targets, when they last heard of what."""
+"""Webhook policies: what waits for their targets, and when each event type last triggered them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class TargetStatus:
     target: Target
     waiting: int  #: deliveries for it, those being sent included
     disabled: DisabledTarget | None  #: since it answered 410 Gone
-    away: AwayTarget | None  #: while it is left alone
+    away: AwayTarget | None  #: while it is away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class PolicyStatus:
 
     policy: WebhookPolicy
     targets: tuple[TargetStatus, ...]
-    last_triggered: Mapping[EventType, datetime]  #: UTC; types that never came are left out
+    last_triggered: Mapping[EventType, datetime]  #: UTC; types that never occurred are left out
 
     @property
     def waiting(self) -> int:
@@ -68,7 +68,7 @@ def list_policies(settings: Settings) -> list[PolicyStatus]:
 
 
 def enable_targets(settings: Settings, policy: str, index: int | None = None) -> int:
-    """Use a target again that answered 410 Gone, or all of a policy; answers how many.
+    """Enable a target that answered 410 Gone, or all of a policy; returns how many.
 
     policy   its id
     index    which of its targets, from 0; None for all

@@ -1,4 +1,4 @@
-"""What the targets of a policy would be sent; nothing is, and no database is needed."""
+"""The requests that the targets of a policy would get. Nothing is sent, and no database is needed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,17 +16,17 @@ from sidecar.services.shown import host_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What all targets of a policy would be sent."""
+    """The payloads for all targets of a policy."""
 
     policy: WebhookPolicy
-    deliveries: list[Delivery]  #: without a body where the template fails; the reason says why
-    unsent: list[tuple[Target, EventType]]  #: the target's format has no event type for that
+    deliveries: list[Delivery]  #: unencoded where the template fails, with the reason
+    unsent: list[tuple[Target, EventType]]  #: types that the target's format cannot express
 
 
 def preview(settings: Settings, policy: WebhookPolicy, event_type: EventType | None = None) -> Preview:
-    """What each target would be sent for a sample of an event type, or of each that the policy wants.
+    """What each target would get for a sample of an event type, or of each type that the policy subscribes to.
 
-    policy   one of the settings, or one that is only thought of; its filters are not looked at
+    policy   one of the settings, or a proposed one; its filters are ignored
 
     Blocks on templates.
     """

@@ -1,7 +1,7 @@
-"""The same deliveries once more; the running sidecar sends them within seconds.
+"""Sends the same deliveries again; the running sidecar picks them up within seconds.
 
-Named ones in whatever state, also those that have arrived, or all that failed in a time range. They have all
-their tries again. A body that could not be made is made with the template of now.
+Named ones whatever their state, including delivered ones, or all that failed in a time range. They may use all
+their attempts again. Unencoded ones are encoded with the current template.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,16 +19,16 @@ from sidecar.store.redelivery import all_bodiless, bodiless, redeliver, redelive
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redelivered:
-    """What was done."""
+    """The result of a redelivery."""
 
     number: int  #: deliveries that are sent again
     unencoded: Mapping[UUID, str] = field(
         default_factory=dict
-    )  #: why the body of these cannot be made; not sent
+    )  #: deliveries that still cannot be encoded, with the reason; not sent
 
 
 def redeliver_named(settings: Settings, beginnings: Iterable[str]) -> Redelivered:
-    """Send those again whose ids begin like that: all of them, or nothing is done.
+    """Send the deliveries again whose ids begin like that: all of them or none.
 
     Raises NotFound, RequestInvalid, StoreUnavailable. Blocks on the database, and on templates.
     """
@@ -50,12 +50,12 @@ def redeliver_failed(
     """Send all again that were given up or cancelled in a time range, the oldest first.
 
     until         None: until now
-    policy        only of this one, by its id; "" for all
-    on_progress   told at the beginning with 0, and after each transaction with its number of deliveries, beside
-                  the number of all that are meant; what it raises ends this between two transactions
+    policy        only those of this policy, by its id; "" for all
+    on_progress   called at the start with 0, then after each transaction with its number of deliveries, and
+                  with the total; an exception that it raises stops the rest, between two transactions
 
-    Many take minutes: after each transaction as long a pause, so that the sidecar's own writer never waits
-    long. Raises StoreUnavailable. Blocks all that time.
+    Many deliveries take minutes: each transaction is followed by an equally long pause, so that the sidecar's own
+    writer never waits long. Raises StoreUnavailable. Blocks all that time.
     """
     now = datetime.now(UTC)
     chosen = Chosen(policy_id=policy, states=FAILED, since=since, until=until or now)

@@ -1,6 +1,6 @@
-"""Tries again to make the bodies of deliveries whose templates failed, with the templates of now.
+"""Encodes deliveries whose templates failed, with the current templates.
 
-Before such a delivery is sent again; `store.redelivery` leaves alone what has no body.
+Called before they are sent again; `store.redelivery` skips deliveries that are unencoded.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from sidecar.store.redelivery import Bodiless, give_body
 def reencode(
     connection: Connection, unencoded: Iterable[Bodiless], settings: RecorderSettings
 ) -> dict[UUID, str]:
-    """Gives bodies to all that can be made; answers why the others cannot, by delivery."""
+    """Encodes all that can be encoded; returns the reasons for the others, by delivery."""
     faults: dict[UUID, str] = {}
     for delivery in unencoded:
         outcome = _outcome(delivery, settings)

@@ -1,4 +1,4 @@
-"""Which rule takes an upstream's answer for a push without room, and why the others do not."""
+"""Explains which rule recognises an upstream's response as a rejection, and why the others do not."""
 
 import re
 from dataclasses import dataclass
@@ -17,34 +17,34 @@ _RETRY_AFTER: Final = re.compile(rb"^retry-after:", re.IGNORECASE | re.MULTILINE
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _LARGEST_HEAD_BYTES: Final = 64 * 1024
 _LONGEST_WORDS: Final = 300
-#: Of an answer with its head; more is not looked at.
+#: Of a response with its head; the rest is ignored.
 LARGEST_ANSWER_BYTES: Final = _LARGEST_HEAD_BYTES + LARGEST_REFUSAL_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What the rules make of one answer."""
+    """The result of every rule for one response."""
 
     status: int
-    matching: Rejection | None  #: what the first that matches says of it
+    matching: Rejection | None  #: the result of the first rule that matches
     judged: tuple[tuple[RejectionRule, Rejection | Miss], ...]  #: every rule, in order
-    words: tuple[str, ...]  #: what the answer says; as the upstream chose, also control characters
+    words: tuple[str, ...]  #: text of the response; from the upstream, and may contain control characters
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the upstream refused at all; no rule matches else."""
+        """Whether the upstream refused at all; otherwise no rule matches."""
         return self.status >= 400
 
 
 def explain_rejection(
     settings: Settings, answer: bytes, *, write: Write, status: int | None = None
 ) -> Explanation:
-    """What the rules of the settings make of an upstream's answer.
+    """Applies the rules of the settings to an upstream's response.
 
-    answer   as `curl -i` writes it, or its body alone beside `status`
-    write    what was to be written
+    answer   as printed by `curl -i`, or only its body, with `status`
+    write    what was being written
 
-    Raises RequestInvalid when the status is nowhere.
+    Raises RequestInvalid when there is no status.
     """
     own_status, head, body = _parts(answer, is_body=status is not None)
     status = status or own_status
@@ -67,7 +67,7 @@ def verdict_of(found: Rejection | Miss) -> str:
 
 
 def _parts(answer: bytes, *, is_body: bool) -> tuple[int | None, bytes, bytes]:
-    """Status, head and body of an answer; what came before the last head (100, a proxy's CONNECT) is passed over."""
+    """Status, head and body of a response; anything before the last head (100, a proxy's CONNECT) is skipped."""
     status, head = None, b""
     while not is_body and (line := _STATUS_LINE.match(answer)):
         status = int(line[1])
@@ -77,7 +77,7 @@ def _parts(answer: bytes, *, is_body: bool) -> tuple[int | None, bytes, bytes]:
 
 
 def _decoded(content: bytes, head: bytes) -> bytes:
-    """A body without its encoding; as it is where `curl --compressed` has undone that, which leaves the header."""
+    """The decoded body; unchanged where `curl --compressed` has decoded it already, which leaves the header."""
     encoding = _ENCODING.search(head)
     if encoding is None:
         return content

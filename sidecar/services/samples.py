@@ -1,4 +1,4 @@
-"""What a policy's targets are sent of events that nobody raised."""
+"""Deliveries of sample events to the targets of a policy."""
 
 from collections.abc import Iterable
 
@@ -12,14 +12,14 @@ from sidecar.recording.recorder import RecorderSettings, context_of
 
 
 def sample_project(settings: Settings, policy: WebhookPolicy) -> str:
-    """The project whose events a policy is shown with."""
+    """The project of the sample events for a policy."""
     return settings.events.default_project if policy.project == ALL_PROJECTS else policy.project
 
 
 def sample_deliveries(
     settings: Settings, policy: WebhookPolicy, events: Iterable[Event], *, repository_created_at: int
 ) -> list[Delivery]:
-    """What the targets of a policy are sent, whatever it filters, and whether or not it is enabled.
+    """The deliveries to the targets of a policy, whatever its filters, and even if it is disabled.
 
     repository_created_at   Unix seconds
     """
@@ -35,6 +35,6 @@ def sample_deliveries(
 
 
 def context_for(settings: RecorderSettings, project: str, *, at: int | None) -> FormatContext:
-    """What formats are told of a project's events; `at` is when the repository was first seen."""
+    """The context for encoding a project's events; `at` is when the repository was first seen."""
     is_public = any(found.name == project and found.public for found in settings.projects)
     return context_of(settings, is_public=is_public, at=at)

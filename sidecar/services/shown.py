@@ -1,4 +1,4 @@
-"""What may be shown of a target, and times, as clients and scripts read them."""
+"""The parts of a target that may be shown, and times, in JSON for clients and scripts."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,13 +9,13 @@ from sidecar.store.away import AwayTarget
 
 
 def host_of(target: Target) -> str:
-    """Scheme and host: user, path and query may be secrets (chat systems)."""
+    """Scheme and host only: userinfo, path and query may be secrets (chat systems)."""
     parts = urlsplit(target.address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def is_verified(target: Target) -> bool:
-    """Whether the other end must prove who it is."""
+    """Whether the server must present a valid certificate."""
     return target.address.startswith("https:") and not target.skip_cert_verify
 
 

@@ -101,7 +101,7 @@ class ChartJourney:
         }
 
     def refused(self, details: object, *, name: str = "", version: str = "") -> Json:
-        """For lack of room; a chart of which the upstream did not wait for the end is not read."""
+        """For lack of storage; a chart of which the upstream did not wait for the end is not read."""
         user = {"username": self.stack.user.user} if self.stack.user else {}
         return {
             "event_type": "projectQuota",

@@ -113,7 +113,7 @@ def pushed(tag: str, **more: Any) -> Json:
 
 
 def refused(details: object, *, tag: str = "", digest: object = "", **more: Any) -> Json:
-    """For lack of room; tag and digest are known where it was the manifest that was refused."""
+    """For lack of storage; tag and digest are known where it was the manifest that was refused."""
     known = {"tag": tag, "tags": [tag] if tag else [], "digest": digest}
     return {"event_type": "projectQuota", **known, "details": details, **more}
 

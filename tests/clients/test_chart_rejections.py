@@ -1,4 +1,4 @@
-"""ChartMuseum refuses charts for lack of room: clients end as without the sidecar, and each push is one event."""
+"""ChartMuseum refuses charts for lack of storage: clients end as without the sidecar, and each push is one event."""
 
 from pathlib import Path
 

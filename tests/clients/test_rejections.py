@@ -1,4 +1,4 @@
-"""Registries refuse pushes for lack of room: clients end as without the sidecar, and each push is one event."""
+"""Registries refuse pushes for lack of storage: clients end as without the sidecar, and each push is one event."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ OPERATIONS = {Step.START: "upload-start", Step.END: "upload-put", Step.MANIFEST:
 
 
 def told_by(name: str, server: str) -> Mapping[Step, Refusal]:
-    """What a server says for lack of room at each step, out of tests/golden/refusals."""
+    """What a server says for lack of storage at each step, out of tests/golden/refusals."""
     told = [record for record in read(name) if record["is_quota"] and record["server"] == server]
     return {
         step: next(_refusal(record) for record in told if record["operation"] == operation)

@@ -33,7 +33,7 @@ _TIMEOUT_S = 20
 
 
 def quota_body(message: str) -> bytes:
-    """What Harbor 2 refuses with for lack of room."""
+    """What Harbor 2 refuses with for lack of storage."""
     return (
         json.dumps({"errors": [{"code": "DENIED", "message": message}]}, separators=(",", ":")).encode()
         + b"\n"
@@ -48,7 +48,7 @@ class Act:
 
     @property
     def refused(self) -> list[Json]:
-        """The requests that Harbor refused for lack of room."""
+        """The requests that Harbor refused for lack of storage."""
         return [request for request in self.requests if request["status"] == REFUSED]
 
     @property

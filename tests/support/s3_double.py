@@ -58,7 +58,7 @@ GARAGE_QUOTA = Refusal(
     message="Forbidden: Bucket size quota is reached, maximum total size of objects for this bucket: 52428800."
     " The bucket is already 52428000 bytes, and this object would add 1048576 bytes.",
 )
-#: Amazon S3, "Error responses": these three are no lack of room.
+#: Amazon S3, "Error responses": these three are no lack of storage.
 SLOW_DOWN = Refusal(status=503, code="SlowDown", message="Please reduce your request rate.")
 ACCESS_DENIED = Refusal(status=403, code="AccessDenied", message="Access Denied")
 TOO_LARGE = Refusal(

@@ -1,4 +1,4 @@
-"""Pushes that a running Harbor 2.16 refused for lack of room, played again through the whole program: its
+"""Pushes that a running Harbor 2.16 refused for lack of storage, played again through the whole program: its
 webhooks are those that Harbor sent."""
 
 import json

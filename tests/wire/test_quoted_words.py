@@ -1,4 +1,4 @@
-"""Real servers quote what a request says of itself in their refusals: that is no word of theirs for lack of room."""
+"""Real servers quote what a request says of itself in their refusals: that is no word of theirs for lack of storage."""
 
 import io
 import json

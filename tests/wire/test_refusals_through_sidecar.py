@@ -1,4 +1,4 @@
-"""Real servers refuse through the sidecar as they do directly, and only a lack of room is an event."""
+"""Real servers refuse through the sidecar as they do directly, and only a lack of storage is an event."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -112,7 +112,7 @@ def test_nginx_between_sidecar_and_registry(tmp_path: Path) -> None:
     ):
         registries.push_image(registry)
         manifests = [ask(url, write).status for write in large_manifests()]
-        assert not receiver.settle()  # a limit on manifests is no lack of room
+        assert not receiver.settle()  # a limit on manifests is no lack of storage
         asked = Asked(url, prepared_at=registry.url).answers(thoroughly=True)
         blobs = [answer.status for write, answer in asked if write.body and write.operation != "manifest-put"]
         events = event_types(receiver, is_quota=True)

@@ -1,4 +1,4 @@
-"""A chart that ChartMuseum refuses for lack of room, in every format: named as it is known, and as the schemas say."""
+"""A chart that ChartMuseum refuses for lack of storage, in every format: named as it is known, and as the schemas say."""
 
 import json
 from collections.abc import Iterator

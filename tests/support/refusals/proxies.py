@@ -40,7 +40,7 @@ def before_a_registry(folder: Path) -> Iterator[Record]:
             server_state = RefusingServer(server=server_name(), state=state, is_quota=True)
             asked = Asked(nginx.url, prepared_at=registry.url).answers(thoroughly=True)
             yield from server_state.refused(one for one in asked if buffering or not is_raced(one[0]))
-            # A limit on manifests is no lack of room.
+            # A limit on manifests is no lack of storage.
             small = replace(server_state, is_quota=False)
             yield from small.refused((write, ask(nginx.url, write)) for write in large_manifests())
 
@@ -68,7 +68,7 @@ def before_chartmuseum(folder: Path) -> Iterator[Record]:
 
 
 def on_a_full_file_system(folder: Path) -> Iterator[Record]:
-    """nginx keeps large bodies in files until it has them whole; of a lack of room it says nothing."""
+    """nginx keeps large bodies in files until it has them whole; of a lack of storage it says nothing."""
     with (
         Registry(folder / "registry") as registry,
         SmallFileSystem(folder / "small", size=MIB) as small,

@@ -1,4 +1,4 @@
-"""The answers of real servers, and which of them are for lack of room."""
+"""The answers of real servers, and which of them are for lack of storage."""
 
 import json
 from pathlib import Path
