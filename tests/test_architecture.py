@@ -31,7 +31,6 @@ _BEING_CUT: Final = {
     "Reconciler",
     "Recorder",
     "SqliteDatabase",
-    "TargetRegistry",
     "Traces",
 }
 

@@ -130,14 +130,12 @@ STILL: Final[dict[str, tuple[str, ...]]] = {
     "kept": (
         "sidecar/app/*",
         "sidecar/commands/*",
-        "sidecar/dispatcher/*",
         "sidecar/proxy/*",
         "sidecar/recording/*",
         "sidecar/services/*",
         "sidecar/store/*",
     ),
     "hold, of anything but an event": ("sidecar/proxy/*",),
-    "place": ("sidecar/dispatcher/*",),
     "lane": ("sidecar/store/*",),
     "mark": (
         "sidecar/detectors/*",

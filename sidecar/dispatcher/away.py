@@ -34,6 +34,10 @@ class AwayNotes:
             self._is_void = False
             await self._forget(set(self._known))
 
+    def knows(self, key: TargetKey) -> bool:
+        """Whether a target is noted as away."""
+        return key in self._known
+
     async def take_notice(
         self, key: TargetKey, result: AttemptResult, breaker: CircuitBreaker, *, at_s: float
     ) -> None:

@@ -3,7 +3,6 @@
 Which targets have work, and when each is asked, is the business of `sidecar.queue`.
 """
 
-import asyncio
 import os
 import random
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.away import AwayNotes
+from sidecar.dispatcher.disabled import DisabledSnapshot
 from sidecar.dispatcher.egress import EgressRules
 from sidecar.dispatcher.moved_targets import MovingOutbox
 from sidecar.dispatcher.reporting import DeliveryCounter, Reporter
@@ -66,7 +66,6 @@ class Dispatcher:
 
         on_failure   gets what failed by a bug of ours; it goes on all the same
         """
-        self._outbox = outbox
         self._registry = TargetRegistry(
             targets=targets,
             is_enabled=is_enabled,
@@ -77,6 +76,7 @@ class Dispatcher:
             outbox=outbox,
             client=TargetClient(timeout_s=settings.timeout_s, rules=settings.egress, now=now),
             registry=self._registry,
+            disabled=DisabledSnapshot(outbox.disabled, self._registry),
             away=AwayNotes(outbox.away, self._registry, now),
             reporter=Reporter(counter, self._registry.host_of),
             schedule=settings.schedule,
@@ -96,7 +96,7 @@ class Dispatcher:
             self._queue_settings,
             names=("dispatcher", "target"),
             poll_s=settings.poll_s,
-            before_poll=(self._follow_disabled, self._work.away.follow),
+            before_poll=(self._work.disabled.follow, self._work.away.follow),
             on_failure=on_failure,
         )
 
@@ -113,11 +113,12 @@ class Dispatcher:
     @property
     def targets_disabled(self) -> int:
         """How many targets answered 410 Gone and get nothing."""
-        return self._registry.number_disabled
+        return self._work.disabled.number
 
     def policies_changed(self) -> None:
         """Policies, targets or the global switch have changed: take them as they are now."""
         self._registry.refresh()
+        self._work.disabled.policies_changed()
         self._work.away.void()
         self._queues.reconfigured()
 
@@ -126,15 +127,3 @@ class Dispatcher:
         self._work.schedule = settings.schedule
         self._work.client.reconfigure(timeout_s=settings.timeout_s, rules=settings.egress)
         self._queue_settings.concurrency = settings.concurrency
-
-    async def _follow_disabled(self) -> None:
-        """See to it that the store and the registry name the same targets."""
-        registry, stored = self._registry, self._outbox.disabled
-        now_s = asyncio.get_running_loop().time
-        if forgotten := registry.take_forgotten():
-            await stored.enable(forgotten)
-        for moved in registry.take_moved():
-            await stored.disable(moved)
-            registry.is_kept(moved.target, at_s=now_s())
-        read_s = now_s()
-        registry.follow(await stored.all(), read_s=read_s)

@@ -1,7 +1,8 @@
-"""Deliveries of targets that stand elsewhere in their policies now.
+"""Targets that stand elsewhere in their policies now.
 
 Deliveries are stored for the position of a target in its policy, with a mark of the target that they were
-made for. Where the policy has changed, what is claimed or cancelled goes to where its target stands now.
+made for, and so are disabled targets, with a hash of the address. Where the policy has changed, both go to where
+the target stands now.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -12,7 +13,28 @@ from sidecar.dispatcher.reporting import Reporter
 from sidecar.dispatcher.target_registry import REMOVED, TargetRegistry
 from sidecar.model.delivery import Delivery, TargetKey
 from sidecar.queue.jobs import store_when_possible
+from sidecar.store.disabled import DisabledTarget
 from sidecar.store.outbox import Claimed, Outbox
+
+
+def elsewhere(disabled: Mapping[TargetKey, DisabledTarget], registry: TargetRegistry) -> list[DisabledTarget]:
+    """Those disabled that stand elsewhere now, as the store is to have them."""
+    moved: dict[TargetKey, DisabledTarget] = {}
+    for entry in disabled.values():
+        if not registry.is_still(entry):
+            for key, target in registry.targets_of(entry.target.policy_id):
+                if (
+                    key not in moved
+                    and _is_free(disabled.get(key), registry)
+                    and entry.is_about(target.address)
+                ):
+                    moved[key] = replace(entry, target=key)
+                    break
+    return list(moved.values())
+
+
+def _is_free(entry: DisabledTarget | None, registry: TargetRegistry) -> bool:
+    return entry is None or not registry.is_still(entry)
 
 
 class MovingOutbox:

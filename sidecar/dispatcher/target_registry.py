@@ -1,12 +1,10 @@
 """What the configuration says about each target, as the dispatcher needs it.
 
-A snapshot of the policies that is taken when they change, and beside it which targets have asked, with
-410 Gone, to be left alone: a copy of what the store keeps of them.
+A snapshot of the policies that is taken when they change.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,8 +20,6 @@ from sidecar.store.disabled import DisabledTarget, hash_of
 Targets = Mapping[TargetKey, tuple[WebhookPolicy, Target]]
 
 REMOVED: Final = "the policy or its target was removed"
-_GONE: Final = "the target answered 410 Gone"
-_NOT_YET: Final = float("inf")
 
 
 @dataclass(slots=True)
@@ -36,77 +32,15 @@ class TargetRegistry:
     _prepared: dict[TargetKey, tuple[tuple[Target, float | None], PreparedTarget]] = field(
         default_factory=dict
     )
-    _gone: dict[TargetKey, DisabledTarget] = field(default_factory=dict)
-    _newer: dict[TargetKey, float] = field(default_factory=dict)  # when the store got it
-    _forgotten: set[TargetKey] = field(default_factory=set)
-    _moved: list[DisabledTarget] = field(default_factory=list)
-
-    @property
-    def number_disabled(self) -> int:
-        """How many targets have answered 410 Gone."""
-        return len(self._gone)
 
     def refresh(self) -> None:
-        """Take the configuration as it is now; a target whose address has changed may be tried again."""
+        """Take the configuration as it is now."""
         self._current = self.targets()
-        self._forget_changed()
         self._prepared = {
             key: entry
             for key, entry in self._prepared.items()
             if key in self._current and _options(*self._current[key]) == entry[0]
         }
-
-    def disable(self, key: TargetKey, *, at: datetime) -> DisabledTarget | None:
-        """The target answered 410: nothing is sent to it any more. Answers what the store is to keep."""
-        if key not in self._current:
-            return None
-        address = self._current[key][1].address
-        self._gone[key] = DisabledTarget(target=key, address_hash=hash_of(address), at=at, reason=_GONE)
-        self._newer[key] = _NOT_YET
-        return self._gone[key]
-
-    def is_kept(self, key: TargetKey, *, at_s: float) -> None:
-        """The store has it: from now on the store is asked."""
-        self._newer[key] = at_s
-
-    def follow(self, stored: Iterable[DisabledTarget], *, read_s: float) -> None:
-        """Take what the store keeps, read at that time; somebody may have enabled a target there.
-
-        What the store was given only after it was read stays. Times are of one monotonic clock.
-        """
-        self._newer = {key: kept_s for key, kept_s in self._newer.items() if kept_s >= read_s}
-        newer = {key: gone for key, gone in self._gone.items() if key in self._newer}
-        self._gone = {gone.target: gone for gone in stored} | newer
-        self._forget_changed()
-
-    def take_forgotten(self) -> set[TargetKey]:
-        """What the store need not keep any longer."""
-        forgotten, self._forgotten = self._forgotten, set()
-        return forgotten
-
-    def take_moved(self) -> list[DisabledTarget]:
-        """What the store is to keep of targets that stand elsewhere in their policies now."""
-        moved, self._moved = self._moved, []
-        return moved
-
-    def _forget_changed(self) -> None:
-        changed = [gone for gone in self._gone.values() if not self.is_still(gone)]
-        for gone in changed:
-            del self._gone[gone.target]
-        self._forgotten |= {gone.target for gone in changed}
-        for gone in changed:
-            if moved := self._elsewhere(gone):
-                self._gone[moved.target], self._newer[moved.target] = moved, _NOT_YET
-                self._forgotten.discard(moved.target)
-                self._moved.append(moved)
-
-    def _elsewhere(self, gone: DisabledTarget) -> DisabledTarget | None:
-        """The same target where it stands in its policy now."""
-        policy_id = gone.target.policy_id
-        free = ((key, found) for key, (_, found) in self._current.items() if key not in self._gone)
-        places = (key for key, found in free if key.policy_id == policy_id and gone.is_about(found.address))
-        place = next(places, None)
-        return replace(gone, target=place) if place else None
 
     def is_still(self, said: DisabledTarget | AwayTarget) -> bool:
         """Whether what the store keeps of a target is about the one that stands there now."""
@@ -117,14 +51,18 @@ class TargetRegistry:
         return hash_of(self._current[key][1].address) if key in self._current else ""
 
     def closed_reason(self, key: TargetKey) -> str:
-        """Why nothing is sent to a target at all; empty when it may be."""
+        """Why the configuration lets nothing be sent to a target; empty when it does."""
         if not self.is_enabled():
             return "webhooks are switched off"
         if key not in self._current:
             return REMOVED
         if not self._current[key][0].enabled:
             return "the policy is disabled"
-        return self._gone[key].reason if key in self._gone else ""
+        return ""
+
+    def targets_of(self, policy_id: str) -> list[tuple[TargetKey, Target]]:
+        """The targets of a policy, in their order."""
+        return [(key, target) for key, (_, target) in self._current.items() if key.policy_id == policy_id]
 
     def position_of(self, key: TargetKey, mark: str) -> int | None:
         """Where the target stands now that deliveries with this mark are for; None when it was removed."""

@@ -5,16 +5,16 @@ attempt is one as well.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import structlog
 
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.away import AwayNotes
 from sidecar.dispatcher.decision import decide, outcome_of
+from sidecar.dispatcher.disabled import DisabledSnapshot
 from sidecar.dispatcher.reporting import Reporter
 from sidecar.dispatcher.target_registry import TargetRegistry
 from sidecar.model.delivery import Attempt, Delivery, TargetKey, Unreachable
@@ -33,6 +33,7 @@ class Dependencies:
     outbox: Outbox
     client: TargetClient
     registry: TargetRegistry
+    disabled: DisabledSnapshot
     away: AwayNotes
     reporter: Reporter
     schedule: RetrySchedule  #: where a target's policy has none of its own
@@ -49,7 +50,8 @@ class TargetWork:
         self.log_fields: Mapping[str, object] = {"policy": key.policy_id}
 
     def closed_reason(self) -> str:
-        return self._shared.registry.closed_reason(self._key)
+        shared = self._shared
+        return shared.registry.closed_reason(self._key) or shared.disabled.reason_of(self._key)
 
     def first_wait_s(self) -> float:
         return self._schedule().wait_s(1)
@@ -70,7 +72,7 @@ class TargetWork:
 
     async def record(self, delivery: Delivery, attempt: Attempt, breaker: CircuitBreaker) -> datetime | None:
         """Decide what becomes of a delivery, report and store it."""
-        shared, key, now_s = self._shared, self._key, asyncio.get_running_loop().time
+        shared, key = self._shared, self._key
         decision = decide(
             attempt.result,
             failures=delivery.failures,
@@ -78,15 +80,19 @@ class TargetWork:
             now=shared.now(),
             jitter=shared.jitter(),
         )
-        disabled = shared.registry.disable(key, at=shared.now()) if decision.is_target_gone else None
+        if decision.is_target_gone:
+            shared.disabled.add(key, at=shared.now())
         shared.reporter.attempt_finished(delivery, attempt, decision)
-        await self._store(
-            shared.outbox.finish(attempt, state=decision.state, next_attempt_at=decision.next_attempt_at)
+        await store_when_possible(
+            shared.outbox.finish(attempt, state=decision.state, next_attempt_at=decision.next_attempt_at),
+            self.log_fields,
         )
-        if disabled:
-            await self._store(shared.outbox.disabled.disable(disabled))
-            shared.registry.is_kept(key, at_s=now_s())
-        await self._store(shared.away.take_notice(key, attempt.result, breaker, at_s=now_s()))
+        if decision.is_target_gone:
+            await store_when_possible(shared.disabled.store(key), self.log_fields)
+        if breaker.in_a_row or shared.away.knows(key):
+            at_s = asyncio.get_running_loop().time()
+            notice = shared.away.take_notice(key, attempt.result, breaker, at_s=at_s)
+            await store_when_possible(notice, self.log_fields)
         return decision.next_attempt_at
 
     def cancelled(self, number: int, reason: str) -> None:
@@ -97,9 +103,6 @@ class TargetWork:
 
     def _schedule(self) -> RetrySchedule:
         return self._shared.registry.schedule_of(self._key, self._shared.schedule)
-
-    async def _store(self, writing: Coroutine[Any, Any, None]) -> None:
-        await store_when_possible(writing, self.log_fields)
 
     def _failed(self, delivery: Delivery, result: Unreachable) -> Attempt:
         return Attempt(

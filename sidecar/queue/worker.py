@@ -53,6 +53,8 @@ class _Paused:
     left_s: float
 
 
+# Asked for each job: made once.
+_STOPPING, _CHANGED, _OPEN = _Stopping(), _Changed(), _Open()
 _State = _Stopping | _Closed | _Changed | _Paused | _Open
 
 
@@ -83,7 +85,7 @@ class QueueWorker(Generic[KeyT, JobT, ResultT]):
             work,
             self._claims,
             self._pace,
-            may_begin=lambda: isinstance(self._state(), _Open),
+            may_begin=lambda: self._state() is _OPEN,
             wakeup=self._wakeup,
         )
         self._closed_since_s = 0.0
@@ -157,13 +159,13 @@ class QueueWorker(Generic[KeyT, JobT, ResultT]):
 
     def _state(self) -> _State:
         if self._is_stopping:
-            return _Stopping()
+            return _STOPPING
         if reason := self._work.closed_reason():
             return _Closed(reason)
         if self._is_changed:
-            return _Changed()
+            return _CHANGED
         left_s = self._pace.pause_left_s()
-        return _Paused(left_s) if left_s > 0 else _Open()
+        return _Paused(left_s) if left_s > 0 else _OPEN
 
     async def _go_on(self) -> bool:
         claims, pace = self._claims, self._pace

@@ -6,11 +6,9 @@ from pathlib import Path
 from sidecar.dispatcher.request import PreparedTarget, make_tls_contexts
 from sidecar.dispatcher.target_registry import TargetRegistry
 from sidecar.model.delivery import TargetKey, Unreachable
-from sidecar.model.secrets import Secret
 from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import Target, TlsFiles
 from sidecar.queue.schedule import RetrySchedule
-from tests.support.builders import START
 from tests.support.certificates import write_certificate
 
 KEY = TargetKey(policy_id="prj/ci", index=0)
@@ -42,81 +40,6 @@ def test_removed_disabled_and_switched_off_are_told_apart() -> None:
     assert "removed" in Configuration({}).registry.closed_reason(KEY)
     assert "disabled" in Configuration(disabled).registry.closed_reason(KEY)
     assert "switched off" in Configuration(enabled=False).registry.closed_reason(KEY)
-
-
-def test_a_target_that_is_gone_stays_so_wherever_it_stands_in_its_policy() -> None:
-    first, second = TARGET, Target(address="https://second.example/")
-    both = replace(POLICY, targets=(first, second))
-    moved_from = TargetKey(policy_id="prj/ci", index=1)
-    configuration = Configuration({KEY: (both, first), moved_from: (both, second)})
-    assert configuration.registry.disable(moved_from, at=START)
-    configuration.policies = {KEY: (replace(POLICY, targets=(second,)), second)}
-    configuration.registry.refresh()
-    assert "410" in configuration.registry.closed_reason(KEY)
-    assert configuration.registry.take_forgotten() == {moved_from}
-    (kept,) = configuration.registry.take_moved()
-    assert kept.target == KEY
-    assert configuration.registry.take_moved() == []
-    configuration.registry.follow([], read_s=0.0)
-    assert "410" in configuration.registry.closed_reason(KEY), "until the store has it"
-    configuration.registry.is_kept(KEY, at_s=1.0)
-    configuration.registry.follow([kept], read_s=2.0)
-    assert configuration.registry.number_disabled == 1
-    configuration.registry.follow([], read_s=3.0)
-    assert configuration.registry.closed_reason(KEY) == "", "somebody enabled it"
-
-
-def test_a_target_that_is_gone_stays_held_until_its_own_address_changes() -> None:
-    configuration = Configuration()
-    assert configuration.registry.disable(KEY, at=START)
-    other = TargetKey(policy_id="prj/other", index=0)
-    configuration.policies[other] = POLICY, TARGET
-    configuration.policies[KEY] = replace(POLICY, name="renamed"), replace(TARGET, auth_header=Secret("new"))
-    configuration.registry.refresh()
-    assert "410" in configuration.registry.closed_reason(KEY)
-    assert configuration.registry.number_disabled == 1
-    assert configuration.registry.take_forgotten() == set()
-    configuration.policies[KEY] = POLICY, Target(address="https://new.example/")
-    configuration.registry.refresh()
-    assert configuration.registry.closed_reason(KEY) == ""
-    assert configuration.registry.take_forgotten() == {KEY}
-    assert configuration.registry.take_forgotten() == set()
-
-
-def test_what_the_store_keeps_holds_a_target() -> None:
-    gone = Configuration().registry.disable(KEY, at=START)
-    assert gone
-    registry = Configuration().registry
-    registry.follow([gone], read_s=1)
-    assert "410" in registry.closed_reason(KEY)
-    registry.follow([], read_s=2)  # enabled by somebody
-    assert registry.closed_reason(KEY) == ""
-
-
-def test_what_the_store_keeps_of_another_address_or_a_removed_policy_is_forgotten() -> None:
-    gone = Configuration().registry.disable(KEY, at=START)
-    assert gone
-    for policies in ({KEY: (POLICY, Target(address="https://new.example/"))}, {}):
-        registry = Configuration(policies).registry
-        registry.follow([gone], read_s=1)
-        assert registry.number_disabled == 0
-        assert registry.take_forgotten() == {KEY}
-
-
-def test_what_the_store_was_not_given_yet_when_it_was_read_stays() -> None:
-    registry = Configuration().registry
-    registry.disable(KEY, at=START)
-    registry.follow([], read_s=1)  # still on its way to the store
-    assert registry.closed_reason(KEY)
-    registry.is_kept(KEY, at_s=3)
-    registry.follow([], read_s=2)  # read before it was written
-    assert registry.closed_reason(KEY)
-    registry.follow([], read_s=4)
-    assert registry.closed_reason(KEY) == ""
-
-
-def test_a_target_that_was_removed_cannot_be_disabled() -> None:
-    assert Configuration({}).registry.disable(KEY, at=START) is None
 
 
 def test_policy_has_a_schedule_and_time_limit_of_its_own_or_the_common_ones() -> None:
