@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sidecar.app.metrics import Metrics
-from sidecar.store.store import Figures, Store
+from sidecar.store.figures import Figures
+from sidecar.store.store import Store
 
 
 class StoreFigures:

@@ -19,6 +19,7 @@ storing     an event and its deliveries into the tables
 rows        rows that cannot be read
 traces      what clients did a moment ago
 refused     refused pushes that may go on
+figures     how much waits
 clock       times that lie in the future because the clock was set back
 away        targets that are left alone for a while
 disabled    targets that answered 410 Gone

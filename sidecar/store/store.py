@@ -3,13 +3,13 @@
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
 from sidecar.model.exchange import Intent
+from sidecar.store.figures import Figures, figures_of
 from sidecar.store.ledger import Ledger
-from sidecar.store.records import intent_from_json, moment, seconds
+from sidecar.store.records import intent_from_json, seconds
 from sidecar.store.rows import UNREADABLE, Row, readable
 from sidecar.store.sqlite import Health, SqliteDatabase
 from sidecar.store.statement import Statement
@@ -24,16 +24,9 @@ _LEFT_OPEN: Final = Statement(
     ORDER BY opened_at LIMIT 1000
     """,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What waits in the store."""
-
-    deliveries_waiting: int = 0
-    oldest_waiting_at: datetime | None = None
-    intents_open: int = 0
-    events_held: int = 0  #: until it is known whether they are part of another
+_COMMIT_NUMBER: Final = Statement(
+    "A number that is another one after another process has committed.", "{commit_number()}"
+)
 
 
 class Store:
@@ -103,22 +96,8 @@ class Store:
 
     async def figures(self) -> Figures:
         """What waits, for whoever watches."""
-
-        def work(sql: sqlite3.Connection) -> Figures:
-            waiting, oldest = sql.execute(
-                "SELECT count(*), min(created_at) FROM deliveries WHERE state = 'waiting'"
-            ).fetchone()
-            (intents,) = sql.execute("SELECT count(*) FROM intents WHERE run <> 'unreadable'").fetchone()
-            (held,) = sql.execute("SELECT count(*) FROM held WHERE kind <> 'unreadable'").fetchone()
-            return Figures(
-                deliveries_waiting=waiting,
-                oldest_waiting_at=moment(oldest) if oldest is not None else None,
-                intents_open=intents,
-                events_held=held,
-            )
-
-        return await self._database.read(work)
+        return await self._database.read(figures_of)
 
     async def data_version(self) -> int:
         """A number that changes when another process commits."""
-        return await self._database.read(lambda sql: int(sql.execute("PRAGMA data_version").fetchone()[0]))
+        return await self._database.read(lambda sql: int(_COMMIT_NUMBER.run(sql).fetchone()[0]))
