@@ -78,6 +78,7 @@ EXEMPT: Final = {
     "store/engines/postgres_schema.py": "tests/unit/store/engines/test_postgres.py",
     "store/engines/sqlite.py": "tests/unit/store/test_statement.py",
     "queue/crew.py": "tests/unit/queue/test_worker.py",
+    "store/engines/sqlite_rows.py": "tests/unit/store/test_rows.py",
     "store/figures.py": "tests/unit/store/test_store.py",
     "store/schema.py": _DECLARES,
     "upstreams/stored_charts.py": "tests/unit/recording/test_reconciler.py, with the real ChartMuseum",

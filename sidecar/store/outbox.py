@@ -318,7 +318,12 @@ def _claim(sql: sqlite3.Connection, claim: _Claim, run: str) -> Claimed:
     )
     is_full = len(rows) == claim.limit
     return Claimed(
-        jobs=readable(rows, _delivery, table="deliveries", on_unreadable=lambda row: give_up(sql, row[0])),
+        jobs=readable(
+            rows,
+            _delivery,
+            table="deliveries",
+            on_unreadable=lambda row: give_up(sql, row[0], at_s=seconds(claim.now)),
+        ),
         is_full=is_full,
         next_due=None if is_full else _next_due(sql, target, skipped),
     )

@@ -6,6 +6,8 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from sidecar.store.statement import Statement
+
 log = structlog.get_logger()
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -34,25 +36,15 @@ def readable(
     return found
 
 
-def _is_time(column: str) -> str:
-    return f"(typeof({column}) IN ('real', 'integer') AND {column} BETWEEN 0 AND 1e11)"
-
-
-_GIVE_UP: Final = (
-    "UPDATE deliveries SET state = 'given_up', reason = 'the store cannot read it', next_attempt_at = NULL, "
-    "finished_at = (julianday('now') - 2440587.5) * 86400.0"
-)
-_GIVE_UP_ILL_TYPED: Final = (
-    f"{_GIVE_UP} WHERE state = 'waiting' AND NOT (typeof(policy_id) = 'text' AND typeof(target_index) = 'integer' "
-    f"AND {_is_time('next_attempt_at')} AND {_is_time('created_at')})"
+_GIVE_UP: Final = Statement(
+    "A delivery that cannot be read is given up.",
+    """
+    UPDATE deliveries SET state = 'given_up', reason = 'the store cannot read it', next_attempt_at = NULL,
+        finished_at = :at
+    WHERE seq = :seq
+    """,
 )
 
 
-def give_up_ill_typed(sql: sqlite3.Connection) -> None:
-    """Of what waits: what no queue can hold. By an index that has all of these columns."""
-    if number := sql.execute(_GIVE_UP_ILL_TYPED).rowcount:
-        log.error("row.unreadable", error=f"deliveries: {number} are given up")
-
-
-def give_up(sql: sqlite3.Connection, seq: int) -> None:
-    sql.execute(f"{_GIVE_UP} WHERE seq = ?", (seq,))
+def give_up(sql: sqlite3.Connection, seq: int, *, at_s: float) -> None:
+    _GIVE_UP.run(sql, at=at_s, seq=seq)

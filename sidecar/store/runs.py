@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from sidecar.store.engines.sqlite_rows import give_up_ill_typed
 from sidecar.store.outbox import release_orphans
-from sidecar.store.rows import give_up_ill_typed
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.statement import Statement
 
@@ -80,7 +80,7 @@ class Runs:
             if is_alone:
                 _END_OTHERS.run(sql, id=self._run, now=now_s)
                 release_orphans(sql)
-                give_up_ill_typed(sql)
+                give_up_ill_typed(sql, at_s=now_s)
 
         await self._database.write(work, keep=True)
 
