@@ -1,9 +1,13 @@
 """A write that is forwarded only when it is admitted."""
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 import structlog
+from aiohttp import web
 
 from sidecar.model.admission import AdmissionRequest, Denied, GatedOperation
 from sidecar.model.exchange import Body, Facts
@@ -13,6 +17,10 @@ from sidecar.proxy.relay import Upload
 from sidecar.proxy.request_context import Observer, now
 
 log = structlog.get_logger()
+
+#: Of a body whose client is told no: what is larger, or takes longer, ends the connection.
+_LARGEST_REST_BYTES: Final = 256 * 1024
+_REST_PATIENCE_S: Final = 2.0
 
 
 class GatedWrite(Observer):
@@ -54,11 +62,10 @@ class GatedWrite(Observer):
         await self._abide()
 
     async def _abide(self) -> None:
+        # Who decides also decides what its own faults mean: one that comes here is one that it did not see.
         try:
             answer = await self.hooks.admit(self.asked)
-        except (
-            Exception
-        ):  # who decides also decides what its own faults mean: this is one that it did not see
+        except Exception:
             log.exception("hook.failed")
             return
         if isinstance(answer, Denied):
@@ -69,4 +76,21 @@ class GatedWrite(Observer):
                 code=answer.code,
                 request_id=self.request_id,
             )
+            if not self.passage.say_continue:  # else nothing comes
+                await _take_rest(self.passage.request)
             raise denial(answer)
+
+
+async def _take_rest(request: web.BaseRequest) -> None:
+    """Let a small body come before its client is answered: the connection goes on then.
+
+    containerd 1.6 hangs when it is answered before it has sent a blob. Go's servers, so registries, take as much
+    (net/http server.go, maxPostHandlerReadBytes).
+    """
+    if (request.content_length or 0) > _LARGEST_REST_BYTES:
+        return
+    taken_bytes = 0
+    with suppress(Exception):  # a client that has left is not told anything
+        async with asyncio.timeout(_REST_PATIENCE_S):
+            while taken_bytes <= _LARGEST_REST_BYTES and (piece := await request.content.readany()):
+                taken_bytes += len(piece)

@@ -23,6 +23,7 @@ from sidecar.model.operation import (
     UploadProvenance,
     WriteBlob,
 )
+from sidecar.proxy import admission
 from tests.support import images
 from tests.support.process import NotInstalledError
 from tests.support.raw_upstream import RawConnection, RawUpstream
@@ -204,6 +205,62 @@ async def test_client_that_goes_on_sending_has_its_answer(
         async with asyncio.timeout(5):
             assert await client.read_until_closed() == b""
         assert await is_served(await proxy.connect())
+
+
+@pytest.mark.parametrize("how", ["with a length", "chunked"])
+@pytest.mark.parametrize("write", WITH_BODY[1:], ids=lambda write: f"{write.method} {write.target}")
+async def test_small_body_comes_before_the_answer_and_the_connection_goes_on(
+    start_proxy: StartProxy, noted: Noted, write: Write, how: str
+) -> None:
+    requests = denying(noted)
+    size = 200_000
+    head, rest = write.head(length=size), bytes(size - 1000)
+    if how == "chunked":
+        head = head.replace(b"Content-Length: %d" % size, b"Transfer-Encoding: chunked") + b"%x\r\n" % size
+        rest += b"\r\n0\r\n\r\n"
+    async with RawUpstream(serving) as upstream:
+        client = await (await charts_and_images(start_proxy, upstream)).connect()
+        await client.send(head + bytes(1000))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await client.read(1)
+        assert requests, "it was decided before the rest came"
+        await client.send(rest)
+        answer, words = await read_denial(client)
+        assert b"Connection:" not in answer
+        assert words == words_of(FULL, write)
+        assert await is_served(client)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_client_that_sends_no_more_is_told_all_the_same(
+    start_proxy: StartProxy, noted: Noted, monkeypatch: pytest.MonkeyPatch, *, chunked: bool
+) -> None:
+    monkeypatch.setattr(admission, "_REST_PATIENCE_S", 0.05)
+    denying(noted)
+    write = WITH_BODY[2]
+    head = write.head(length=1000) + b"abc"
+    if chunked:
+        head = head.replace(b"Content-Length: 1000", b"Transfer-Encoding: chunked")
+        head = head.removesuffix(b"abc") + b"3e8\r\nabc"
+    async with RawUpstream(serving) as upstream:
+        client = await (await start_proxy(upstream.url)).connect()
+        await client.send(head)
+        answer, words = await read_denial(client)
+        assert b"\r\nConnection: close\r\n" in answer
+        assert words == words_of(FULL, write)
+
+
+async def test_endless_body_is_not_waited_for(start_proxy: StartProxy, noted: Noted) -> None:
+    denying(noted)
+    write = WITH_BODY[2]
+    head = write.head().replace(b"Content-Length: 5", b"Transfer-Encoding: chunked")
+    async with RawUpstream(serving) as upstream:
+        client = await (await start_proxy(upstream.url)).connect()
+        await client.send(head + b"%x\r\n" % 300_000 + bytes(300_000) + b"\r\n")
+        answer, words = await read_denial(client)
+        assert b"\r\nConnection: close\r\n" in answer
+        assert words == words_of(FULL, write)
 
 
 @pytest.mark.parametrize("large", ["chart", "manifest"])
