@@ -338,6 +338,32 @@ async def test_what_nobody_observes_is_not_asked_for(start_proxy: StartProxy, no
     assert requests == []
 
 
+@pytest.mark.parametrize(
+    ("framing", "body", "body_bytes"),
+    [
+        (b"", b"", 0),
+        (b"Content-Length: 0\r\n", b"", 0),
+        (b"Content-Length: 3\r\n", b"abc", 3),
+        (b"Content-Length: 3\r\nContent-Length: 3\r\n", b"abc", 3),
+        (b"Transfer-Encoding: chunked\r\n", b"3\r\nabc\r\n0\r\n\r\n", None),
+    ],
+)
+async def test_how_much_a_blob_write_brings(
+    start_proxy: StartProxy, noted: Noted, framing: bytes, body: bytes, body_bytes: int | None
+) -> None:
+    requests = denying(noted)
+    async with RawUpstream(serving) as upstream:
+        client = await (await start_proxy(upstream.url)).connect()
+        await client.send(
+            b"PATCH " + SESSION.encode() + b" HTTP/1.1\r\nHost: h\r\n" + framing + b"\r\n" + body
+        )
+        await read_denial(client)
+        assert await is_served(client)
+    (request,) = requests
+    assert isinstance(request.operation, WriteBlob)
+    assert request.operation.body_bytes == body_bytes
+
+
 # What a real registry makes of the same words
 
 LAYER: Final = b"a layer"
