@@ -1,7 +1,7 @@
 """Events accepted per second: durable when the client has its answer.
 
-First the pipeline without HTTP beside bare commits of SQLite, then pushes through the proxy beside the same
-pushes to the registry itself.
+First the recorder without HTTP, compared with bare commits of SQLite; then pushes through the proxy, compared with
+the same pushes to the registry itself.
 """
 
 import asyncio
@@ -140,7 +140,7 @@ def accept_without_http(path: Path, seconds: float) -> float:
 
 @dataclass(slots=True)
 class _Pushes:
-    """Exchanges as the proxy would hand them over."""
+    """Exchanges as the proxy would pass them on."""
 
     image: Artifact
     numbers: Iterator[int]

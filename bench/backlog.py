@@ -20,7 +20,7 @@ _BODY: Final = (
     b'"tags":["t1"],"digest":"sha256:%b","resource_url":"registry.example.com/prj/app:t1",'
     b'"username":"bench"}]}' % (b"0" * 64, b"0" * 64)
 )
-#: What a copy of the first delivery has of its own; everything else is the same.
+#: Columns that differ between copies of the first delivery.
 _OWN: Final = {
     "seq": "NULL",
     # Ids that are as scattered as real ones.
@@ -32,7 +32,7 @@ _OWN: Final = {
 
 
 def fill(path: Path, *, deliveries: int, policies: int = 1) -> None:
-    """Make a store in which so many deliveries wait, in turn for policies `receiver-0` and on."""
+    """Make a store with this many waiting deliveries, in turn for the policies `receiver-0` and so on."""
     asyncio.run(_store_first(path))
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")

@@ -1,4 +1,4 @@
-"""A figure with its unit and its peer, and the table of them. Knows nothing of how they come about."""
+"""A figure with its unit and its peer, and the table of figures; independent of how they are measured."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Figure:
 
 
 def percentile(values: Sequence[float], fraction: float) -> float:
-    """The value below which that fraction lies; of no values there is none, and 0 is told."""
+    """The value below which that fraction of the values lies; 0 if there are none."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * fraction), len(ordered) - 1)] if ordered else 0.0
 
@@ -42,7 +42,7 @@ def _row(figure: Figure) -> tuple[str, str, str, str]:
 
 
 def _number(value: float) -> str:
-    """Three digits that mean something."""
+    """Three significant digits."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,7 +1,7 @@
-"""Does what strangers send disturb anybody? A client that asks every 50 ms, alone and beside it.
+"""Does hostile traffic disturb other clients? A client that asks every 50 ms, alone and under attack.
 
-Nothing of it needs credentials: charts and manifests that are long to read, heads without end, bodies whose
-last byte never comes; one and ten of them at once, again and again.
+The attacks need no credentials: charts and manifests that take long to parse, endless heads, bodies whose
+last byte never comes; one and ten of them at once, repeatedly.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from tests.support.servers import ChartMuseum, Sidecar
 TITLE: Final = "hostile: GET /v2/ every 50 ms, beside uploads that are long to read and requests without end"
 
 _PAUSE_S: Final = 0.05
-_ANSWER_S: Final = 5.0  #: how long an answer is waited for
-_SETTLE_S: Final = 2.0  #: after what was sent, before memory is looked at
+_ANSWER_S: Final = 5.0  #: timeout of a response
+_SETTLE_S: Final = 2.0  #: between the last request and the reading of the memory
 
 _BOUNDARY: Final = b"----bench"
 _PUT: Final = f"PUT /v2/{REPOSITORY}/manifests/hostile HTTP/1.1\r\nHost: h\r\n".encode()

@@ -24,13 +24,13 @@ TITLE: Final = "isolation: the good 60 % of the targets, with and without the ba
 _TIMEOUT_S: Final = 2.0
 _KINDS: Final = 10  #: of ten targets, four are bad
 _PULLERS: Final = 2
-_WARM: Final = 3  #: pushes before the clock runs
+_WARM: Final = 3  #: pushes before the measurement
 _LIMIT_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one run with its targets has shown."""
+    """The result of one run with its targets."""
 
     delays_s: list[float] = field(repr=False)  #: answer of the client to arrival, every good delivery
     pushes: Outcome = field(repr=False)
@@ -145,7 +145,7 @@ def _run(setting: Setting, *, with_bad: bool) -> Run:
 
 
 def _use(other: Elsewhere, port: int, setting: Setting) -> tuple[Outcome, Outcome]:
-    """Push as often as set, and pull by digest all the while: two clients, one event of each push."""
+    """Push as often as set, and pull by digest meanwhile: two clients, one event for each push."""
     manifest = f"/v2/{REPOSITORY}/manifests/base"
     pulling = Plan(
         port=port,

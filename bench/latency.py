@@ -1,7 +1,7 @@
 """From a client's answer to the receiver's request, when nothing else is going on.
 
-Beside it distribution's own notifications, to the same receiver. A negative time is right: an event is kept
-and may be sent before the client has the end of its answer.
+Compared with distribution's own notifications to the same receiver. A negative time is correct: an event is stored
+and may be sent before the client has the end of its response.
 """
 
 from collections.abc import Iterator, Mapping

@@ -16,7 +16,7 @@ _TIMEOUT_S: Final = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """So many bytes that no other seed has."""
+    """Bytes of that size, unique to the seed."""
 
     size: int  #: in bytes, whole MiB
     seed: int
@@ -42,7 +42,7 @@ class Moved:
 
 
 def push_layer(port: int, repository: str, layer: Layer) -> Moved:
-    """POST, PATCH with the bytes, PUT, as docker does; the digest is worked out before the clock runs."""
+    """POST, PATCH with the bytes, PUT, as docker does; the digest is computed before the measurement."""
     digest = layer.digest()
     begun_at = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
@@ -61,7 +61,7 @@ def push_layer(port: int, repository: str, layer: Layer) -> Moved:
 
 
 def pull_layer(port: int, repository: str, digest: str, *, verify: bool = False) -> Moved:
-    """GET a blob into nothing; hashing it on the way costs the client time, so only tests do."""
+    """GET a blob and discard it; hashing it would cost the client time, so only tests do."""
     begun_at = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
     connection.request("GET", f"/v2/{repository}/blobs/{digest}")

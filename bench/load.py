@@ -1,4 +1,4 @@
-"""Load generators: plain sockets, in processes of their own, so that what is measured is not they."""
+"""Load generators: plain sockets, in processes of their own, so that they do not affect the measurement."""
 
 import asyncio
 import re
@@ -33,7 +33,7 @@ class Plan:
     content_type: str = ""
     body: bytes = b""
     connections: int = 1
-    count: int = 0  #: requests in all; 0 for as many as go within `seconds`
+    count: int = 0  #: requests in all; 0 for as many as possible within `seconds`
     seconds: float = 0.0
     pause_s: float = 0.0  #: of each connection between an answer and the next request
 
@@ -49,7 +49,7 @@ class Plan:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What came of a plan."""
+    """The result of a plan."""
 
     seconds: float = 0.0
     durations_s: list[float] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Outcome:
         return len(self.durations_s) / self.seconds if self.seconds else 0.0
 
     def check(self, *statuses: int) -> None:
-        """Raise when any answer was another one: a figure of refusals is no figure."""
+        """Raise when any response was another one: figures of refusals are meaningless."""
         if not self.durations_s or set(self.statuses) - set(statuses):
             raise RuntimeError(f"answers were {dict(self.statuses)}, not {statuses}")
 

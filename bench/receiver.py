@@ -3,12 +3,12 @@
 The first part of a path says how it behaves:
 
     /count/…   answers 200 and counts
-    /keep/…    the same, and keeps the path, the tag in the body and the time
+    /keep/…    the same, and stores the path, the tag in the body and the time
     /fail/…    answers 500
     /hang/…    never answers
     /drip/…    answers a byte a second
 
-`GET /figures` and `GET /kept` say as JSON what has come. Times are CLOCK_MONOTONIC, which all processes of a
+`GET /figures` and `GET /kept` return as JSON what was received. Times are CLOCK_MONOTONIC, which all processes of a
 machine share.
 """
 
@@ -35,7 +35,7 @@ _DRIP_S: Final = 1.0
 
 @dataclass(slots=True)
 class Counts:
-    """What has come."""
+    """What was received."""
 
     count: int = 0
     first_at: float = 0.0
@@ -145,7 +145,7 @@ class FastReceiver(Process):
         return [(path, tag, at) for path, tag, at in rows]
 
     def wait_for(self, count: int, timeout_s: float) -> int:
-        """How many came, once there are that many or the time is over."""
+        """How many arrived, once there are that many or the timeout is over."""
         deadline = time.monotonic() + timeout_s
         while (came := self.count()) < count and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A large layer up and down through the proxy, beside the registry itself."""
+"""A large layer up and down through the proxy, compared with the registry itself."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

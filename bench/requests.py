@@ -1,4 +1,4 @@
-"""Small requests per second through one process, beside the registry itself."""
+"""Small requests per second through one process, compared with the registry itself."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -49,7 +49,7 @@ def _ask(other: Elsewhere, port: int, method: str, path: str, scale: Scale) -> O
 
 
 def processor_time(through: Outcome, own: Usage, direct: Outcome, its: Usage) -> Figure:
-    """What a request costs: the figure that a busy machine changes least."""
+    """The cost of a request: the figure that depends least on the load of the machine."""
     return Figure(
         what="  processor time of each",
         value=own.cpu_s / len(through.durations_s) * 1000,

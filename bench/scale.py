@@ -1,4 +1,4 @@
-"""How much is measured: all of it takes minutes, `--quick` seconds and says less."""
+"""How much is measured: everything takes minutes, `--quick` takes seconds and is less precise."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""What figures are measured on: a real registry, the sidecar in front of it as a process, a receiver."""
+"""The setup for measurements: a real registry, the sidecar in front of it as a process, a receiver."""
 
 import json
 import tempfile
@@ -21,7 +21,7 @@ DATABASE = Path("data") / "sidecar.db"  #: below the folder of a sidecar
 
 @contextmanager
 def a_folder() -> Iterator[Path]:
-    """Where TMPDIR says; a file system in memory makes flushes free and figures of them untrue."""
+    """Below TMPDIR; a file system in memory would make flushes free and falsify the figures."""
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 

@@ -1,4 +1,4 @@
-"""What a backlog costs: the time to claim from it, and to start on it."""
+"""The cost of a backlog: the time to claim from it, and to start with it."""
 
 import asyncio
 import time
@@ -64,7 +64,7 @@ def _start(folder: Path, registry: Registry, address: str) -> tuple[float, float
         times.append(time.monotonic() - begun_at)
         time.sleep(1)
         memories.append(rss_mib(sidecar.pid))
-        sidecar.kill()  # an orderly end would wait for the attempt that hangs
+        sidecar.kill()  # an orderly stop would wait for the hanging attempt
     return min(times), max(memories)
 
 
@@ -72,7 +72,7 @@ def _start(folder: Path, registry: Registry, address: str) -> tuple[float, float
 
 
 def time_claims(path: Path) -> list[float]:
-    """Seconds that each claim took; what is claimed is given back."""
+    """Seconds that each claim took; claimed deliveries are released again."""
     return asyncio.run(_time_claims(path))
 
 

@@ -1,1 +1,1 @@
-"""`make run`: the whole thing on this machine, with real parts and without the internet."""
+"""`make run`: a demonstration on this machine, with real servers and without the internet."""

@@ -1,7 +1,7 @@
-"""Starts a registry, ChartMuseum, a receiver and the sidecar, plays the show, and stays until Ctrl-C.
+"""Starts a registry, ChartMuseum, a receiver and the sidecar, runs the demonstration, and stays until Ctrl-C.
 
-The image half begins at once; ChartMuseum is built meanwhile where it is missing, then the chart half follows.
-With ONCE=1 in the environment it ends after the show: status 0 only when all seven events arrived.
+The image half starts at once; ChartMuseum is built meanwhile if it is missing, then the chart half follows.
+With ONCE=1 in the environment it ends after the demonstration: status 0 only when all seven events arrived.
 """
 
 import os
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Once: what was started is ended in peace, however often Ctrl-C is pressed."""
+    """Only the first Ctrl-C counts: the cleanup is not interrupted by others."""
     for number in ENDINGS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -106,7 +106,7 @@ def _sidecar(folder: Path, registry: Registry, charts_port: int, receiver: Recei
 
 
 def _port(wanted: int) -> int:
-    """The port that people expect, or another when it is taken."""
+    """The usual port, or another when it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

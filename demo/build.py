@@ -1,4 +1,4 @@
-"""What is built while the show goes on: `scripts/tools.sh`, with each of its lines shown as it comes."""
+"""Runs `scripts/tools.sh` during the demonstration, showing each of its lines as it comes."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from tests.support.process import ROOT
 
 
 class Build:
-    """One run of scripts/tools.sh, in a process group of its own, behind everything else that runs."""
+    """One run of scripts/tools.sh, in a process group of its own, with the lowest priority."""
 
     def __init__(self, *groups: str) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - the words are those of this project
@@ -45,7 +45,7 @@ class Build:
         return self._process.poll() is None
 
     def wait(self) -> bool:
-        """Whether all was built; what failed has been shown."""
+        """Whether everything was built; errors have been shown."""
         status = self._process.wait()
         self._reader.join()
         return status == 0

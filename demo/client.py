@@ -1,4 +1,4 @@
-"""A client of plain HTTP, for machines that have neither crane nor skopeo, curl or helm (yet).
+"""A plain HTTP client, for machines without crane, skopeo, curl or helm.
 
     python -m demo.client push FOLDER HOST/REPOSITORY:TAG       an OCI layout
     python -m demo.client pull HOST/REPOSITORY:TAG FOLDER
@@ -6,7 +6,7 @@
     python -m demo.client upload|download FILE URL
     python -m demo.client remove URL
 
-Ends with status 1 and what the server answered when it was refused.
+On a refusal it prints the server's response and ends with status 1.
 """
 
 import json
@@ -48,7 +48,7 @@ def upload_file(file: str, url: str) -> None:
 
 
 def offer(file: str, url: str) -> None:
-    """Upload what may be refused, before all of it is sent."""
+    """Upload a file that may be refused before all of it is sent."""
     with suppress(httpx.TransportError):
         httpx.post(url, content=Path(file).read_bytes(), trust_env=False)
 

@@ -1,4 +1,4 @@
-"""What the demo prints; colours only where a person looks."""
+"""Output of the demonstration; colours only on a terminal."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import Any
 
-_one_at_a_time = threading.Lock()  # webhooks, builds and the show are threads of their own
+_one_at_a_time = threading.Lock()  # webhooks, builds and the demonstration run in threads of their own
 _COLOURED = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 _KEY = re.compile(r'^(\s*)("[^"]+"):')
 _LIST_OF_ONE = re.compile(r'\[\s+("[^"]*")\s+\]')
@@ -24,7 +24,7 @@ def say(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """A line of what goes on beside the show."""
+    """A line about work in the background."""
     say("  " + paint(text, 2))
 
 

@@ -1,4 +1,4 @@
-"""The show: seven things done with ordinary clients, each awaited until its webhook is there."""
+"""The demonstration: seven actions of ordinary clients, each followed by its webhook."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ OWN_CLIENT = ("python", "-m", "demo.client")
 
 @dataclass
 class Stage:
-    """Where the show is played: a folder for its files, the sidecar's host:port, the events so far."""
+    """The setting of the demonstration: a folder for its files, the sidecar's host:port, the events so far."""
 
     folder: Path
     host: str
@@ -36,7 +36,7 @@ class Stage:
         return Answer()
 
     def run(self, *words: str) -> None:
-        """Do one thing as a user types it, and show what the client says when it fails."""
+        """Run a command as a user would type it, and show its output when it fails."""
         screen.command(" ".join(words))
         self.began = time.monotonic()
         done = subprocess.run(  # noqa: S603 - the words are those of this file
@@ -89,7 +89,7 @@ def missing_events(stage: Stage) -> list[str]:
 
 
 def image_commands(image: Artifact, host: str) -> Sequence[Sequence[str]]:
-    """Push, pull and delete, with crane, else skopeo, else what is here."""
+    """Push, pull and delete, with crane, else skopeo, else `demo.client`."""
     name = f"{host}/prj/hello"
     if is_installed("crane"):
         return (

@@ -1,4 +1,4 @@
-"""What the main process does now and then, beside requests and deliveries."""
+"""Periodic work of the main process, independent of requests and deliveries."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ _RECONCILE_RARELY_S: Final = 30.0
 
 
 class Background(Part):
-    """Work that comes round; it is cancelled where it stands, as the next start does the rest."""
+    """Periodic work; it can be cancelled at any point, because the next start does the rest."""
 
     def __init__(self, stages: Stages, supervisor: Supervisor, figures: StoreFigures) -> None:
         self._stages = stages
@@ -43,7 +43,7 @@ class Background(Part):
                 tasks.create_task(every(_OTHERS_EVERY_S, "other_workers", self._look_at_others))
 
     async def _reconcile(self) -> None:
-        """Settle open intents; rarely once asking has not helped for a while."""
+        """Settle open intents; less often once that has not helped for a while."""
         wait_s = _RECONCILE_EVERY_S
         while True:
             remaining = 0
@@ -66,7 +66,7 @@ class Background(Part):
             pass  # each step is a transaction of its own, others come between
 
     async def _look_at_others(self) -> None:
-        """Wake the dispatcher for what other processes have stored."""
+        """Wake the dispatcher for deliveries stored by other processes."""
         version = await self._stages.store.data_version()
         if version != self._seen_version:
             self._seen_version = version

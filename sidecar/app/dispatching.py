@@ -14,7 +14,7 @@ _GRACE_S: Final = 5.0
 
 
 class Dispatching(Part):
-    """Deliveries, as long as the process lives; what is not sent then stays in the store."""
+    """Delivers as long as the process lives; unsent deliveries stay in the store."""
 
     def __init__(self, stages: Stages, supervisor: Supervisor, metrics: Metrics) -> None:
         self._keep = supervisor.keep

@@ -1,4 +1,4 @@
-"""Figures of the store for the metrics, looked at now and then: a scrape waits for nothing."""
+"""Figures of the store for the metrics, read periodically, so that a scrape never waits."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from sidecar.store.store import Store
 
 
 class StoreFigures:
-    """What waits in the store, as it was when it was looked at last."""
+    """The figures of the store as of the last reading."""
 
     def __init__(self, store: Store, metrics: Metrics, *, targets_disabled: Callable[[], float]) -> None:
         self._store = store

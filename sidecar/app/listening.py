@@ -1,4 +1,4 @@
-"""The two listeners: for clients of the registry, and for those who look after the sidecar."""
+"""The two listeners: for clients of the registry, and for operators of the sidecar."""
 
 from typing import Final
 
@@ -13,12 +13,12 @@ _GRACE_S: Final = 20.0
 
 
 class ProxyListener(Part):
-    """Clients' requests; those under way end, and what they record, before it is closed."""
+    """Clients' requests; before it closes, requests in progress and their recording are completed."""
 
     def __init__(
         self, proxy: Proxy, address: tuple[str, int], *, file_name: str, is_shared: bool, is_main: bool
     ) -> None:
-        """`is_shared` among several processes, of which the main one sees to it that nobody else has the port."""
+        """`is_shared` among several processes; the main one ensures that nobody else has the port."""
         self._proxy = proxy
         self._address = address
         self._file_name = file_name
@@ -45,7 +45,7 @@ class ProxyListener(Part):
 
 
 class AdminListener(Part):
-    """Health and metrics, also while the rest ends."""
+    """Health and metrics, also while the other parts stop."""
 
     def __init__(self, application: web.Application, address: tuple[str, int], *, file_name: str) -> None:
         self._runner = web.AppRunner(application, access_log=None)

@@ -27,12 +27,10 @@ _SECRET_KEY = re.compile(
     r"authorization|auth_header|cookie|passw|secret|token|credential|api[_-]?key|signature", re.IGNORECASE
 )
 _DEEPEST: Final = 6
-_LARGEST_NUMBER: Final = (
-    10**300
-)  # JSON is written in decimal, which takes long, and is refused at some length
+_LARGEST_NUMBER: Final = 10**300  # long integers are slow to convert to decimal, and refused beyond a limit
 _RARELY_S: Final = 60.0
 _MOST_REMEMBERED: Final = 1000
-#: Lines that come again and again while something is wrong.
+#: Lines that would repeat endlessly while something is wrong.
 _REPEATED: Final = frozenset(
     {
         *("store.unavailable", "intent.not_noted", "exchange.kept_in_memory"),
@@ -48,10 +46,10 @@ class Logger(structlog.BoundLoggerBase):
 
 
 class _Unfailing:
-    """A stream to which nothing is written where writing fails.
+    """A stream that ignores failures of writing.
 
-    A full disk, or a reader that is gone, must not reach those who only had something to say: the store's
-    writer says that the disk is full.
+    A full disk or a closed pipe must not raise in callers that only log; the store's writer
+    reports a full disk.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -85,7 +83,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     )
     logging.getLogger().handlers = [handler]
     logging.captureWarnings(capture=True)
-    # Their lines repeat what clients send, paths and queries too; the stages say what there is to say.
+    # Their lines contain paths and queries of clients; the stages log what matters.
     for name in ("aiohttp.access", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -101,14 +99,14 @@ def set_level(level: str) -> None:
 
 
 class RareLines:
-    """Of what trouble brings again and again: the first line, then one a minute, saying how many there were.
+    """Limits repeated lines: the first one, then one a minute with the number of omitted ones.
 
-    Lines are the same when event, error and the place of an exception are.
+    Lines are the same when event, error and the origin of an exception are.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._said: dict[tuple[str, ...], tuple[float, int]] = {}  # when last, how many left out since
+        self._said: dict[tuple[str, ...], tuple[float, int]] = {}  # when last written, how many omitted since
 
     def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
         if event_dict.get("event") not in _REPEATED:
@@ -133,7 +131,7 @@ def _sameness(event_dict: EventDict) -> tuple[str, ...]:
 
 
 def origin_of(error: object) -> str:
-    """Kind of an exception and where it was raised, "" when it is none."""
+    """Type of an exception and where it was raised; "" for anything else."""
     if not isinstance(error, BaseException):
         return ""
     trace, kind = error.__traceback__, type(error).__name__
@@ -157,7 +155,7 @@ _render: Final = structlog.processors.JSONRenderer(sort_keys=False)
 
 
 def mask(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    """A processor: what is secret becomes ***, and every value one that JSON knows."""
+    """A processor: masks secrets as ***, and makes every value one that JSON can express."""
     first = {key: event_dict.pop(key) for key in _FIRST if key in event_dict}
     return {key: _safely_masked(key, value) for key, value in (first | dict(event_dict)).items()}
 

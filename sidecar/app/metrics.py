@@ -1,7 +1,7 @@
 """What Prometheus scrapes: `sidecar_<noun>_<unit>[_total]`, every label from a short fixed list.
 
-One Metrics per process, made by app and handed on. Values that something else already knows (what
-waits in the store) are asked for when a scrape comes, by the functions of `watch`.
+One Metrics per process, made by app and passed on. Values that are known elsewhere (figures of the
+store) are read at each scrape, with the functions of `watch`.
 """
 
 import re
@@ -26,7 +26,7 @@ Reload = Literal["ok", "failed"]
 
 
 class Metrics:
-    """Counts what happens; every method is cheap enough for every request."""
+    """The counters; every method is cheap enough to be called for every request."""
 
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry()
@@ -104,7 +104,7 @@ class Metrics:
         store_up: Callable[[], float],
         targets_disabled: Callable[[], float],
     ) -> None:
-        """Functions that are asked at each scrape; they must answer at once and not raise."""
+        """Functions called at each scrape; they must return at once and not raise."""
         for name, meaning, answer in (
             ("deliveries_waiting", "Deliveries not ended yet", deliveries_waiting),
             ("delivery_oldest_age_seconds", "Age of the oldest one waiting, 0 = none", oldest_delivery_age_s),
@@ -135,7 +135,7 @@ class Metrics:
         return Histogram(f"sidecar_{name}", meaning, labels, buckets=buckets, registry=self.registry)
 
     def _start_known_labels(self) -> None:
-        """Series that begin at 0, so that the first failure is a rise."""
+        """Series that start at 0, so that the first failure shows as an increase."""
         for event_type in EventType:
             self._events.labels(event_type)
         for state in (DeliveryState.DELIVERED, DeliveryState.GIVEN_UP, DeliveryState.CANCELLED):

@@ -1,23 +1,23 @@
-"""What a process consists of, and the order in which all of it starts and ends."""
+"""The parts of a process, and the order in which they start and stop."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
 
 class Part:
-    """One of the things that a process does. Each method may be left as it is here, where it does nothing."""
+    """One part of a process. The default of each method does nothing."""
 
     async def start(self) -> None:
-        """Have what it needs. Raises StartFailed."""
+        """Acquire what it needs. Raises StartFailed."""
 
     async def run(self) -> None:
-        """Go on until it is closed; what is still running then is cancelled."""
+        """Run until it is closed; whatever is still running then is cancelled."""
 
     def stop(self) -> None:
-        """Begin nothing new; wait for nothing."""
+        """Start nothing new; returns at once."""
 
     async def close(self) -> None:
-        """Returns when what was begun has ended."""
+        """Return when everything that was started has ended."""
 
 
 async def serve(
@@ -27,10 +27,10 @@ async def serve(
     on_started: Callable[[], None],
     on_stopping: Callable[[], None] = lambda: None,
 ) -> None:
-    """Start the parts one after the other, run them side by side, and end them when `stopping` is set.
+    """Start the parts one by one, run them concurrently, and stop them when `stopping` is set.
 
-    The order is that of the data: what clients send ends first, then what is made of it. All are told to stop
-    before the first is waited for.
+    They stop in the order of the data flow: clients' requests first, then what results from them. All are told to
+    stop before the first is awaited.
     """
     for part in parts:
         await part.start()

@@ -1,7 +1,7 @@
-"""One process, from its start to its end; the only place where everything meets.
+"""One process, from its start to its end; the only module that connects everything.
 
 One process runs everything; `workers: N` adds N - 1 that only relay and record. Stopping: no new
-connections, requests under way end, the dispatcher gives back what it has not sent, the store writes
+connections, requests in progress complete, the dispatcher releases unsent deliveries, the store writes
 what is queued.
 """
 
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 def run(settings: Settings, config_path: Path) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status. Raises StartFailed."""
     logs.configure(settings.log_level)
-    gc.freeze()  # what was imported stays: going through it holds up the loop for 100 ms (proxy/heap)
+    gc.freeze()  # imported modules are permanent: scanning them would block the loop for 100 ms (proxy/heap)
     worker_run = os.environ.get(RUN_VARIABLE)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         if worker_run:

@@ -1,4 +1,4 @@
-"""What is asked before traffic may come."""
+"""The checks of /readyz."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def readiness_of(stages: Stages, *, is_draining: Callable[[], bool]) -> Readines
         return stages.store.health.error
 
     async def store_files() -> str:
-        """Events may have been lost with a file that was put aside: until it is gone, a person should look."""
+        """Reports a file that was put aside: events may have been lost with it, so a person should look until it is gone."""
         found = await asyncio.to_thread(files_put_aside, settings.data_volume / DATABASE_FILE)
         return f"damaged and put aside: {', '.join(found)}" if found else ""
 

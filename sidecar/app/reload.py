@@ -1,8 +1,8 @@
 """Reads harbor.yml again while the sidecar runs: when it changes, and when told to (SIGHUP).
 
-Files are looked at by name once a second: a ConfigMap changes by a symbolic link some levels up, which
-is no event for the file itself. A configuration that cannot be used changes nothing; it is tried again
-until it can, as the secret that it misses may still be on its way.
+Files are polled by name once a second: a ConfigMap is changed through a symbolic link some levels up, which
+raises no notification for the file itself. An invalid configuration changes nothing; it is tried again
+until it is valid, because a missing secret may still appear.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from sidecar.model.errors import ConfigError
 _INTERVAL_S: Final = 1.0
 _MOST_READINGS: Final = 2
 
-#: Where a name leads, and what is there; None when nothing is.
+#: The resolved path of a file and its state; None when it does not exist.
 _Fingerprint = tuple[str, int, int, int, int] | None
 log = structlog.get_logger()
 
 
 class Watcher:
-    """Hands new settings to `on_change`; `run` ends only by being cancelled."""
+    """Passes new settings to `on_change`; `run` ends only by being cancelled."""
 
     def __init__(
         self,
@@ -64,9 +64,9 @@ class Watcher:
                 await self._reload(is_silent_when_equal=is_first)
 
     async def reload(self) -> None:
-        """Reload whether anything changed or not: what SIGHUP asks for."""
+        """Reload whether anything changed or not, for SIGHUP."""
         async with self._reading:
-            self._errors = ()  # say them again
+            self._errors = ()  # log them again
             await self._reload(is_silent_when_equal=False)
 
     async def _reload(self, *, is_silent_when_equal: bool) -> None:
@@ -80,7 +80,7 @@ class Watcher:
             await self._apply(settings)
 
     def _load(self) -> Settings:
-        """Files are looked at before they are read: what changes meanwhile is noticed next time."""
+        """The state of files is taken before they are read, so that a change meanwhile is noticed next time."""
         for _ in range(_MOST_READINGS):
             settings = self._read()
             if set(settings.files) == set(self._files):

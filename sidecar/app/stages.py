@@ -1,4 +1,4 @@
-"""The stages of one process, joined: who is handed which functions of whom."""
+"""Connects the stages of one process: which stage is given which functions of another."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ from sidecar.store.store import Store
 
 
 class Stages:
-    """From the request to the stored delivery; every process has these."""
+    """The stages from the request to the stored delivery; every process has them."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Stages:
         run: str,
         is_main: bool,
     ) -> None:
-        """`run`: whose intents and claims are those of this process."""
+        """`run`: the owner of the intents and claims of this process."""
         self.settings = settings
         self._is_main = is_main
         self._parsers = ParserPool(on_read=metrics.was_read)

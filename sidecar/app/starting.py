@@ -1,6 +1,6 @@
-"""What must be had before anything starts: addresses to listen on, a folder for the store.
+"""Resources that are needed before anything starts: addresses to listen on, a folder for the store.
 
-What cannot be had is one line, StartFailed, that names the key of harbor.yml to mend.
+An unavailable one raises StartFailed: one line that names the key of harbor.yml to correct.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from sidecar.model.errors import StartFailed
 
 log = structlog.get_logger()
 
-#: Exit status of what no other attempt would mend.
+#: Exit status for errors that a restart would not fix.
 CANNOT_START: Final = 2
 
 _PROVING_S: Final = 5.0
@@ -28,7 +28,7 @@ _IMPOSSIBLE_PATH: Final = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 
 
 def hosts_of(host: str) -> tuple[str, ...]:
-    """What to bind for a host: `::` is every address of either family that this machine has, as in Go."""
+    """The addresses to bind for a host: `::` means every address of both families, as in Go."""
     if host != "::":
         return (host,)
     either = ((socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0"))  # noqa: S104 - what it means
@@ -46,7 +46,7 @@ def _is_had(family: socket.AddressFamily, address: str) -> bool:
 async def prove_free(host: str, port: int) -> None:
     """Raises OSError while somebody else listens there.
 
-    Sharing a port means sharing it with whoever asks for that, another sidecar too. Workers of one that
+    A shared port is shared with any process that asks for it, including another sidecar. Workers of a sidecar that
     was killed are given a moment to end.
     """
     loop = asyncio.get_running_loop()
@@ -93,7 +93,7 @@ def _why(error: Exception) -> str:
 async def claim(take: Callable[[], str], folder: Path, file_name: str) -> None:
     """Wait for a folder that another sidecar uses, which may be about to end; not for long.
 
-    take   answers who has it, "" when we do
+    take   returns the holder, "" when we have it
     """
     loop = asyncio.get_running_loop()
     until_s, is_said = loop.time() + _CLAIMING_S, False
@@ -110,7 +110,7 @@ async def claim(take: Callable[[], str], folder: Path, file_name: str) -> None:
 
 
 def check_folder(folder: Path, *, file_name: str) -> None:
-    """Refuse a data_volume that can never be; one that is not there yet may still come."""
+    """Refuse a data_volume that is impossible; one that does not exist yet may still appear."""
     try:
         folder.stat()
     except ValueError:

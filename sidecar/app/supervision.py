@@ -1,7 +1,7 @@
-"""The one owner of what goes on beside requests: an exception that nobody thought of ends none of it.
+"""The owner of all background work: an unexpected exception does not end it.
 
-It is logged with its place, counted, and the work is begun again after a pause that grows while it fails.
-Only being cancelled, and the end of the process, pass.
+The exception is logged with its origin and counted, and the work is restarted after a pause that grows while it
+keeps failing. Only cancellation and the end of the process propagate.
 """
 
 import asyncio
@@ -21,18 +21,18 @@ _LONGEST_PAUSE_S: Final = 30.0
 
 class Supervisor:
     def __init__(self, on_failure: Callable[[str], None] = lambda _name: None) -> None:
-        """`on_failure` is told the name of what has failed."""
+        """`on_failure` is called with the name of the failed work."""
         self._on_failure = on_failure
 
     async def keep(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
-        """Run work until it returns, however often that takes."""
+        """Run work until it returns, restarting it as often as necessary."""
         pause_s = _FIRST_PAUSE_S
         while not await self.attempt(name, work):
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def every(self, interval_s: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
-        """Do work again and again; less often while it fails."""
+        """Repeat work, less often while it fails."""
         pause_s = interval_s
         while True:
             is_done = await self.attempt(name, work)
@@ -40,7 +40,7 @@ class Supervisor:
             await asyncio.sleep(max(pause_s, interval_s))
 
     async def attempt(self, name: str, work: Callable[[], Awaitable[object]]) -> bool:
-        """Do work once; False when it failed. A store that is away is no failure: it is known, and said."""
+        """Do work once; False when it failed. An unavailable store is not a failure: it is reported elsewhere."""
         try:
             await work()
         except StoreUnavailable as exc:
@@ -48,7 +48,7 @@ class Supervisor:
         except asyncio.CancelledError as exc:
             if is_cancelled():
                 raise
-            self.failed(name, exc)  # something that was waited for was cancelled, not this
+            self.failed(name, exc)  # an awaited task was cancelled, not this one
             return False
         except (SystemExit, KeyboardInterrupt):
             raise
@@ -58,12 +58,12 @@ class Supervisor:
         return True
 
     def failed(self, name: str, error: BaseException) -> None:
-        """Log and count what has failed for a reason that nobody thought of."""
+        """Log and count an unexpected failure."""
         log_failure(name, error)
         self._on_failure(name)
 
     def loop_failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What the event loop itself hands on: an exception in a callback, or one that nobody fetched."""
+        """Handles errors that the event loop reports: an exception in a callback, or one never retrieved."""
         error = context.get("exception")
         if isinstance(error, BaseException):
             self.failed("loop", error)

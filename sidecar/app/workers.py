@@ -1,7 +1,7 @@
-"""More processes that only relay and record, sharing the proxy's port and the store.
+"""Additional processes that only relay and record, sharing the proxy's port and the store.
 
-A worker is this program again, with its run named in the environment. It ends when its standard input
-does: a main process that was killed takes its workers with it.
+A worker is this program again, with its run named in the environment. It ends at the end of its standard input,
+so the workers of a killed main process end with it.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ log = structlog.get_logger()
 RUN_VARIABLE: Final = "_REGISTRY_WEBHOOK_SIDECAR_RUN"
 _RESPAWN_S: Final = 1.0
 _LONGEST_RESPAWN_S: Final = 60.0
-_LIVED_S: Final = 30.0  # one that has lived for so long did not fail at its start
+_LIVED_S: Final = 30.0  # a worker that has lived this long did not fail at its start
 
 
 class Workers(Part):
-    """The processes beside the main one."""
+    """The processes besides the main one."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Workers(Part):
             self._ended.set()
 
     def hang_up(self) -> None:
-        """Have them read their configuration again."""
+        """Make them reread their configuration."""
         self._forward(signal.SIGHUP)
 
     def stop(self) -> None:
@@ -79,8 +79,8 @@ class Workers(Part):
     async def _keep_one(self) -> None:
         """Keep one worker alive until `stop`.
 
-        What keeps the first one from starting would keep every other: the main process ends then. Later
-        ones may fail because harbor.yml has changed, or something is short, which may pass.
+        If the first one cannot start, no other can: the main process then ends. Later
+        ones may fail because harbor.yml has changed, or for a lack of resources, which may be temporary.
         """
         pause_s, is_first = _RESPAWN_S, True
         while not self._is_stopping:
@@ -122,7 +122,7 @@ class Workers(Part):
 
 
 class MainProcess(Part):
-    """The main process, as a worker sees it."""
+    """A worker's view of the main process."""
 
     def __init__(self, supervisor: Supervisor, *, on_end: Callable[[], None]) -> None:
         self._supervisor = supervisor

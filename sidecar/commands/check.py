@@ -7,7 +7,7 @@ import click
 
 from sidecar.commands.common import config_option, read_settings
 from sidecar.commands.text import table
-from sidecar.config import ChartUpstream, Notification, Settings
+from sidecar.config import ChartUpstreamSettings, Notification, Settings
 from sidecar.model.event import IN_ALL
 from sidecar.model.operation import DYNAMIC
 from sidecar.policies.policy import WebhookPolicy
@@ -51,7 +51,7 @@ def _rows(settings: Settings) -> list[tuple[str, str]]:
     ]
 
 
-def _charts(charts: ChartUpstream | None) -> str:
+def _charts(charts: ChartUpstreamSettings | None) -> str:
     if charts is None:
         return "none"
     depth = "dynamic" if charts.depth == DYNAMIC else charts.depth

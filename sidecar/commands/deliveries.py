@@ -35,7 +35,7 @@ from sidecar.services.deliveries import (
     states_named,
     whole_delivery_document,
 )
-from sidecar.store.history import Chosen, KeptAttempt
+from sidecar.store.history import Chosen, RecordedAttempt
 
 _SHORT_ID: Final = 13  # two groups of a UUID, which are unique among millions
 _TITLES: Final = (
@@ -123,26 +123,26 @@ def show(ctx: click.Context, identity: str, config: Path | None, *, as_json: boo
 
 
 def _row(status: DeliveryStatus, *, now: datetime) -> tuple[str, ...]:
-    kept = status.kept
+    recorded = status.recorded
     return (
-        str(kept.id)[:_SHORT_ID],
-        when(kept.created_at),
-        kept.state,
-        kept.event_type,
-        kept.repository,
-        str(kept.target),
-        str(kept.attempts),
+        str(recorded.id)[:_SHORT_ID],
+        when(recorded.created_at),
+        recorded.state,
+        recorded.event_type,
+        recorded.repository,
+        str(recorded.target),
+        str(recorded.attempts),
         _outcome(status, now=now),
     )
 
 
 def _outcome(status: DeliveryStatus, *, now: datetime) -> str:
-    last = status.kept.last_attempt
+    last = status.recorded.last_attempt
     answer = (last.error or str(last.status)) if last else "-"
     if status.waits_for_target:
         words = f"target is {away_words(status.waits_for_target, now=now)}"
         return f"{answer}; {words}" if last else words
-    return status.kept.reason or answer
+    return status.recorded.reason or answer
 
 
 def _show(whole: WholeDelivery) -> None:
@@ -162,26 +162,28 @@ def _show(whole: WholeDelivery) -> None:
 
 
 def _rows(status: DeliveryStatus, *, now: datetime) -> list[tuple[str, str]]:
-    kept, away = status.kept, status.away
+    recorded, away = status.recorded, status.away
     rows = {
-        "id": str(kept.id),
-        "event id": str(kept.event_id),
-        "event type": str(kept.event_type),
-        "project": kept.project,
-        "repository": kept.repository,
-        "policy": kept.target.policy_id,
-        "target": f"{kept.target.index}, {away_words(away, now=now)}" if away else str(kept.target.index),
-        "state": f"{kept.state}: {kept.reason}" if kept.reason else str(kept.state),
-        "created": f"{when(kept.created_at)} UTC",
-        "ended": f"{when(kept.finished_at)} UTC" if kept.finished_at else "",
+        "id": str(recorded.id),
+        "event id": str(recorded.event_id),
+        "event type": str(recorded.event_type),
+        "project": recorded.project,
+        "repository": recorded.repository,
+        "policy": recorded.target.policy_id,
+        "target": f"{recorded.target.index}, {away_words(away, now=now)}"
+        if away
+        else str(recorded.target.index),
+        "state": f"{recorded.state}: {recorded.reason}" if recorded.reason else str(recorded.state),
+        "created": f"{when(recorded.created_at)} UTC",
+        "ended": f"{when(recorded.finished_at)} UTC" if recorded.finished_at else "",
         "next attempt": _next_attempt(status, now=now),
-        "attempts": f"{kept.attempts}, failed since it was last queued: {kept.failures}",
+        "attempts": f"{recorded.attempts}, failed since it was last queued: {recorded.failures}",
     }
     return [(name, value) for name, value in rows.items() if value]
 
 
 def _next_attempt(status: DeliveryStatus, *, now: datetime) -> str:
-    if status.kept.state is not DeliveryState.WAITING:
+    if status.recorded.state is not DeliveryState.WAITING:
         return ""
     at = status.next_attempt_at(now=now)
     return f"{when(at)} UTC at the earliest" if at else "as soon as its turn comes"
@@ -192,7 +194,7 @@ def _payload_text(body: bytes) -> str:
     return payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False)
 
 
-def _attempt_row(attempt: KeptAttempt) -> tuple[str, ...]:
+def _attempt_row(attempt: RecordedAttempt) -> tuple[str, ...]:
     return (
         str(attempt.number),
         when(attempt.started_at),
@@ -203,13 +205,13 @@ def _attempt_row(attempt: KeptAttempt) -> tuple[str, ...]:
     )
 
 
-def _fault(attempt: KeptAttempt) -> str:
+def _fault(attempt: RecordedAttempt) -> str:
     if attempt.retry_after_s is None:
         return attempt.error or "-"
     return f"{attempt.error}, Retry-After {attempt.retry_after_s:.0f} s"
 
 
-def _show_excerpt(attempt: KeptAttempt) -> None:
+def _show_excerpt(attempt: RecordedAttempt) -> None:
     if not attempt.excerpt.strip():
         return
     click.echo(f"\nAnswer to try {attempt.number}")

@@ -9,13 +9,13 @@ import click
 from sidecar.commands.common import config_option, echo_json, json_option, read_settings
 from sidecar.commands.text import plain, table
 from sidecar.model.errors import RequestInvalid
-from sidecar.quota.rules import Write
+from sidecar.quota.rules import WriteKind
 from sidecar.services.rejections import (
     LARGEST_ANSWER_BYTES,
     Explanation,
     explain_rejection,
     explanation_document,
-    verdict_of,
+    result_of,
 )
 
 _MATCHES_NONE: Final = 1
@@ -26,8 +26,8 @@ _MATCHES_NONE: Final = 1
 @click.option("--status", type=click.IntRange(400, 599), help="Its status, where the file is the body alone.")
 @click.option(
     "--write",
-    type=click.Choice([write.value for write in Write]),
-    default=Write.BLOB.value,
+    type=click.Choice([write.value for write in WriteKind]),
+    default=WriteKind.BLOB.value,
     show_default=True,
     help="What was to be written.",
 )
@@ -42,7 +42,7 @@ def command(answer: BinaryIO, status: int | None, write: str, config: Path, *, a
     settings = read_settings(config)
     read = answer.read(LARGEST_ANSWER_BYTES)
     try:
-        explanation = explain_rejection(settings, read, write=Write(write), status=status)
+        explanation = explain_rejection(settings, read, write=WriteKind(write), status=status)
     except RequestInvalid as exc:
         raise click.UsageError(
             "The answer begins with no status line: give its status, as --status 403."
@@ -66,5 +66,5 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     yield ""
     yield from (f"It says: {plain(words)}" for words in explanation.words)
     yield ""
-    verdicts = ((rule.name, plain(verdict_of(found))) for rule, found in explanation.judged)
-    yield from table([("RULE", "THIS ANSWER"), *verdicts])
+    results = ((rule.name, plain(result_of(found))) for rule, found in explanation.judged)
+    yield from table([("RULE", "THIS ANSWER"), *results])

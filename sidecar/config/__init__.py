@@ -26,18 +26,18 @@ from sidecar.config.changes import Changes, compare
 from sidecar.config.errors import Diagnostic
 from sidecar.config.load import load
 from sidecar.config.settings import (
-    ChartUpstream,
+    ChartUpstreamSettings,
     Egress,
     Events,
     Network,
     Notification,
     Settings,
-    Upstream,
+    UpstreamSettings,
 )
 
 __all__ = [
     "Changes",
-    "ChartUpstream",
+    "ChartUpstreamSettings",
     "Checked",
     "Diagnostic",
     "Egress",
@@ -45,7 +45,7 @@ __all__ = [
     "Network",
     "Notification",
     "Settings",
-    "Upstream",
+    "UpstreamSettings",
     "check_policy",
     "check_target",
     "compare",

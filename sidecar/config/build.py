@@ -5,14 +5,14 @@ from typing import Any
 
 from sidecar.config import model
 from sidecar.config.settings import (
-    ChartUpstream,
+    ChartUpstreamSettings,
     Egress,
     Events,
-    Limits,
+    LimitSettings,
     Network,
     Notification,
     Settings,
-    Upstream,
+    UpstreamSettings,
 )
 from sidecar.config.tls_files import tls_files_of
 from sidecar.config.validators import as_network, size_in_bytes, split_address
@@ -21,7 +21,7 @@ from sidecar.model.secrets import Secret
 from sidecar.policies.policy import ALL_PROJECTS, Project, WebhookPolicy
 from sidecar.policies.target import BodySignature, EventNames, PayloadFormat, Target, TargetType
 from sidecar.quota.known import with_changes
-from sidecar.quota.rules import Write
+from sidecar.quota.rules import WriteKind
 
 _LEVELS = {"fatal": "critical"}  # Harbor's word for the highest level
 
@@ -59,8 +59,8 @@ def settings_of(
     )
 
 
-def _registry(section: model.UpstreamSection, folder: Path) -> Upstream:
-    return Upstream(
+def _registry(section: model.UpstreamSection, folder: Path) -> UpstreamSettings:
+    return UpstreamSettings(
         url=section.url,
         username=section.username or "",
         password=Secret(section.password or ""),
@@ -68,11 +68,11 @@ def _registry(section: model.UpstreamSection, folder: Path) -> Upstream:
     )
 
 
-def _chart_repository(section: model.ChartRepository | None, folder: Path) -> ChartUpstream | None:
+def _chart_repository(section: model.ChartRepository | None, folder: Path) -> ChartUpstreamSettings | None:
     if section is None:
         return None
     common = _registry(section, folder)
-    return ChartUpstream(
+    return ChartUpstreamSettings(
         url=common.url,
         username=common.username,
         password=common.password,
@@ -116,12 +116,12 @@ def _rejection(section: model.RejectionSection) -> tuple[str, bool, dict[str, An
     if section.statuses is not None:
         values["statuses"] = frozenset(section.statuses)
     if section.writes is not None:
-        values["writes"] = frozenset(map(Write, section.writes))
+        values["writes"] = frozenset(map(WriteKind, section.writes))
     return section.name, section.enabled, values
 
 
-def _limits(section: model.LimitsSection) -> Limits:
-    return Limits(
+def _limits(section: model.LimitsSection) -> LimitSettings:
+    return LimitSettings(
         client_memory_bytes=size_in_bytes(section.client_memory) or 0,
         head_timeout_s=section.head_timeout_s,
         body_timeout_s=section.body_timeout_s,

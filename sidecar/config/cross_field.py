@@ -70,9 +70,9 @@ def _check_names(elements: Iterator[_Element] | list[_Element], errors: Errors) 
         seen.setdefault(name, at)
 
 
-def _check_rejections(rules: list[_Element], errors: Errors) -> None:
-    _check_names(rules, errors)
-    for at, rule in rules:
+def _check_rejections(rejections: list[_Element], errors: Errors) -> None:
+    _check_names(rejections, errors)
+    for at, rule in rejections:
         name = rule.get("name")
         if (
             isinstance(name, str)

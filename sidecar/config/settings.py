@@ -15,7 +15,7 @@ DEFAULT_PROJECT: Final = "library"  #: of repositories without a slash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Upstream:
+class UpstreamSettings:
     """The registry, or the part that a chart repository has in common with it."""
 
     url: str  #: scheme://host[:port], without a path
@@ -25,7 +25,7 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChartUpstream(Upstream):
+class ChartUpstreamSettings(UpstreamSettings):
     """ChartMuseum."""
 
     depth: int = 0  #: tenant segments, or operation.DYNAMIC
@@ -70,7 +70,7 @@ class Egress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class LimitSettings:
     """Limits on what clients may use of one proxy process."""
 
     client_memory_bytes: int  #: all of them together
@@ -89,8 +89,8 @@ class Settings:
     listen_proxy: tuple[str, int]
     listen_admin: tuple[str, int]
     workers: int
-    registry: Upstream
-    chart_repository: ChartUpstream | None
+    registry: UpstreamSettings
+    chart_repository: ChartUpstreamSettings | None
     data_volume: Path
     log_level: str  #: debug, info, warning, error or critical
     notification: Notification
@@ -98,7 +98,7 @@ class Settings:
     rejections: tuple[RejectionRule, ...]  #: recognise a refusal for lack of storage; the first match counts
     strict: bool
     trusted_proxies: tuple[Network, ...]  #: peers whose X-Forwarded-* are believed
-    limits: Limits
+    limits: LimitSettings
     egress: Egress
     projects: tuple[Project, ...]  #: `*` is not among them
     policies: tuple[WebhookPolicy, ...]

@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sidecar.config import Settings, Upstream
+from sidecar.config import Settings, UpstreamSettings
 from sidecar.detectors.grouping import Holds
 from sidecar.dispatcher.dispatcher import DispatcherSettings
 from sidecar.dispatcher.egress import EgressRules
@@ -106,11 +106,11 @@ def charts_client(settings: Settings) -> UpstreamClient | None:
     return _upstream_client(settings.chart_repository) if settings.chart_repository else None
 
 
-def _tls(upstream: Upstream) -> ssl.SSLContext | bool:
+def _tls(upstream: UpstreamSettings) -> ssl.SSLContext | bool:
     return tls_context(upstream.ca_file) if upstream.ca_file else True
 
 
-def _upstream_client(upstream: Upstream) -> UpstreamClient:
+def _upstream_client(upstream: UpstreamSettings) -> UpstreamClient:
     return UpstreamClient(
         url=upstream.url,
         username=upstream.username,

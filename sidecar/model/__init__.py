@@ -1,17 +1,17 @@
-"""The nouns that travel between the stages: frozen values, pure, without I/O, clock or chance.
+"""The nouns that travel between the stages: frozen values, pure, without I/O, clock or randomness.
 
 names      repositories, tags, digests, references
 operation  what a request asks for, in the registry's terms
-upload     what the head of a blob write says of the blob
+upload     digest, sizes and mount source in the head of a blob write
 admission  whether a write may be forwarded: the question and its answers
-manifest   what a manifest says
+manifest   the content of a manifest
 encodings  bodies without their content-encoding
 exchange   one request with its response; intent, refusal, facts
 memory     what is remembered between exchanges
 event      what happened, in Harbor's terms; the one table of event types
-scan       what a scanner found
-delivery   one event for one target, and what was tried
-secrets    values that are never shown, and texts without them
+scan       the result of a scan
+delivery   one event for one target, and its attempts
+secrets    values that are never shown, and masking of texts
 gojson     JSON as registries read it
-errors     what can go wrong, by name
+errors     the exceptions of this program
 """

@@ -1,7 +1,7 @@
-"""One event for one target, and what was tried.
+"""One event for one target, and its attempts.
 
 A delivery's bytes are fixed when the event is stored; address, authentication and certificates are
-the policy's at the time of each attempt, so correcting a policy mends what is waiting.
+the policy's at the time of each attempt, so correcting a policy also corrects its waiting deliveries.
 """
 
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Delivery:
     target: TargetKey
     repository: str  #: full name; deliveries of one repository keep their order
     body: bytes
-    content_type: str  #: "" when there is no body, because it could not be made
+    content_type: str  #: "" when it is unencoded: its format or template failed
     created_at: datetime  #: UTC
     state: DeliveryState = DeliveryState.WAITING  #: that it is stored with
     reason: str = ""  #: of a delivery that is stored as ended
@@ -66,7 +66,7 @@ def delivery_id(event: Event, target: TargetKey) -> UUID:
     return UUID(bytes=event.id.bytes[:_NEIGHBOURLY] + own.bytes[_NEIGHBOURLY:])
 
 
-AWAY_BELOW_500: Final = (408, 429)  #: statuses of a target that takes nothing at all, beside all 5xx
+AWAY_BELOW_500: Final = (408, 429)  #: statuses of a target that is unavailable, besides all 5xx
 _NEIGHBOURLY: Final = 3  # bytes: few, since the beginning of an id is what people name it by
 
 
@@ -82,11 +82,11 @@ class Rejected:
     """The target answered, but not 2xx."""
 
     status: int
-    retry_after_s: float | None = None  #: the target's own wish
+    retry_after_s: float | None = None  #: requested by the target
 
     @property
     def is_away(self) -> bool:
-        """Whether the target, or what stands before it, takes nothing at all; else it dislikes this one."""
+        """Whether the target, or a proxy in front of it, is unavailable; otherwise it rejects this delivery."""
         return self.status >= 500 or self.status in AWAY_BELOW_500
 
 

@@ -1,4 +1,4 @@
-"""Bodies without their content-encoding, no more of them than is asked for."""
+"""Decodes content-encodings, up to a given size."""
 
 import zlib
 from contextlib import suppress
@@ -14,14 +14,14 @@ def is_plain(encoding: str) -> bool:
 
 
 def decoded_opening(content: bytes, encoding: str, limit_bytes: int) -> bytes:
-    """What can be read of the beginning of a body, at most so much; b"" in an encoding that is not known."""
+    """The decoded beginning of a body, up to a limit; b"" for an unknown encoding."""
     if is_plain(encoding):
         return content[:limit_bytes]
     return inflated(content, encoding, limit_bytes)[0] if encoding in _WINDOWS else b""
 
 
 def inflated(content: bytes, encoding: str, limit_bytes: int) -> tuple[bytes, bool]:
-    """What can be read of a body in gzip or deflate, at most so much, and whether that is all of it."""
+    """The decoded part of a body in gzip or deflate, up to a limit, and whether that is all of it."""
     for window in _WINDOWS[encoding]:
         inflater = zlib.decompressobj(window)
         with suppress(zlib.error):

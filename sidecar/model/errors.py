@@ -1,18 +1,18 @@
-"""The faults of the outside that this program gives a name.
+"""The exceptions of this program, for errors with outside causes.
 
     SidecarError
     ├── ConfigError           harbor.yml cannot be used; carries every error at once
-    ├── StartFailed           it cannot start like that; one line with the key to mend
+    ├── StartFailed           a needed resource is unavailable; one line with the key to correct
     ├── NameInvalid           a repository, tag or digest that no registry accepts
     ├── ManifestInvalid       bytes that are no manifest, or more than we read
-    ├── NotUnderstood         a chart that may be good, but is beyond what we read
+    ├── NotUnderstood         a chart that may be valid, but is beyond our limits
     ├── UpstreamUnavailable   the registry or chart repository did not answer
-    ├── StoreUnavailable      events cannot be kept right now (disk full, database away)
-    ├── NotFound              what somebody asks for is not there
-    └── RequestInvalid        what somebody asks for cannot be meant
+    ├── StoreUnavailable      events cannot be stored at present (disk full, database unavailable)
+    ├── NotFound              something that was asked for does not exist
+    └── RequestInvalid        a request of a person is invalid or ambiguous
 
-Answers that are part of normal operation (a target refused, a delivery was given up) are values,
-not exceptions; our own bugs are not caught here.
+Results that are part of normal operation (a target refused, a delivery was given up) are values,
+not exceptions; our own bugs have no exception here.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class ConfigError(SidecarError):
 
 
 class StartFailed(SidecarError):
-    """What the configuration asks for cannot be had here; the text names the key and what to do."""
+    """A resource that the configuration needs is unavailable; the message names the key and what to do."""
 
 
 class NameInvalid(SidecarError):
@@ -43,20 +43,20 @@ class ManifestInvalid(SidecarError):
 
 
 class NotUnderstood(SidecarError):
-    """The bytes may be well-formed, but they are beyond what is read here."""
+    """The bytes may be well-formed, but are beyond the limits of our parsers."""
 
 
 class UpstreamUnavailable(SidecarError):
-    """The upstream did not answer; nothing is known about what it did."""
+    """The upstream did not respond; whether it did anything is unknown."""
 
 
 class StoreUnavailable(SidecarError):
-    """The store cannot keep events right now."""
+    """The store cannot be used at present."""
 
 
 class NotFound(SidecarError):
-    """What somebody asks for is not there; the text is for people."""
+    """Something that was asked for does not exist; the message is for people."""
 
 
 class RequestInvalid(SidecarError):
-    """What somebody asks for cannot be meant: a name of several, a word of no list. The text is for people."""
+    """A request is invalid or ambiguous: a name shared by several, an unknown word. The message is for people."""

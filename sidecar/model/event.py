@@ -1,8 +1,8 @@
-"""What happened, in Harbor's terms, and the one table of all that is said of each event type.
+"""What happened, in Harbor's terms, and the table of all properties of the event types.
 
 An Event is not a payload: formats turn it into what a target receives. The names of the nine events
-are those of Harbor's webhook page; their spellings on the wire are in `EventType` and its table. Whoever adds a
-type writes its row here, and what raises it (docs/architecture.md, "A new event").
+are those of Harbor's webhook page; their spellings on the wire are in `EventType` and its table. A new type
+needs its row here and something that raises it (docs/architecture.md, "A new event").
 """
 
 from dataclasses import dataclass, field
@@ -57,40 +57,40 @@ class EventType(StrEnum):
 
 
 class Shape(Enum):
-    """What payloads tell of an event, whatever their format."""
+    """What payloads of an event contain, whatever their format."""
 
     IMAGE = auto()  #: an image and its repository
     CHART = auto()
-    SCAN = auto()  #: an image, and what was found in it
-    QUOTA = auto()  #: what was refused (an image, a chart, or a piece that says of neither), and why
+    SCAN = auto()  #: an image and the result of its scan
+    QUOTA = auto()  #: what was refused (an image, a chart, or a blob that may belong to either), and why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """All that is said of one event type."""
+    """The properties of one event type."""
 
     harbor2: str  #: its name in Harbor 2.x
     page: str  #: its name in the table of Harbor's webhook page
     cloudevents: str  #: its type in CloudEvents; Harbor has none for charts, ours follow its pattern
-    cdevents: str | None  #: its type in CDEvents; None where that has no such event
-    title: str  #: what chats begin with
+    cdevents: str | None  #: its type in CDEvents; None if there is none
+    title: str  #: the beginning of chat messages
     meaning: str  #: what happened, for the descriptions in schemas/
     shape: Shape
-    operations: frozenset[type[Operation]]  #: what may raise it, and what decides whether it is raised
-    as_oci_chart: EventType | None  #: what it is besides, for a chart that is kept as an OCI artifact
+    operations: frozenset[type[Operation]]  #: operations that may raise it, or decide whether it is raised
+    as_oci_chart: EventType | None  #: the additional type for a chart stored as an OCI artifact
     happens: bool  #: whether anything raises it in this version
     in_all: bool  #: whether a policy that names no events asks for it
 
 
 _Operations = frozenset[type[Operation]]
-#: Whoever hears of one of them needs the other: what tags name is remembered by both.
+#: A policy for one of them needs the other: both update the memory of tags.
 _CHANGES: Final[_Operations] = frozenset({PutManifest, DeleteManifest})
-#: A pull is told from a read-back by what was pushed, from the preparation of a delete by the delete.
+#: A preceding push distinguishes a read-back from a pull, a following delete its preparation.
 _PULLS: Final[_Operations] = _CHANGES | {HeadManifest, GetManifest, GetBlob}
 
 
 def _row(kind: EventType) -> About:
-    # A match, because a type checker sees when one is missing; of a dictionary it would not.
+    # A match, because a type checker reports a missing case; for a dictionary it would not.
     match kind:
         case EventType.IMAGE_PUSH:
             return About(
@@ -101,7 +101,7 @@ def _row(kind: EventType) -> About:
                 title="Image pushed",
                 meaning="an image was pushed",
                 shape=Shape.IMAGE,
-                operations=_CHANGES | {WriteBlob},  # an upload under way lets a push by digest wait
+                operations=_CHANGES | {WriteBlob},  # an upload in progress makes a push by digest wait
                 as_oci_chart=EventType.CHART_PUSH,
                 happens=True,
                 in_all=True,
@@ -213,7 +213,7 @@ def _row(kind: EventType) -> About:
                 title="Project quota exceeded",
                 meaning="a push was refused for want of storage",
                 shape=Shape.QUOTA,
-                # What a client asks first tells which refused requests are one push.
+                # A client's first requests show which refused requests are one push.
                 operations=frozenset(
                     {PutManifest, HeadManifest, HeadBlob, WriteBlob, UploadChart, UploadProvenance}
                 ),
@@ -224,16 +224,16 @@ def _row(kind: EventType) -> About:
 
 
 _TABLE: Final = {kind: _row(kind) for kind in EventType}
-#: What a policy asks for that names no events.
+#: The types of a policy that names none.
 IN_ALL: Final = frozenset(kind for kind in EventType if kind.about.in_all)
-#: What raises these is not there yet.
+#: Types that nothing raises yet.
 NOT_YET: Final = frozenset(kind for kind in EventType if not kind.about.happens)
-#: The rest of what Harbor 2 lets a policy ask for (GET /webhook/events).
+#: Other types that Harbor 2 allows in a policy (GET /webhook/events).
 OF_HARBOR_ALONE: Final = ("SCANNING_STOPPED", "QUOTA_WARNING", "REPLICATION", "TAG_RETENTION")
 
 
 def _bare(text: str) -> str:
-    """A name by its letters: people write IMAGE PUSH, image_push and Image-Push."""
+    """A name reduced to its letters: people write IMAGE PUSH, image_push and Image-Push."""
     return "".join(letter for letter in text.lower() if letter not in " \t_-")
 
 
@@ -259,22 +259,22 @@ class Chart:
 
     name: str
     version: str
-    type: str  #: application or library; "" when it could not be learnt
-    size_bytes: int | None  #: of the .tgz; None when it could not be learnt
-    path: str = ""  #: path of the download below external_url; "" for a chart kept as an OCI artifact
+    type: str  #: application or library; "" if unknown
+    size_bytes: int | None  #: of the .tgz; None if unknown
+    path: str = ""  #: path of the download below external_url; "" for a chart stored as an OCI artifact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that was done to a repository."""
+    """One action on a repository."""
 
-    id: UUID  #: the same whatever is repeated
+    id: UUID  #: the same for every repetition
     type: EventType
-    occurred_at: datetime  #: UTC, when the upstream's answer came, or a scan ended
+    occurred_at: datetime  #: UTC, when the upstream's response came, or a scan ended
     operator: str  #: who did it, Harbor's word; "" for an anonymous client
     repository: Repository
     digest: str = ""  #: always set for images
-    tag: str = ""  #: the tag that the user meant; "" when the digest was named
+    tag: str = ""  #: the tag that the user named; "" when it was a digest
     tags: tuple[str, ...] = ()  #: every tag known to name the digest, `tag` first
     media_type: str = ""
     platforms: tuple[str, ...] = ()  #: of a multi-platform image, os/architecture[/variant]

@@ -1,6 +1,6 @@
-"""One request with its response: all that a detector may know.
+"""One request with its response: everything that a detector gets.
 
-Bodies are kept only where a detector needs them (manifests, bounded); everything else went by.
+Bodies are copied only where a detector needs them (manifests, bounded); others are only relayed.
 A response can be complete before its request is: an upstream may refuse an upload half-way.
 """
 
@@ -20,7 +20,7 @@ from sidecar.model.operation import Operation, WriteOperation
 LARGEST_NOTED_BYTES: Final = 64 * 1024
 
 
-#: The user agent of Harbor's own client: what is fetched under this name is no pull, in its events and counts.
+#: The user agent of Harbor's own client: its fetches are no pulls, in Harbor's events and counts.
 #: Source: Harbor src/server/registry/manifest.go, lib.UserAgent of its registry client.
 HARBOR_CLIENT: Final = "harbor-registry-client"
 
@@ -28,28 +28,28 @@ HARBOR_CLIENT: Final = "harbor-registry-client"
 class Outcome(StrEnum):
     """How an exchange ended; exactly one."""
 
-    COMPLETED = "completed"  #: the answer went to the client as far as the upstream gave it
-    CLIENT_GONE = "client_gone"  #: the client left before it had the whole answer
-    UPSTREAM_FAILED = "upstream_failed"  #: no answer, or a truncated one
+    COMPLETED = "completed"  #: the client got the whole response of the upstream
+    CLIENT_GONE = "client_gone"  #: the client left before it had the whole response
+    UPSTREAM_FAILED = "upstream_failed"  #: no response, or a truncated one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """Who made the request. Equal clients may be several processes, behind one address or on one host.
 
-    One connection is of one process, but one process may have many: docker and skopeo open a new one for
-    each request. It is therefore no part of what is compared.
+    A connection belongs to one process, but a process may have many: docker and skopeo open a new one for
+    each request. So it does not count for equality.
     """
 
     address: str
     operator: str  #: "" when anonymous
     user_agent: str
-    #: Of two requests at about the same time: equal on one connection. "" when not known: an outer proxy
-    #: that stands between sends the requests of many over one.
+    #: Equal for requests at about the same time on one connection. "" when not known: an outer proxy
+    #: sends the requests of many clients over one.
     connection: str = field(default="", compare=False)
 
     def shares_connection(self, other: "Client") -> bool:
-        """Whether both are known to be one process."""
+        """Whether both are certainly the same process."""
         return self == other and self.connection == other.connection != ""
 
 
@@ -61,31 +61,33 @@ class Body:
     content_type: str
 
 
-#: Of a refusal, as it came and without its content-encoding; its reason stands at its beginning.
+#: Of a refusal's body, encoded and decoded; the reason is at its beginning.
 LARGEST_REFUSAL_BYTES: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """What the upstream said when it refused a write."""
+    """The upstream's response when it refused a write."""
 
-    content: bytes  #: the beginning of its body, without its content-encoding
+    content: bytes  #: the beginning of its body, decoded
     content_type: str
     names_retry: bool = False  #: whether there is a Retry-After
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What only the upstream knows: of what is deleted, before the request is forwarded.
+    """What only the upstream knows about a write, such as the tags of a manifest that is about to be deleted.
 
-    Looked up with the client's own credentials and within a bounded time; everything here may be
-    missing without the exchange being wrong.
+    Looked up before the request is forwarded, with the client's own credentials and a time limit; everything here
+    may be missing.
     """
 
-    existed: bool | None = None  #: whether what is to be deleted was there; None when not known
+    existed: bool | None = None  #: whether the object of a delete was there; None when not known
     digest: Digest | None = None  #: of the tag or manifest that is to be deleted
-    tags: tuple[str, ...] = ()  #: that named that digest, as the upstream said
-    other_tags: frozenset[str] = frozenset()  #: that named something else or nothing, as the upstream said
+    tags: tuple[str, ...] = ()  #: that named that digest, according to the upstream
+    other_tags: frozenset[str] = (
+        frozenset()
+    )  #: that named something else or nothing, according to the upstream
     manifest: Manifest | None = None  #: the manifest that is to be deleted
     children: Mapping[Digest, Manifest] = field(default_factory=dict)  #: manifests that an index names
     platforms: Mapping[Digest, str] = field(default_factory=dict)  #: of children whose descriptor has none
@@ -93,18 +95,18 @@ class Facts:
 
 
 class Remembered(StrEnum):
-    """What was there before, as far as is remembered, of what a write is about."""
+    """What is remembered of the state before a write."""
 
     NOTHING = "nothing"
-    MANIFEST = "manifest"  #: the manifest that is PUT was there; what its tag named was another, or not known
-    REFERENCE = "reference"  #: the reference named what is PUT; what is to be deleted was there
+    MANIFEST = "manifest"  #: the manifest of a PUT was there; its tag named another, or is unknown
+    REFERENCE = "reference"  #: the reference named the manifest of the PUT; the object of a delete was there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """A write operation that is about to be forwarded.
 
-    It holds what is needed to find out after a crash whether the upstream accepted it, and to derive
+    It contains what is needed to find out after a crash whether the upstream accepted it, and to derive
     the event that it would have raised.
     """
 
@@ -135,10 +137,10 @@ class Exchange:
     content_digest: Digest | None = None  #: Docker-Content-Digest of the response
     oci_tags: tuple[str, ...] = ()  #: tags that a PUT by digest created (OCI-Tag of the response)
     manifest: Manifest | None = None  #: that was PUT, fetched or deleted; None when not known or understood
-    #: The answer may be another where the client accepts other types: it does not say what a tag names.
+    #: The response depends on the types that the client accepts: it does not show what a tag names.
     depends_on_accept: bool = False
     refusal: Refusal | None = None  #: of a write that was refused
-    chart: Chart | None = None  #: what was uploaded or downloaded; its name is "" when it could not be learnt
+    chart: Chart | None = None  #: that was uploaded or downloaded; its name is "" if unknown
     facts: Facts = field(default_factory=Facts)
     request_id: str = ""
 

@@ -1,7 +1,7 @@
-"""Reads JSON as Go's encoding/json does, which is what registries read manifests with.
+"""Reads JSON as Go's encoding/json does, which registries use for manifests.
 
-Keys are matched whatever their case, a later one goes before an earlier one of the same name, bytes that are
-no UTF-8 become U+FFFD. Whoever reads more strictly finds nothing in what a registry has accepted.
+Keys are case-insensitive, a later one overrides an earlier one of the same name, and bytes that are
+not UTF-8 become U+FFFD. A stricter parser would reject manifests that a registry has accepted.
 Source: Go's encoding/json, package documentation of Unmarshal, and decode.go.
 """
 
@@ -23,9 +23,9 @@ codecs.register_error(_ERRORS, _replace)
 
 
 def loads(content: bytes, names: Mapping[str, str]) -> Any:
-    """A JSON value; of its objects only what is named is kept.
+    """A JSON value, whose objects have only the named keys.
 
-    names   what a key is called in the answer, by `folded(key)`; keys that are case-sensitive in Go, because
+    names   `folded(key)` => the key in the result; keys that are case-sensitive in Go, because
             they are of a map, by themselves
 
     Raises ValueError or RecursionError for what is not JSON, or nested too deeply.
@@ -48,14 +48,14 @@ def loads(content: bytes, names: Mapping[str, str]) -> Any:
 
 
 def folded(key: str) -> str:
-    """A key as Go compares it: by simple case folding, to which the long s and the Kelvin sign belong."""
+    """A key as Go compares it: by simple case folding, which includes the long s and the Kelvin sign."""
     return key.lower().replace("\u017f", "s")
 
 
 def _merged(earlier: Any, later: Any) -> Any:
-    """What the second of two equal keys leaves: Go reads it into what the first has left.
+    """The result of two equal keys: Go decodes the second into the value of the first.
 
-    A null would empty some of its types and leave others; here it leaves what was there.
+    In Go a null clears some types and leaves others unchanged; here it leaves the value unchanged.
     """
     if later is None:
         return earlier
@@ -72,7 +72,7 @@ def _number(text: str) -> int:
 
 
 def _no_number(_: str) -> int:
-    return -1  # no field of ours takes a fraction; Go refuses it there
+    return -1  # none of our fields accepts a fraction; Go refuses it there
 
 
 def _refuse(text: str) -> None:

@@ -1,7 +1,7 @@
-"""What a manifest says: its kind, its config and layers, its subject, its platforms.
+"""The content of a manifest: kind, config, layers, subject, platforms.
 
-Parsing is lenient about what we do not use and strict about shapes we rely on: the bytes come from
-strangers. Nothing here decides what is an event.
+Parsing is lenient about values we do not use and strict about shapes we rely on: the bytes are
+untrusted. Nothing here decides what is an event.
 Source: OCI image-spec manifest.md and image-index.md; Docker "Image Manifest V2, Schema 2".
 """
 
@@ -18,7 +18,7 @@ OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
-#: What a look-up must accept: a registry hides OCI manifests from clients that do not name them.
+#: The types that a look-up must accept: a registry hides OCI manifests from clients that do not name them.
 MANIFEST_TYPES: Final = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
 INDEX_TYPES: Final = frozenset({OCI_INDEX, DOCKER_LIST})
 HELM_CONFIG: Final = "application/vnd.cncf.helm.config.v1+json"
@@ -29,7 +29,7 @@ LARGEST_MANIFEST_BYTES: Final = 4 * 1024 * 1024
 _MOST_DESCRIPTORS: Final = 10_000
 _LARGEST_SIZE: Final = 2**63 - 1  # int64, in registries and receivers
 _SURROGATES = re.compile("[\ud800-\udfff]")
-#: What is read of manifests and image configs, by the key as Go compares it.
+#: The keys that are read from manifests and image configs, as Go compares them.
 _NAMES: Final = {
     gojson.folded(name): name
     for name in (
@@ -111,7 +111,7 @@ def parse_manifest(body: bytes, content_type: str = "") -> Manifest:
     """Read a manifest; the Content-Type wins over the body's mediaType, as in registries.
 
     Read as registries read it (`gojson`). Raises ManifestInvalid for anything that is not a JSON object of the
-    known shapes. Takes up to 4 ms for 64 KiB of anything, and 0.3 s for 4 MiB: not for the event loop.
+    known shapes. Takes up to 4 ms for any 64 KiB, and 0.3 s for 4 MiB: not for the event loop.
     """
     if len(body) > LARGEST_MANIFEST_BYTES:
         raise ManifestInvalid(f"manifest of {len(body)} bytes is larger than {LARGEST_MANIFEST_BYTES}")
@@ -209,6 +209,6 @@ def _is_unknown(platform: object) -> bool:
 
 
 def _text(document: Mapping[str, Any], key: str) -> str:
-    """A text, "" for anything else; JSON can spell lone surrogates, which no one could store or send."""
+    """A text, "" for anything else; JSON can contain lone surrogates, which cannot be stored or sent."""
     value = document.get(key)
     return _SURROGATES.sub("\ufffd", value) if isinstance(value, str) else ""

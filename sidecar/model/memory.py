@@ -1,7 +1,7 @@
-"""What is remembered between exchanges, so that one thing done becomes one event.
+"""What is remembered between exchanges, so that one action becomes one event.
 
-The store keeps it (in the same transaction as the events that follow from it); detectors decide with
-it. Times are UTC. Everything but held events may be forgotten without an event being lost: it only
+The store keeps it (in the same transaction as the resulting events); detectors base their decisions
+on it. Times are UTC. Everything but held events may be forgotten without an event being lost: it only
 makes events poorer (a tag not known) or more numerous.
 """
 
@@ -17,7 +17,7 @@ from sidecar.model.names import Digest, Reference, Repository
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownManifest:
-    """What is remembered of a manifest that was seen."""
+    """What is remembered of a manifest."""
 
     media_type: str
     content_bytes: int  #: manifest, config and layers; children not included
@@ -44,14 +44,14 @@ class HeldPush:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPull:
-    """A pull that waits for what it may belong to: a delete, a re-tag, a repetition."""
+    """A pull that waits for an action that it may belong to: a delete, a re-tag, a repetition."""
 
     event: Event
     client: Client
     due_at: datetime
     needs_blob: bool  #: a read-back of something just pushed: a pull only if blobs are fetched
     blob_fetched: bool = False
-    layer_fetched: bool = False  #: a blob that is no config: who only looks fetches none
+    layer_fetched: bool = False  #: a blob other than a config: a mere lookup fetches none
     layers: str = ""  #: `preparing.layers_mark` of its manifest
     asked: int = 1  #: how often the manifest was asked for
 

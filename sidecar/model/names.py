@@ -13,10 +13,10 @@ from sidecar.model.errors import NameInvalid
 Digest = NewType("Digest", str)  #: algorithm:encoded
 Tag = NewType("Tag", str)
 
-# No possessive quantifiers: Python before 3.11.5, as Debian 12 has it, gets groups with them wrong. Each character
-# has one way to be read, so there is little to try again.
+# No possessive quantifiers: Python before 3.11.5, as in Debian 12, gets groups with them wrong. Each character
+# can match in one way only, so there is little backtracking.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-# Registries read the first part of a longer name as a host, which may have capitals (distribution
+# Registries parse the first part of a longer name as a host, which may have capitals (distribution
 # reference/regexp.go, NameRegexp). With a port it is a name that no storage driver takes.
 _LABEL = r"[a-zA-Z0-9]+(?:-+[a-zA-Z0-9]+)*"
 _REPOSITORY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*/)?{_COMPONENT}(?:/{_COMPONENT})*")
@@ -46,7 +46,7 @@ class Repository:
 def repository_of(full_name: str, *, default_project: str) -> Repository:
     """Split a name into project and rest; a one-component name belongs to the default project.
 
-    The text is taken as it is: chart repositories allow names that registries do not.
+    The text is not checked: chart repositories allow names that registries do not.
     """
     project, slash, rest = full_name.partition("/")
     if not slash:
@@ -103,7 +103,7 @@ def encoded_part(digest: str) -> str:
 
 
 def fallback_subject(tag: str) -> str | None:
-    """What the digest begins with that a referrers or cosign tag stands for, or None for an ordinary tag.
+    """The beginning of the digest in a referrers or cosign tag, or None for an ordinary tag.
 
     `sha256-<hex>` is the OCI referrers fallback, `sha256-<hex>.sig|.att|.sbom` is cosign's. Longer digests are
     cut to 64 characters; of a sha256 digest that is all of it. Tools make ordinary tags of digests as well:

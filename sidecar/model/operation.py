@@ -1,8 +1,8 @@
 """Which registry or chart operation a method and a path mean.
 
 The paths are matched from the right, because repository names contain slashes and may contain the
-words `manifests` and `blobs` themselves. Whatever matches nothing is `Other`: it is relayed and never
-looked at. Sources: distribution-spec "Endpoints"; ChartMuseum pkg/chartmuseum/router.
+words `manifests` and `blobs` themselves. Anything else is `Other`: it is only relayed, never
+examined. Sources: distribution-spec "Endpoints"; ChartMuseum pkg/chartmuseum/router.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class HeadManifest:
 
 @dataclass(frozen=True, slots=True)
 class DeleteManifest:
-    """By digest the manifest goes with all its tags; by tag only the tag goes."""
+    """By digest it deletes the manifest with all its tags; by tag only the tag."""
 
     repository: Repository
     reference: Reference
@@ -100,7 +100,7 @@ class WriteBlob:
 
 @dataclass(frozen=True, slots=True)
 class UploadChart:
-    """POST of a chart, raw or as a form; the name stands in the bytes only."""
+    """POST of a chart, raw or as a form; only the bytes have its name."""
 
     tenant: str  #: "" at depth 0, else segments joined by slashes
 
@@ -127,7 +127,7 @@ class DeleteChart:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """GET /v2/: whether there is a registry, and what it wants to know of its users."""
+    """GET /v2/: whether there is a registry, and how it authenticates users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ Operation = (
     | Ping
     | Other
 )
-#: What changes the upstream and raises an event: noted as an intent before it is forwarded.
+#: Operations that change the upstream and raise an event: noted as an intent before they are forwarded.
 WriteOperation = PutManifest | DeleteManifest | UploadChart | DeleteChart
 
 _MANIFEST_OPERATIONS: Final[
@@ -169,7 +169,7 @@ _UPLOAD_STEPS: Final = {step.value: step for step in UploadStep}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routes:
-    """What of the configuration decides how a path is read."""
+    """The settings that decide how a path is parsed."""
 
     default_project: str = "library"
     chart_depth: int = 0  #: tenant segments, or DYNAMIC
@@ -177,11 +177,11 @@ class Routes:
 
 
 def is_registry_path(raw_path: str) -> bool:
-    """Whether a path, as on the wire, with its query or without, is the registry's.
+    """Whether a path, as on the wire, with or without its query, belongs to the registry.
 
-    As Go's mux, in registries and ChartMuseum, reads it: decoded first. Where it has empty or dot segments the
-    mux redirects to the path without them, and whose path that is decides: what is the registry's with
-    or without the sidecar never reaches the chart repository.
+    It is decoded first, as by Go's mux in registries and ChartMuseum. For empty or dot segments the mux redirects
+    to the path without them, and that path decides: a path that belongs to the registry never reaches
+    the chart repository.
     """
     path = unquote(raw_path.partition("?")[0], errors="surrogateescape")
     if "//" in path or "/." in path:
@@ -205,9 +205,9 @@ def parse_operation(method: str, raw_path: str, routes: Routes) -> Operation:
 
 
 def chart_repository_of(tenant: str, chart_name: str, routes: Routes) -> Repository:
-    """A chart's repository as Harbor names it: project, then what follows, then the chart.
+    """A chart's repository as Harbor names it: project, the rest of the tenant, the chart.
 
-    Of a chart without a name, it is the tenant's.
+    For a chart without a name, it is the tenant.
     """
     if not chart_name:
         project, _, rest = tenant.partition("/")
@@ -217,20 +217,20 @@ def chart_repository_of(tenant: str, chart_name: str, routes: Routes) -> Reposit
 
 
 def chart_download_path(tenant: str, file_name: str, routes: Routes) -> str:
-    """Where a chart is downloaded from, below the host; percent-encoded."""
+    """The path of a chart's download; percent-encoded."""
     folder = "".join(f"/{segment}" for segment in _segments(tenant, routes))
     return quote(f"{routes.chart_context_path}{folder}/charts/{file_name}", safe="/+~")
 
 
 def chart_api_path(tenant: str, *rest: str, routes: Routes) -> str:
-    """Where ChartMuseum tells what it has: all of a tenant, a chart, or one version; percent-encoded."""
+    """The path of ChartMuseum's API for a tenant, a chart, or one version; percent-encoded."""
     folder = "".join(f"/{segment}" for segment in ("api", *_segments(tenant, routes)))
     path = quote(f"{routes.chart_context_path}{folder}/charts", safe="/+~")
     return path + "".join(f"/{quote(part, safe='+~')}" for part in rest)
 
 
 def _segments(tenant: str, routes: Routes) -> list[str]:
-    """As many as there must be; empty ones stand for what a shorter tenant lacks."""
+    """The segments, padded with empty ones where a tenant is shorter."""
     segments = tenant.split("/") if tenant else []
     return segments + [""] * (routes.chart_depth - len(segments))
 
@@ -260,9 +260,9 @@ def _repository(segments: list[str], routes: Routes) -> Repository:
 
 
 def _chart_operation(method: str, path: str, routes: Routes) -> Operation:
-    """As ChartMuseum finds its routes (pkg/chartmuseum/router/match.go), with what is odd in it.
+    """As ChartMuseum matches its routes (pkg/chartmuseum/router/match.go), including its oddities.
 
-    A context path is cut off without a look at what follows; segments may be empty.
+    A context path is cut off without a check of what follows; segments may be empty.
     """
     context = routes.chart_context_path
     if not path.startswith(context):
@@ -300,6 +300,6 @@ def _is_tenant(segments: list[str], routes: Routes) -> bool:
 
 
 def _tenant(segments: list[str]) -> str:
-    """Where ChartMuseum keeps it: a folder's name, in which empty segments and dots mean nothing."""
+    """The folder in which ChartMuseum stores it, normalised: without empty and dot segments."""
     folder = normpath("/".join(segments)).lstrip("/")
     return "" if folder == "." else folder

@@ -1,8 +1,8 @@
 """The result of scanning an artifact for vulnerabilities, in the words of Harbor's scan reports.
 
-A report may name ten thousand vulnerabilities, in text that anybody may have written. Numbers here are always
-those of the whole report; of the vulnerabilities only the most severe are kept, each in bounded text. Make a
-Scan with `completed_scan` or `failed_scan`, which see to both.
+A report may list ten thousand vulnerabilities, with untrusted text. Counts here are always
+those of the whole report; only the most severe vulnerabilities are kept, each with bounded text. Create a
+Scan with `completed_scan` or `failed_scan`, which ensure both.
 Source: Harbor src/pkg/scan/vuln/{report,summary,severity}.go and src/pkg/scan/report/summary.go;
 pluggable-scanner-spec api/spec.
 """
@@ -37,14 +37,14 @@ class ScanStatus(StrEnum):
 
     SUCCESS = "Success"
     ERROR = "Error"
-    STOPPED = "Stopped"  #: somebody stopped it; told as a failed scan, as Harbor 1.9 to 2.3 do
+    STOPPED = "Stopped"  #: it was stopped; reported as a failed scan, as by Harbor 1.9 to 2.3
 
 
 class Severity(StrEnum):
-    """From harmless to worst."""
+    """In ascending order."""
 
-    NONE = "None"  #: of an artifact without vulnerabilities, or of one that harms nobody (CVSS)
-    UNKNOWN = "Unknown"  #: not judged yet, or in a word that nobody knows
+    NONE = "None"  #: for an artifact without vulnerabilities, or a harmless vulnerability (CVSS)
+    UNKNOWN = "Unknown"  #: not rated yet, or an unknown word
     NEGLIGIBLE = "Negligible"
     LOW = "Low"
     MEDIUM = "Medium"
@@ -69,7 +69,7 @@ _BY_NAME: Final = {severity.lower(): severity for severity in Severity}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanner:
-    """What scanned."""
+    """The scanner."""
 
     name: str
     vendor: str = ""
@@ -80,14 +80,14 @@ class Scanner:
 class Vulnerability:
     """One vulnerability of one package."""
 
-    id: str  #: CVE-2023-0464, or what else the scanner calls it
+    id: str  #: such as CVE-2023-0464, as the scanner names it
     severity: Severity
     package: str = ""
     version: str = ""  #: of the package
-    fix_version: str = ""  #: version of the package that mends it; "" when there is none
+    fix_version: str = ""  #: version of the package that fixes it; "" when there is none
     description: str = ""
     links: tuple[str, ...] = ()  #: http or https; where it is described, the best first
-    fix_url: str = ""  #: http or https; where the fix is told of; "" when the report names none
+    fix_url: str = ""  #: http or https; describes the fix; "" when the report has none
 
     @property
     def link(self) -> str:
@@ -133,7 +133,7 @@ def completed_scan(
     ended_at: datetime,
     vulnerabilities: Sequence[Vulnerability],
 ) -> Scan:
-    """A scan that came to its end, of every vulnerability that its report names."""
+    """A completed scan, from all vulnerabilities of its report."""
     counts = Counter(found.severity for found in vulnerabilities)
     return Scan(
         report_id=_cut(report_id, _LONGEST_NAME),
@@ -159,7 +159,7 @@ def failed_scan(
     status: ScanStatus = ScanStatus.ERROR,
     scanner: Scanner | None = None,
 ) -> Scan:
-    """A scan without a result; `error` says why, in the words of whoever knows."""
+    """A scan without a result; `error` says why."""
     return Scan(
         report_id=_cut(report_id, _LONGEST_NAME),
         report_type=report_type,
@@ -172,7 +172,7 @@ def failed_scan(
 
 
 def most_severe(vulnerabilities: Iterable[Vulnerability]) -> tuple[Vulnerability, ...]:
-    """What is kept of the vulnerabilities of a report: the worst first, then by id and package.
+    """The vulnerabilities of a report that are kept: the worst first, then by id and package.
 
     At most MOST_VULNERABILITIES, and no more than fit in MOST_CHARACTERS. Long texts are cut and end in
     "…"; links that are too long, or neither http nor https, are left out.

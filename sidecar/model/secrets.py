@@ -1,9 +1,9 @@
-"""Values that are never shown, and texts without what is secret in them."""
+"""Values that are never shown, and masking of secrets in texts."""
 
 import re
 from typing import Final
 
-#: Basic and Bearer credentials, signing keys, and userinfo and query of URLs, wherever they stand.
+#: Basic and Bearer credentials, signing keys, and userinfo and query of URLs, anywhere in a text.
 _CREDENTIALS = re.compile(r"\b(Basic|Bearer)(\s+|%20|\+)[^\s\"',;]+", re.IGNORECASE)
 _SIGNING_KEY = re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]+")
 _URL = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s\"'<>]*)", re.IGNORECASE)
@@ -37,7 +37,7 @@ class Secret:
 
 
 def mask_text(text: str) -> str:
-    """Text without credentials; userinfo and query of URLs are credentials often enough."""
+    """Text without credentials; userinfo and query of URLs may be credentials."""
     if "://" in text:
         text = _URL.sub(_url_without_secrets, text)
     text = _CREDENTIALS.sub(_without_credentials, text)

@@ -38,7 +38,7 @@ class Reading(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ParserLimits:
     """Limits of one job, and of the queue."""
 
     processes: int = 2
@@ -54,7 +54,7 @@ class Limits:
 class _Queue:
     """Callers waiting for a process; those of different origin take turns."""
 
-    limits: Limits
+    limits: ParserLimits
     waiting: "OrderedDict[str, deque[asyncio.Future[None]]]" = field(default_factory=OrderedDict)
 
     def join(self, asked_by: str) -> "asyncio.Future[None] | None":
@@ -94,12 +94,12 @@ class ParserPool:
 
     def __init__(
         self,
-        limits: Limits | None = None,
+        limits: ParserLimits | None = None,
         *,
         on_read: Callable[[str, Reading], None] = lambda _kind, _reading: None,
     ) -> None:
         """`on_read` is called with the kind of each job and how it ended."""
-        self._limits = limits or Limits()
+        self._limits = limits or ParserLimits()
         self._on_read = on_read
         self._queue = _Queue(self._limits)
         self._free = self._limits.processes
@@ -205,7 +205,7 @@ class ParserPool:
             return None
 
 
-async def _start(limits: Limits) -> asyncio.subprocess.Process:
+async def _start(limits: ParserLimits) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "sidecar.parsing", str(limits.cpu_s), str(limits.memory_bytes)),
         stdin=asyncio.subprocess.PIPE,

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from sidecar.quota.rules import RejectionRule, Write
+from sidecar.quota.rules import RejectionRule, WriteKind
 
 _OVERFLOW: Final = (
     "of * resource, which when updated to current usage of * will exceed the configured upper limit of"
 )
-_REGISTRY: Final = frozenset({Write.BLOB, Write.MANIFEST})
+_REGISTRY: Final = frozenset({WriteKind.BLOB, WriteKind.MANIFEST})
 _DISK_FULL: Final = ("no space left on device", "disk quota exceeded")
 _STORE_FULL: Final = (
     "XMinioStorageFull: *status code: ",
@@ -55,7 +55,7 @@ KNOWN_RULES: Final = (
     RejectionRule(
         name="zot",
         statuses=frozenset({429}),
-        writes=frozenset({Write.MANIFEST}),
+        writes=frozenset({WriteKind.MANIFEST}),
         code="TOOMANYREQUESTS",
         texts=('"limit":"',),
         unless_retry_after=True,
@@ -97,7 +97,9 @@ KNOWN_RULES: Final = (
     RejectionRule(name="insufficient-storage", statuses=frozenset({507})),
     # ChartMuseum's --max-upload-size, nginx, ingress controllers and CDNs: nothing larger fits through. Of a
     # manifest it is a limit on manifests (4 MiB, distribution-spec), not on room.
-    RejectionRule(name="body-limit", statuses=frozenset({413}), writes=frozenset({Write.BLOB, Write.CHART})),
+    RejectionRule(
+        name="body-limit", statuses=frozenset({413}), writes=frozenset({WriteKind.BLOB, WriteKind.CHART})
+    ),
     RejectionRule(
         name="artifactory",
         statuses=frozenset({403, 413, 500, 503}),

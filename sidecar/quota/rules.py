@@ -15,7 +15,7 @@ _LONGEST_DETAILS: Final = 1000  #: characters
 USUAL_COURSE: Final = frozenset({401, 404, 416})
 
 
-class Write(StrEnum):
+class WriteKind(StrEnum):
     """What was being written."""
 
     BLOB = "blob"  #: any step of an upload, or a mount
@@ -23,18 +23,18 @@ class Write(StrEnum):
     CHART = "chart"  #: or its provenance file
 
 
-ALL_WRITES: Final = frozenset(Write)
+ALL_WRITES: Final = frozenset(WriteKind)
 
 
-def write_of(operation: Operation) -> Write | None:
+def write_of(operation: Operation) -> WriteKind | None:
     """What an operation writes, None when it needs no storage."""
     match operation:
         case WriteBlob():
-            return Write.BLOB
+            return WriteKind.BLOB
         case PutManifest():
-            return Write.MANIFEST
+            return WriteKind.MANIFEST
         case UploadChart() | UploadProvenance():
-            return Write.CHART
+            return WriteKind.CHART
         case _:
             return None
 
@@ -48,7 +48,7 @@ class RejectionRule:
 
     name: str
     statuses: frozenset[int] = frozenset()  #: none: any from 400 but 401, 404 and 416
-    writes: frozenset[Write] = ALL_WRITES
+    writes: frozenset[WriteKind] = ALL_WRITES
     code: str = ""  #: of an error, as `errors[].code`
     texts: tuple[str, ...] = ()  #: one of them must be in the message or detail of that error
     unless: tuple[str, ...] = ()  #: texts that exclude a response that only looks similar
@@ -74,7 +74,7 @@ class Miss:
 
 
 def recognise(
-    rules: Iterable[RejectionRule], write: Write, status: int, refusal: Refusal | None
+    rules: Iterable[RejectionRule], write: WriteKind, status: int, refusal: Refusal | None
 ) -> Rejection | None:
     """The rejection of the first rule that matches, None when the refusal has another reason."""
     found = (
@@ -84,7 +84,7 @@ def recognise(
 
 
 def judgements(
-    rules: Iterable[RejectionRule], write: Write, status: int, refusal: Refusal | None
+    rules: Iterable[RejectionRule], write: WriteKind, status: int, refusal: Refusal | None
 ) -> Iterator[tuple[RejectionRule, Rejection | Miss]]:
     """The result of each rule for a refusal, in order; the body is parsed when a rule first needs it."""
     said: tuple[Said, ...] | None = None
@@ -98,7 +98,7 @@ def judgements(
         yield rule, _read(rule, status, said)
 
 
-def _mismatch(rule: RejectionRule, write: Write, status: int, *, is_retry: bool) -> str:
+def _mismatch(rule: RejectionRule, write: WriteKind, status: int, *, is_retry: bool) -> str:
     if status < 400 or status not in (rule.statuses or {status} - USUAL_COURSE):
         return f"is for status {_listed(rule.statuses) or 'from 400, but 401, 404 and 416'}"
     if write not in rule.writes:

@@ -15,7 +15,7 @@ from sidecar.services.away import away_targets
 from sidecar.services.database import history_of
 from sidecar.services.shown import away_document, rfc3339
 from sidecar.store.away import AwayTarget
-from sidecar.store.history import FAILED, Chosen, History, KeptAttempt, KeptDelivery
+from sidecar.store.history import FAILED, Chosen, History, RecordedAttempt, RecordedDelivery
 
 FAILED_WORD: Final = "failed"  #: the states of deliveries that ended without being accepted
 _SHORTEST_BEGINNING: Final = 4
@@ -26,19 +26,19 @@ _BEGINNING_OF_AN_ID: Final = re.compile(rf"[0-9a-fA-F-]{{{_SHORTEST_BEGINNING},3
 class DeliveryStatus:
     """The current state of a delivery."""
 
-    kept: KeptDelivery
+    recorded: RecordedDelivery
     away: AwayTarget | None  #: its target, while that is away
 
     @property
     def waits_for_target(self) -> AwayTarget | None:
         """The target that it waits for."""
-        return self.away if self.kept.state is DeliveryState.WAITING else None
+        return self.away if self.recorded.state is DeliveryState.WAITING else None
 
     def next_attempt_at(self, *, now: datetime) -> datetime | None:
         """The earliest time at which it is sent; None when it is not waiting, or already due."""
-        if self.kept.state is not DeliveryState.WAITING or self.kept.next_attempt_at is None:
+        if self.recorded.state is not DeliveryState.WAITING or self.recorded.next_attempt_at is None:
             return None
-        due = self.kept.next_attempt_at
+        due = self.recorded.next_attempt_at
         at = max(due, self.away.until) if self.away else due
         return at if at > now else None
 
@@ -48,12 +48,12 @@ class WholeDelivery:
     """A delivery in full detail."""
 
     status: DeliveryStatus
-    attempts: list[KeptAttempt]  #: in order
+    attempts: list[RecordedAttempt]  #: in order
     body: bytes  #: b"" where its template failed
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return identity_headers(self.status.kept)
+        return identity_headers(self.status.recorded)
 
 
 def states_named(word: str | None) -> tuple[DeliveryState, ...]:
@@ -74,8 +74,8 @@ def list_deliveries(settings: Settings, chosen: Chosen, *, limit: int) -> list[D
     with history_of(settings) as history:
         away = away_targets(settings, history)
         return [
-            DeliveryStatus(kept=kept, away=away.get(kept.target))
-            for kept in history.deliveries(chosen, limit=limit)
+            DeliveryStatus(recorded=recorded, away=away.get(recorded.target))
+            for recorded in history.deliveries(chosen, limit=limit)
         ]
 
 
@@ -87,12 +87,12 @@ def show_delivery(settings: Settings, beginning: str) -> WholeDelivery:
     """
     with history_of(settings) as history:
         identity = resolve(history, beginning)
-        kept = history.delivery(identity)
-        if kept is None:  # pruned in the meantime
+        recorded = history.delivery(identity)
+        if recorded is None:  # pruned in the meantime
             raise NotFound(_no_delivery(beginning))
-        away = away_targets(settings, history).get(kept.target)
+        away = away_targets(settings, history).get(recorded.target)
         return WholeDelivery(
-            status=DeliveryStatus(kept=kept, away=away),
+            status=DeliveryStatus(recorded=recorded, away=away),
             attempts=history.attempts(identity),
             body=history.body(identity),
         )
@@ -116,7 +116,7 @@ def _no_delivery(beginning: str) -> str:
     return f"No delivery has an id that begins with {beginning}."
 
 
-def identity_headers(delivery: KeptDelivery) -> dict[str, str]:
+def identity_headers(delivery: RecordedDelivery) -> dict[str, str]:
     """The headers by which a receiver can identify it; no secrets."""
     event_id = str(delivery.event_id)
     return {
@@ -137,24 +137,24 @@ def payload_of(body: bytes) -> Any:
 
 
 def delivery_document(status: DeliveryStatus, *, now: datetime) -> dict[str, Any]:
-    kept = status.kept
+    recorded = status.recorded
     return {
-        "id": str(kept.id),
-        "event_id": str(kept.event_id),
-        "event_type": kept.event_type,
-        "policy": kept.target.policy_id,
-        "target": kept.target.index,
-        "project": kept.project,
-        "repository": kept.repository,
-        "state": kept.state,
-        "reason": kept.reason,
-        "created_at": rfc3339(kept.created_at),
-        "finished_at": rfc3339(kept.finished_at),
+        "id": str(recorded.id),
+        "event_id": str(recorded.event_id),
+        "event_type": recorded.event_type,
+        "policy": recorded.target.policy_id,
+        "target": recorded.target.index,
+        "project": recorded.project,
+        "repository": recorded.repository,
+        "state": recorded.state,
+        "reason": recorded.reason,
+        "created_at": rfc3339(recorded.created_at),
+        "finished_at": rfc3339(recorded.finished_at),
         "next_attempt_at": rfc3339(status.next_attempt_at(now=now)),
         "target_away": away_document(status.away),
-        "failures": kept.failures,
-        "attempt_count": kept.attempts,
-        "last_attempt": _attempt_document(kept.last_attempt) if kept.last_attempt else None,
+        "failures": recorded.failures,
+        "attempt_count": recorded.attempts,
+        "last_attempt": _attempt_document(recorded.last_attempt) if recorded.last_attempt else None,
     }
 
 
@@ -167,7 +167,7 @@ def whole_delivery_document(whole: WholeDelivery, *, now: datetime) -> dict[str,
     }
 
 
-def _attempt_document(attempt: KeptAttempt) -> dict[str, Any]:
+def _attempt_document(attempt: RecordedAttempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
         "started_at": rfc3339(attempt.started_at),

@@ -8,7 +8,7 @@ from sidecar.config import Settings
 from sidecar.model.encodings import decoded_opening
 from sidecar.model.errors import RequestInvalid
 from sidecar.model.exchange import LARGEST_REFUSAL_BYTES, Refusal
-from sidecar.quota.rules import Miss, Rejection, RejectionRule, Write, judgements
+from sidecar.quota.rules import Miss, Rejection, RejectionRule, WriteKind, judgements
 from sidecar.quota.words import said_in
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
@@ -37,7 +37,7 @@ class Explanation:
 
 
 def explain_rejection(
-    settings: Settings, answer: bytes, *, write: Write, status: int | None = None
+    settings: Settings, answer: bytes, *, write: WriteKind, status: int | None = None
 ) -> Explanation:
     """Applies the rules of the settings to an upstream's response.
 
@@ -62,7 +62,7 @@ def explain_rejection(
     )
 
 
-def verdict_of(found: Rejection | Miss) -> str:
+def result_of(found: Rejection | Miss) -> str:
     return "matches" if isinstance(found, Rejection) else found.why
 
 
@@ -90,5 +90,5 @@ def explanation_document(explanation: Explanation) -> dict[str, Any]:
     return {
         "rule": matching.rule if matching else None,
         "details": matching.details if matching else None,
-        "rules": [{"name": rule.name, "verdict": verdict_of(found)} for rule, found in explanation.judged],
+        "rules": [{"name": rule.name, "verdict": result_of(found)} for rule, found in explanation.judged],
     }

@@ -226,7 +226,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptAttempt:
+class RecordedAttempt:
     """An attempt as it was recorded."""
 
     number: int
@@ -240,7 +240,7 @@ class KeptAttempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptDelivery:
+class RecordedDelivery:
     """A delivery as it stands now."""
 
     id: UUID
@@ -257,7 +257,7 @@ class KeptDelivery:
     failures: int
     attempts: int
     content_type: str
-    last_attempt: KeptAttempt | None
+    last_attempt: RecordedAttempt | None
 
 
 class History:
@@ -268,7 +268,7 @@ class History:
 
     # Deliveries
 
-    def deliveries(self, chosen: Chosen, *, limit: int) -> list[KeptDelivery]:
+    def deliveries(self, chosen: Chosen, *, limit: int) -> list[RecordedDelivery]:
         """The newest ones, newest first."""
         found = _CHOSEN[chosen.index].run(self._sql, **chosen.values(), most=limit).fetchall()
         return self._shown([number for (number,) in found], by=chosen.time_column)
@@ -276,7 +276,7 @@ class History:
     def count(self, chosen: Chosen) -> int:
         return int(_COUNT[chosen.index].run(self._sql, **chosen.values()).fetchone()[0])
 
-    def delivery(self, identity: UUID) -> KeptDelivery | None:
+    def delivery(self, identity: UUID) -> RecordedDelivery | None:
         found = _NUMBER.run(self._sql, id=str(identity)).fetchone()
         shown = self._shown([found[0]], by="created_at") if found else []
         return shown[0] if shown else None
@@ -289,19 +289,19 @@ class History:
         """The deliveries whose id begins like that, two at most: enough to know whether it is one."""
         return [UUID(identity) for (identity,) in _NAMED.run(self._sql, beginning=beginning.lower())]
 
-    def attempts(self, identity: UUID) -> list[KeptAttempt]:
-        """Every attempt that is kept, in order."""
+    def attempts(self, identity: UUID) -> list[RecordedAttempt]:
+        """Every recorded attempt, in order."""
         return [_attempt(row) for row in _ATTEMPTS.run(self._sql, delivery_id=str(identity)).fetchall()]
 
-    def _shown(self, numbers: list[int], *, by: str) -> list[KeptDelivery]:
+    def _shown(self, numbers: list[int], *, by: str) -> list[RecordedDelivery]:
         rows = _SHOWN[by].run(self._sql, numbers=json.dumps(numbers)).fetchall()
-        return readable(rows, self._kept, table="deliveries")
+        return readable(rows, self._recorded, table="deliveries")
 
-    def _kept(self, row: tuple[Any, ...]) -> KeptDelivery:
+    def _recorded(self, row: tuple[Any, ...]) -> RecordedDelivery:
         identity, event_id, event_type, policy_id, index, project, repository, state, reason, *rest = row
         created_at, finished_at, next_attempt_at, failures, attempts, content_type = rest
         last = _LAST_ATTEMPT.run(self._sql, delivery_id=identity).fetchone()
-        return KeptDelivery(
+        return RecordedDelivery(
             id=UUID(identity),
             event_id=UUID(event_id),
             event_type=EventType(event_type),
@@ -356,9 +356,9 @@ class History:
         return readable(rows.fetchall(), lambda row: (row[0], event_from_json(row[1])), table="events")
 
 
-def _attempt(row: tuple[int, float, float, int | None, str, str, str, float | None]) -> KeptAttempt:
+def _attempt(row: tuple[int, float, float, int | None, str, str, str, float | None]) -> RecordedAttempt:
     number, started_at, duration_ms, status, error, address, excerpt, retry_after_s = row
-    return KeptAttempt(
+    return RecordedAttempt(
         number=number,
         started_at=moment(started_at),
         duration_ms=duration_ms,

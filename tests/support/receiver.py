@@ -80,7 +80,9 @@ class BackgroundServer:
         handlers = self._runner.server.connections if self._runner.server else []
         transports = [handler.transport for handler in handlers if handler.transport]
         await self._runner.cleanup()
-        for transport in transports:  # TLS would wait for the client's farewell, which ends after this loop
+        for (
+            transport
+        ) in transports:  # TLS would wait for the client's close_notify, which comes after this loop
             with contextlib.suppress(AttributeError):  # Python 3.11.2, when it was closed twice before
                 transport.abort()
         left = asyncio.all_tasks() - {asyncio.current_task()}  # answers that nobody waits for any more

@@ -13,7 +13,7 @@ import pytest
 from sidecar.model.event import Chart
 from sidecar.model.exchange import Exchange
 from sidecar.model.operation import DYNAMIC, DeleteChart, DownloadChart, Routes, UploadChart
-from sidecar.parsing.pool import Limits, ParserPool
+from sidecar.parsing.pool import ParserLimits, ParserPool
 from tests.support.process import NotInstalledError
 from tests.support.servers import ChartMuseum
 from tests.unit.charts.test_archive import a_header, a_tar, an_extension
@@ -153,7 +153,7 @@ async def test_what_nobody_tells_still_raises_an_event(
     size_bytes: int | None = len(ARCHIVE)
     if kind == "form":
         body, content_type, size_bytes = a_form({"chart": ARCHIVE}), FORM, None
-    noted.parsers = ParserPool(Limits(most_waiting=0, processes=0))
+    noted.parsers = ParserPool(ParserLimits(most_waiting=0, processes=0))
     proxy = await start_proxy(
         museum.url,
         chart_repository_url=museum.url,
@@ -298,7 +298,7 @@ HOSTILE = {
 async def test_hostile_archives_are_named_by_the_index_and_keep_nobody_waiting(
     start_proxy: StartProxy, noted: Noted, museum: ChartMuseum, archive: bytes
 ) -> None:
-    noted.parsers = ParserPool(Limits(cpu_s=0.1))
+    noted.parsers = ParserPool(ParserLimits(cpu_s=0.1))
     proxy = await start_proxy(museum.url, chart_repository_url=museum.url, routes=Routes(chart_depth=DYNAMIC))
     upload = asyncio.create_task(sent(proxy, f"hostile/{len(archive)}", archive, timeout_s=60))
     began, answered_s = time.monotonic(), list[float]()
@@ -315,7 +315,7 @@ async def test_hostile_archives_are_named_by_the_index_and_keep_nobody_waiting(
 
 
 async def test_index_is_asked_for_only_where_there_is_room_for_it(proxy: Running, noted: Noted) -> None:
-    noted.parsers = ParserPool(Limits(cpu_s=0.1))
+    noted.parsers = ParserPool(ParserLimits(cpu_s=0.1))
     archive = HOSTILE["entries"]
     proxy.proxy.budget.limit_bytes = 4 * MIB
     chart = await uploaded(proxy, noted, "no-room", archive)

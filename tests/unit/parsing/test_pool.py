@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from sidecar.parsing.pool import Limits, ParserPool, Reading
+from sidecar.parsing.pool import ParserLimits, ParserPool, Reading
 from tests.unit.charts.test_index import DIGEST, INDEX
 
 BY_DIGEST = {"digests": [DIGEST]}
@@ -22,7 +22,7 @@ async def a_pool(
     readings: list[tuple[str, Reading]] | None = None, **limits: Any
 ) -> AsyncIterator[ParserPool]:
     noted = [] if readings is None else readings
-    pool = ParserPool(Limits(**limits), on_read=lambda *reading: noted.append(reading))
+    pool = ParserPool(ParserLimits(**limits), on_read=lambda *reading: noted.append(reading))
     try:
         yield pool
     finally:

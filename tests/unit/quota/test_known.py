@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.model.exchange import Refusal
 from sidecar.quota.known import KNOWN_RULES, with_changes
-from sidecar.quota.rules import Write, recognise
+from sidecar.quota.rules import WriteKind, recognise
 
 Json = dict[str, Any]
 
@@ -18,11 +18,11 @@ RECORDED: Final[list[Json]] = [
     for answer in json.loads(path.read_text())
 ]
 WRITES: Final = {
-    "upload-start": Write.BLOB,
-    "upload-patch": Write.BLOB,
-    "upload-put": Write.BLOB,
-    "manifest-put": Write.MANIFEST,
-    "chart": Write.CHART,
+    "upload-start": WriteKind.BLOB,
+    "upload-patch": WriteKind.BLOB,
+    "upload-put": WriteKind.BLOB,
+    "manifest-put": WriteKind.MANIFEST,
+    "chart": WriteKind.CHART,
 }
 #: A repository, tag or user may be called by any of them, and stand in the answer.
 NAMES: Final = (
@@ -55,9 +55,9 @@ def test_each_answer_is_what_it_was(answer: Json) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("write", Write)
+@pytest.mark.parametrize("write", WriteKind)
 @pytest.mark.parametrize("status", [400, 403, 409, 412, 429, 500, 503])
-def test_a_name_in_an_answer_is_no_reason(name: str, write: Write, status: int) -> None:
+def test_a_name_in_an_answer_is_no_reason(name: str, write: WriteKind, status: int) -> None:
     body = {
         "errors": [
             {
@@ -80,19 +80,19 @@ def test_a_known_rule_is_switched_off_or_changed_and_a_new_one_goes_first() -> N
     rules = with_changes(
         [
             ("quay", False, {}),
-            ("body-limit", True, {"writes": frozenset({Write.MANIFEST})}),
+            ("body-limit", True, {"writes": frozenset({WriteKind.MANIFEST})}),
             ("ours", True, {"texts": ("bucket * is full",)}),
         ]
     )
     assert rules[0].name == "ours"
     assert {rule.name for rule in rules} == {rule.name for rule in KNOWN_RULES} - {"quay"} | {"ours"}
     full = Refusal(content=b'{"errors":[{"code":"X","message":"Bucket 7 is FULL"}]}', content_type="")
-    found = recognise(rules, Write.BLOB, 422, full)
+    found = recognise(rules, WriteKind.BLOB, 422, full)
     assert found is not None
     assert (found.rule, found.details) == ("ours", "Bucket 7 is FULL")
     page = Refusal(content=b"", content_type="")
-    assert recognise(rules, Write.BLOB, 413, page) is None
-    assert recognise(rules, Write.MANIFEST, 413, page) is not None
+    assert recognise(rules, WriteKind.BLOB, 413, page) is None
+    assert recognise(rules, WriteKind.MANIFEST, 413, page) is not None
 
 
 def test_a_new_rule_that_is_switched_off_is_none() -> None:

@@ -14,7 +14,7 @@ from sidecar.model.operation import (
     UploadStep,
     WriteBlob,
 )
-from sidecar.quota.rules import Miss, Rejection, RejectionRule, Write, judgements, recognise, write_of
+from sidecar.quota.rules import Miss, Rejection, RejectionRule, WriteKind, judgements, recognise, write_of
 from tests.support.builders import a_digest
 
 APP = repository_of("prj/app", default_project="library")
@@ -22,7 +22,9 @@ FULL = b'{"errors":[{"code":"DENIED","message":"the shelf is full"}]}'
 RULE = RejectionRule(name="r", texts=("shelf is full",))
 
 
-def details(rule: RejectionRule, body: bytes, status: int = 403, write: Write = Write.BLOB) -> str | None:
+def details(
+    rule: RejectionRule, body: bytes, status: int = 403, write: WriteKind = WriteKind.BLOB
+) -> str | None:
     found = recognise([rule], write, status, Refusal(content=body, content_type=""))
     return found.details if found else None
 
@@ -30,16 +32,16 @@ def details(rule: RejectionRule, body: bytes, status: int = 403, write: Write = 
 @pytest.mark.parametrize(
     ("operation", "write"),
     [
-        *((WriteBlob(APP, step), Write.BLOB) for step in UploadStep),
-        (PutManifest(APP, parse_reference("v1")), Write.MANIFEST),
-        (UploadChart("prj"), Write.CHART),
-        (UploadProvenance("prj"), Write.CHART),
+        *((WriteBlob(APP, step), WriteKind.BLOB) for step in UploadStep),
+        (PutManifest(APP, parse_reference("v1")), WriteKind.MANIFEST),
+        (UploadChart("prj"), WriteKind.CHART),
+        (UploadProvenance("prj"), WriteKind.CHART),
         (GetManifest(APP, parse_reference("v1")), None),
         (HeadBlob(APP, parse_digest(a_digest("x"))), None),
         (Ping(), None),
     ],
 )
-def test_only_writes_need_room(operation: object, write: Write | None) -> None:
+def test_only_writes_need_room(operation: object, write: WriteKind | None) -> None:
     assert write_of(operation) == write  # type: ignore[arg-type]
 
 
@@ -73,11 +75,15 @@ def test_usual_course_is_no_rejection_unless_a_rule_names_it(status: int) -> Non
 
 def test_code_status_and_write_must_all_be_right() -> None:
     rule = RejectionRule(
-        name="r", code="denied", statuses=frozenset({403}), writes=frozenset({Write.BLOB}), texts=("full",)
+        name="r",
+        code="denied",
+        statuses=frozenset({403}),
+        writes=frozenset({WriteKind.BLOB}),
+        texts=("full",),
     )
     assert details(rule, FULL) == "the shelf is full"
     assert details(rule, FULL, 500) is None
-    assert details(rule, FULL, write=Write.MANIFEST) is None
+    assert details(rule, FULL, write=WriteKind.MANIFEST) is None
     assert details(rule, FULL.replace(b"DENIED", b"UNKNOWN")) is None
 
 
@@ -95,7 +101,7 @@ def test_what_only_looks_alike_is_none() -> None:
 def test_rate_limit_names_a_time_to_come_back() -> None:
     rule = RejectionRule(name="r", texts=RULE.texts, unless_retry_after=True)
     refusal = Refusal(content=FULL, content_type="", names_retry=True)
-    assert recognise([rule], Write.BLOB, 429, refusal) is None
+    assert recognise([rule], WriteKind.BLOB, 429, refusal) is None
 
 
 def test_details_are_the_answers_words_without_its_prefix() -> None:
@@ -118,13 +124,13 @@ def test_details_are_one_line_of_bounded_length() -> None:
 
 
 def test_no_answer_at_all_is_read_as_an_empty_one() -> None:
-    assert recognise([RULE], Write.BLOB, 403, None) is None
+    assert recognise([RULE], WriteKind.BLOB, 403, None) is None
 
 
 def test_judgements_say_why_each_rule_does_not_match() -> None:
     rules = (
         RejectionRule(name="status", statuses=frozenset({507})),
-        RejectionRule(name="write", writes=frozenset({Write.CHART})),
+        RejectionRule(name="write", writes=frozenset({WriteKind.CHART})),
         RejectionRule(name="code", code="FULL"),
         RejectionRule(name="text", texts=("x y",)),
         RejectionRule(name="alike", texts=("full",), unless=("shelf",)),
@@ -133,7 +139,7 @@ def test_judgements_say_why_each_rule_does_not_match() -> None:
     )
     judged = {
         rule.name: found
-        for rule, found in judgements(rules, Write.BLOB, 403, Refusal(content=FULL, content_type=""))
+        for rule, found in judgements(rules, WriteKind.BLOB, 403, Refusal(content=FULL, content_type=""))
     }
     assert judged == {
         "status": Miss("is for status 507"),

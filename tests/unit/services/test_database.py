@@ -53,4 +53,4 @@ async def test_an_event_loop_asks_in_threads_while_the_sidecar_writes(
     ]
     await asyncio.gather(*writes, *asked)
     found = await asyncio.to_thread(list_deliveries, settings, Chosen(), limit=50)
-    assert (len(found), found[-1].kept.id) == (20, first.id)
+    assert (len(found), found[-1].recorded.id) == (20, first.id)

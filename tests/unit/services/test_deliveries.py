@@ -25,14 +25,14 @@ from sidecar.services.deliveries import (
 )
 from sidecar.store.away import AwayTarget, AwayTargets
 from sidecar.store.disabled import hash_of
-from sidecar.store.history import FAILED, Chosen, KeptDelivery
+from sidecar.store.history import FAILED, Chosen, RecordedDelivery
 from tests.support.builders import START
 from tests.unit.store.test_history import CD, Shelf
 
 KEY = TargetKey(policy_id="prj/ci", index=0)
 MINUTE = timedelta(minutes=1)
 AWAY = AwayTarget(target=KEY, address_hash="", since=START, until=START + 3 * MINUTE, reason="answered 503")
-WAITING = KeptDelivery(
+WAITING = RecordedDelivery(
     id=UUID(int=1),
     event_id=UUID(int=2),
     event_type=EventType.IMAGE_PUSH,
@@ -75,22 +75,22 @@ def test_failed_is_a_word_for_two_states() -> None:
 def test_the_next_attempt_is_never_in_the_past(
     due: datetime, now: datetime, expected: datetime | None
 ) -> None:
-    status = DeliveryStatus(kept=replace(WAITING, next_attempt_at=due), away=AWAY)
+    status = DeliveryStatus(recorded=replace(WAITING, next_attempt_at=due), away=AWAY)
     assert status.next_attempt_at(now=now) == expected
 
 
 def test_of_a_target_that_is_there_its_own_time_counts() -> None:
-    there = DeliveryStatus(kept=WAITING, away=None)
+    there = DeliveryStatus(recorded=WAITING, away=None)
     assert there.next_attempt_at(now=START - MINUTE) == START
     assert there.next_attempt_at(now=START + MINUTE) is None
-    sending = DeliveryStatus(kept=replace(WAITING, state=DeliveryState.SENDING), away=None)
+    sending = DeliveryStatus(recorded=replace(WAITING, state=DeliveryState.SENDING), away=None)
     assert sending.next_attempt_at(now=START - MINUTE) is None
 
 
 def test_only_what_waits_waits_for_its_target() -> None:
-    assert DeliveryStatus(kept=WAITING, away=AWAY).waits_for_target == AWAY
+    assert DeliveryStatus(recorded=WAITING, away=AWAY).waits_for_target == AWAY
     ended = replace(WAITING, state=DeliveryState.DELIVERED)
-    assert DeliveryStatus(kept=ended, away=AWAY).waits_for_target is None
+    assert DeliveryStatus(recorded=ended, away=AWAY).waits_for_target is None
 
 
 async def test_the_list_has_what_is_meant_and_who_is_away(settings: Settings, shelf: Shelf) -> None:
@@ -98,8 +98,8 @@ async def test_the_list_has_what_is_meant_and_who_is_away(settings: Settings, sh
     digest = hash_of(settings.policies[0].targets[0].address)
     await AwayTargets(shelf.database).note(replace(AWAY, address_hash=digest))
     newest, oldest = list_deliveries(settings, Chosen(), limit=9)
-    assert (newest.kept.id, newest.away) == (other.id, None)
-    assert oldest.kept.id == mine.id
+    assert (newest.recorded.id, newest.away) == (other.id, None)
+    assert oldest.recorded.id == mine.id
     assert oldest.away
     assert oldest.away.reason == "answered 503"
     assert list_deliveries(settings, Chosen(policy_id="prj/cd"), limit=9) == [newest]
@@ -114,7 +114,7 @@ async def test_one_is_shown_with_its_attempts_and_its_payload(settings: Settings
     delivery = await shelf.keep()
     await shelf.end(delivery, DeliveryState.GIVEN_UP)
     whole = show_delivery(settings, str(delivery.id)[:13].upper())
-    assert (whole.status.kept.id, whole.body) == (delivery.id, b'{"a": 1}')
+    assert (whole.status.recorded.id, whole.body) == (delivery.id, b'{"a": 1}')
     assert [attempt.status for attempt in whole.attempts] == [500]
     document = whole_delivery_document(whole, now=START)
     assert list(document) == [*KEYS, "headers", "payload", "attempts"]
@@ -141,13 +141,13 @@ async def test_an_id_that_names_none_or_several_is_said(settings: Settings, shel
 
 async def test_headers_shown_are_those_that_are_sent_less_what_is_secret(shelf: Shelf) -> None:
     delivery = await shelf.keep()
-    kept = shelf.history.delivery(delivery.id)
-    assert kept
+    recorded = shelf.history.delivery(delivery.id)
+    assert recorded
     target = Target(address="http://h", auth_header=Secret("t0ken"), secret=Secret("whsec_c2VjcmV0"))
     prepared = prepare(target, tls=make_tls_contexts(), environment={})
     assert isinstance(prepared, PreparedTarget)
     sent = request_headers(replace(delivery, attempts=0), prepared, at=START)
-    shown = identity_headers(kept)
+    shown = identity_headers(recorded)
     assert shown.items() <= sent.items()
     assert not {"Authorization", "webhook-signature"} & shown.keys()
 
