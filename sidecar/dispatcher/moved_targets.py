@@ -13,8 +13,9 @@ from sidecar.dispatcher.reporting import Reporter
 from sidecar.dispatcher.target_registry import REMOVED, TargetRegistry
 from sidecar.model.delivery import Delivery, TargetKey
 from sidecar.queue.jobs import store_when_possible
+from sidecar.store.claims import Claimed
 from sidecar.store.disabled import DisabledTarget
-from sidecar.store.outbox import Claimed, Outbox
+from sidecar.store.outbox import Outbox
 
 
 def elsewhere(disabled: Mapping[TargetKey, DisabledTarget], registry: TargetRegistry) -> list[DisabledTarget]:

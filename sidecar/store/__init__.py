@@ -4,6 +4,8 @@ store       the store as the recorder sees it
 ledger      one transaction's view of it
 runs        leases of processes
 outbox      the queue of deliveries
+claims      a delivery from its claim to what became of it
+pruning     deliveries that are forgotten
 schema      the tables
 statement   SQL that is written once for SQLite and PostgreSQL
 engines     what the two spell differently

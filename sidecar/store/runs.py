@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from sidecar.store.claims import release_orphans
 from sidecar.store.engines.sqlite_rows import give_up_ill_typed
-from sidecar.store.outbox import release_orphans
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.statement import Statement
 

@@ -23,7 +23,8 @@ from sidecar.model.delivery import (
 from sidecar.model.errors import StoreUnavailable
 from sidecar.model.event import Event, EventType
 from sidecar.model.names import repository_of
-from sidecar.store.outbox import Claimed, Outbox
+from sidecar.store.claims import Claimed
+from sidecar.store.outbox import Outbox
 from sidecar.store.runs import Runs
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
@@ -207,7 +208,7 @@ async def test_the_newest_of_each_policy_are_kept(database: SqliteDatabase, outb
 async def test_pruning_goes_on_in_steps_until_nothing_is_to_be_forgotten(
     database: SqliteDatabase, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sidecar.store.outbox._PRUNED_AT_ONCE", 2)
+    monkeypatch.setattr("sidecar.store.pruning._AT_ONCE", 2)
     await store(database, *(a_delivery(an_event(f"prj/{number}")) for number in range(3)))
     for delivery in await claim(outbox):
         await outbox.finish(

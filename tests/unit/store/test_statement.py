@@ -19,7 +19,6 @@ SQLITE_ALONE = {"engines/sqlite_rows.py", "file.py", "offline.py", "sqlite.py", 
 #: Still to be written as statements.
 NOT_YET = {
     "ledger.py",
-    "outbox.py",
     "refused.py",
     "store.py",
     "storing.py",
@@ -142,9 +141,10 @@ SMALL = {"away_targets", "clock", "disabled_targets", "held", "intents", "refuse
 
 
 def walks(sql: sqlite3.Connection, one: Statement) -> set[str]:
-    """The tables that a statement walks through, row by row."""
+    """The tables that a statement walks through, row by row; not what its own queries answer."""
     scans = (re.fullmatch(r"SCAN (\w+)", step) for step in plan_of(sql, one.text))
-    return {found[1] for found in scans if found and found[1] not in {"CONSTANT", "newest"}} - SMALL
+    queries = {"CONSTANT", *re.findall(r"\) AS (\w+)", one.text)}
+    return {found[1] for found in scans if found} - SMALL - queries
 
 
 def test_no_statement_walks_through_a_table_that_grows(sql: sqlite3.Connection) -> None:
