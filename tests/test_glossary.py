@@ -99,7 +99,7 @@ RETIRED: Final = (
     Retired(word="means", instead="dependencies", names=r"[Mm]eans"),
     Retired(word="mistake", instead="error", names=r"[Mm]istakes?|\w+_mistakes?|mistakes?_of", where=("sidecar/*", "tests/*")),
     Retired(word="remark", instead="diagnostic", names=r"[Rr]emarks?"),
-    Retired(word="rules and checks, of harbor.yml", instead="cross-field and field validators", names=r"rules|checks|check_\w*rules", where=("sidecar/config/*",)),
+    Retired(word="rules and checks, of harbor.yml", instead="cross-field and field validators", names=r"checks|check_\w*rules", where=("sidecar/config/*",)),
     Retired(word="outage, absence", instead="circuit breaker; away", names=r"[Oo]utage|[Aa]bsences?|is_outage"),
     Retired(word="ripe", instead="due", names=r"[Rr]ipe|[Rr]ipen|\w+_ripe|ripe_\w+|(?i:ripen?_\w+)", text=r"\bripe", where=CODE),
     Retired(word="bodiless", instead="unencoded", names=r"[Bb]odiless|\w+_bodiless", text=r"\bbodiless\b", where=SIDECAR),
@@ -139,13 +139,11 @@ STILL: Final[dict[str, tuple[str, ...]]] = {
         "sidecar/policies/*",
         "sidecar/store/*",
     ),
-    "gathering": ("tests/unit/store/*",),
     "telling": (
         "sidecar/proxy/*",
         "sidecar/recording/*",
     ),
     "passage": ("sidecar/proxy/*",),
-    "rules and checks, of harbor.yml": ("sidecar/config/*",),
     "ripe": (
         "sidecar/app/*",
         "sidecar/detectors/*",
@@ -155,19 +153,11 @@ STILL: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/detectors/*",
         "tests/unit/recording/*",
     ),
-    "bodiless": (
-        "sidecar/services/*",
-        "sidecar/store/*",
-    ),
     "steady": (
         "sidecar/recording/*",
         "sidecar/store/*",
         "tests/unit/recording/*",
         "tests/unit/store/*",
-    ),
-    "wall, utc_now": (
-        "sidecar/recording/*",
-        "tests/unit/recording/*",
     ),
     "want of room": (
         "sidecar/proxy/*",

@@ -1,8 +1,8 @@
-"""Notices that the system's clock was set, while the sidecar runs or while it was stopped.
+"""Detects that the system's clock was set, while the sidecar runs or while it was stopped.
 
-Time that passes is told by another clock, which nobody sets; and the store tells what the clock has shown
-before. A step back would make everything in the store wait longer by as much; see `store.clock`. A step
-forward makes things due early, which does no harm.
+Elapsed time comes from the monotonic clock, and the store has the latest time that the system's clock has shown.
+A step back would delay everything in the store by as much; see `store.clock`. A step forward makes things due
+early, which is harmless.
 """
 
 import time
@@ -17,55 +17,55 @@ from sidecar.store.clock import StoredTimes
 
 log = structlog.get_logger()
 
-#: Smaller steps are left alone: nothing is due so exactly, and adjusting a clock gradually is no step.
+#: Smaller steps are ignored: due times are less exact, and a gradual adjustment is no step.
 _SMALLEST_STEP_S: Final = 2.0
 _NOTED_EVERY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happened to the clock between two looks."""
+    """How the clock was set between two looks."""
 
-    by_s: float  #: forward, or back if negative; 0 if it just went on
-    shown_s: float  #: what it would have shown at the first look: all that was written since is later
+    by_s: float  #: forward, or back if negative; 0 if it was not set
+    shown_s: float  #: what it would have shown at the first look; everything written since is later
 
 
 class ClockWatch:
-    """Tells steps of one clock by another that is never set."""
+    """Detects steps of the system's clock by comparing it with the monotonic clock."""
 
-    def __init__(self, wall: Callable[[], float], steady: Callable[[], float]) -> None:
-        self._wall = wall
-        self._steady = steady
-        self._wall_s, self._steady_s = wall(), steady()
+    def __init__(self, now: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        self._now = now
+        self._monotonic = monotonic
+        self._now_s, self._monotonic_s = now(), monotonic()
 
     def look(self) -> Step:
-        wall_s, steady_s = self._wall(), self._steady()
-        shown_s = wall_s - (steady_s - self._steady_s)
-        by_s = shown_s - self._wall_s
-        self._wall_s, self._steady_s = wall_s, steady_s
+        now_s, monotonic_s = self._now(), self._monotonic()
+        shown_s = now_s - (monotonic_s - self._monotonic_s)
+        by_s = shown_s - self._now_s
+        self._now_s, self._monotonic_s = now_s, monotonic_s
         return Step(by_s if abs(by_s) > _SMALLEST_STEP_S else 0.0, shown_s)
 
 
 class ClockFollower:
-    """Keeps the store in step with the clock; `look` is to be called every second."""
+    """Adjusts the store to steps of the clock; `look` must be called every second."""
 
     def __init__(
         self,
         times: StoredTimes,
         *,
-        wall: Callable[[], float] = time.time,
-        steady: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._times = times
-        self._wall = wall
-        self._steady = steady
-        self._watch = ClockWatch(wall, steady)
+        self._now = now
+        self._monotonic = monotonic
+        self._watch = ClockWatch(now, monotonic)
         self._ahead_s = 0.0
-        self._note_at_s = steady()
+        self._note_at_s = monotonic()
 
     @property
     def ahead(self) -> timedelta:
-        """How far the clock was set forward since the start and not back again: perhaps by mistake."""
+        """How far the clock was set forward since the start and not back again: perhaps by accident."""
         return timedelta(seconds=self._ahead_s)
 
     async def look(self) -> None:
@@ -76,12 +76,12 @@ class ClockFollower:
         elif step.by_s < 0:
             await self._go_back(-step.by_s, step.shown_s)
         await self._compare_with_store()
-        if self._steady() >= self._note_at_s:
+        if self._monotonic() >= self._note_at_s:
             await self._note()
 
     async def _compare_with_store(self) -> None:
-        """While nobody looked the clock may have been set back, by that much at least."""
-        now_s, newest_s = self._wall(), await self._times.newest()
+        """The clock may have been set back between looks, or while stopped, by at least that much."""
+        now_s, newest_s = self._now(), await self._times.newest()
         if newest_s - now_s > _SMALLEST_STEP_S:
             await self._go_back(newest_s - now_s, now_s)
 
@@ -91,5 +91,5 @@ class ClockFollower:
         await self._note()
 
     async def _note(self) -> None:
-        self._note_at_s = self._steady() + _NOTED_EVERY_S
+        self._note_at_s = self._monotonic() + _NOTED_EVERY_S
         await self._times.note()

@@ -14,7 +14,7 @@ from sidecar.services.database import writing_to
 from sidecar.services.deliveries import resolve
 from sidecar.services.reencode import reencode
 from sidecar.store.history import FAILED, Chosen, History
-from sidecar.store.redelivery import all_bodiless, bodiless, redeliver, redeliver_all
+from sidecar.store.redelivery import find_all_unencoded, find_unencoded, redeliver, redeliver_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,9 @@ def redeliver_named(settings: Settings, beginnings: Iterable[str]) -> Redelivere
     with writing_to(settings) as connection:
         history = History(connection)
         found = dict.fromkeys([resolve(history, beginning) for beginning in beginnings])
-        unencoded = reencode(connection, bodiless(connection, found), wiring.pipeline_settings(settings))
+        unencoded = reencode(
+            connection, find_unencoded(connection, found), wiring.pipeline_settings(settings)
+        )
         return Redelivered(number=redeliver(connection, found, at=datetime.now(UTC)), unencoded=unencoded)
 
 
@@ -60,7 +62,9 @@ def redeliver_failed(
     now = datetime.now(UTC)
     chosen = Chosen(policy_id=policy, states=FAILED, since=since, until=until or now)
     with writing_to(settings) as connection:
-        unencoded = reencode(connection, all_bodiless(connection, chosen), wiring.pipeline_settings(settings))
+        unencoded = reencode(
+            connection, find_all_unencoded(connection, chosen), wiring.pipeline_settings(settings)
+        )
         total, number = History(connection).count(chosen), 0
         on_progress(0, total)
         for more in redeliver_all(connection, chosen, at=datetime.now(UTC)):

@@ -63,7 +63,7 @@ _ENDED: Final = {
         """,
     ),
 }
-_ENDED_BODILESS: Final = {
+_ENDED_UNENCODED: Final = {
     "deliveries_finished": Variants(
         "Deliveries without a body, of those chosen that ended.",
         """
@@ -83,7 +83,7 @@ _ENDED_BODILESS: Final = {
         """,
     ),
 }
-_BODILESS: Final = Statement(
+_UNENCODED: Final = Statement(
     "A delivery that has no body, with all that one is made of.",
     """
     SELECT d.id, d.policy_id, e.document, r.created_at FROM deliveries d JOIN events e ON e.id = d.event_id
@@ -128,7 +128,7 @@ def _redeliver_some(sql: sqlite3.Connection, chosen: Chosen, *, after: float, at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bodiless:
+class Unencoded:
     """A delivery that could not be made, with all that is needed to try again."""
 
     id: UUID
@@ -137,16 +137,16 @@ class Bodiless:
     repository_created_at: int | None  #: Unix seconds
 
 
-def bodiless(sql: sqlite3.Connection, identities: Iterable[UUID]) -> list[Bodiless]:
+def find_unencoded(sql: sqlite3.Connection, identities: Iterable[UUID]) -> list[Unencoded]:
     """Those of these that have no body."""
-    found = (_BODILESS.run(sql, id=str(identity)).fetchone() for identity in identities)
-    return [_bodiless(row) for row in found if row]
+    found = (_UNENCODED.run(sql, id=str(identity)).fetchone() for identity in identities)
+    return [_unencoded(row) for row in found if row]
 
 
-def all_bodiless(sql: sqlite3.Connection, chosen: Chosen) -> list[Bodiless]:
+def find_all_unencoded(sql: sqlite3.Connection, chosen: Chosen) -> list[Unencoded]:
     """Those without a body among all that ended as chosen."""
-    rows = _ENDED_BODILESS[chosen.index].run(sql, **chosen.values()).fetchall()
-    return bodiless(sql, (UUID(identity) for (identity,) in rows))
+    rows = _ENDED_UNENCODED[chosen.index].run(sql, **chosen.values()).fetchall()
+    return find_unencoded(sql, (UUID(identity) for (identity,) in rows))
 
 
 def give_body(sql: sqlite3.Connection, identity: UUID, payload: Payload) -> None:
@@ -154,9 +154,9 @@ def give_body(sql: sqlite3.Connection, identity: UUID, payload: Payload) -> None
     _GIVE_BODY.run(sql, body=payload.body, content_type=payload.content_type, id=str(identity))
 
 
-def _bodiless(row: tuple[str, str, str, float | None]) -> Bodiless:
+def _unencoded(row: tuple[str, str, str, float | None]) -> Unencoded:
     identity, policy_id, document, created_at = row
-    return Bodiless(
+    return Unencoded(
         id=UUID(identity),
         policy_id=policy_id,
         event=event_from_json(document),

@@ -22,22 +22,22 @@ HOUR_S = 3600.0
 class Clock:
     """A wall clock that can be set, and one that cannot."""
 
-    wall_s: float = START.timestamp()
-    steady_s: float = 1000.0
+    now_s: float = START.timestamp()
+    monotonic_s: float = 1000.0
 
     def go_on(self, seconds: float = 1.0) -> None:
-        self.wall_s += seconds
-        self.steady_s += seconds
+        self.now_s += seconds
+        self.monotonic_s += seconds
 
-    def wall(self) -> float:
-        return self.wall_s
+    def now(self) -> float:
+        return self.now_s
 
-    def steady(self) -> float:
-        return self.steady_s
+    def monotonic(self) -> float:
+        return self.monotonic_s
 
 
 def a_watch(clock: Clock) -> ClockWatch:
-    return ClockWatch(clock.wall, clock.steady)
+    return ClockWatch(clock.now, clock.monotonic)
 
 
 def test_clock_that_goes_on_was_not_set() -> None:
@@ -52,9 +52,9 @@ def test_clock_that_goes_on_was_not_set() -> None:
 def test_step_is_told_once_with_what_the_clock_showed_at_the_look_before(by_s: float) -> None:
     clock = Clock()
     watch = a_watch(clock)
-    before_s = clock.wall_s
+    before_s = clock.now_s
     clock.go_on()
-    clock.wall_s += by_s
+    clock.now_s += by_s
     step = watch.look()
     assert step.by_s == pytest.approx(by_s)
     assert step.shown_s == pytest.approx(before_s + by_s)
@@ -67,7 +67,7 @@ def test_gradual_adjustment_is_no_step() -> None:
     watch = a_watch(clock)
     for _ in range(60):
         clock.go_on()
-        clock.wall_s -= 0.5
+        clock.now_s -= 0.5
         assert watch.look().by_s == 0
 
 
@@ -82,15 +82,15 @@ class Program:
         self.start()
 
     def start(self) -> None:
-        times = StoredTimes(self.database, self.outbox, now=self.clock.wall)
-        self.follower = ClockFollower(times, wall=self.clock.wall, steady=self.clock.steady)
+        times = StoredTimes(self.database, self.outbox, now=self.clock.now)
+        self.follower = ClockFollower(times, now=self.clock.now, monotonic=self.clock.monotonic)
 
     async def due_in_s(self) -> float:
         """How long the one delivery still waits."""
         (due,) = await self.database.read(
             lambda sql: sql.execute("SELECT next_attempt_at FROM deliveries").fetchone()
         )
-        return float(due) - self.clock.wall_s
+        return float(due) - self.clock.now_s
 
     async def steps(self) -> list[tuple[str, float]]:
         """What one look tells."""
@@ -110,7 +110,7 @@ async def test_what_waits_follows_a_clock_that_goes_back(program: Program) -> No
     assert await program.steps() == []
     await store(program.database, a_delivery(an_event()), at=START + timedelta(seconds=30))
     program.clock.go_on()
-    program.clock.wall_s -= HOUR_S
+    program.clock.now_s -= HOUR_S
     assert await program.steps() == [("clock.went_back", HOUR_S)]
     assert await program.due_in_s() == pytest.approx(29)
     program.clock.go_on()
@@ -120,7 +120,7 @@ async def test_what_waits_follows_a_clock_that_goes_back(program: Program) -> No
 
 async def test_step_back_is_seen_at_the_start_by_what_the_store_says(program: Program) -> None:
     await store(program.database, a_delivery(an_event()), at=START + timedelta(seconds=30))
-    program.clock.wall_s -= HOUR_S
+    program.clock.now_s -= HOUR_S
     program.start()
     assert await program.steps() == [("clock.went_back", HOUR_S)]
     assert await program.due_in_s() == pytest.approx(30)
@@ -134,7 +134,7 @@ async def test_step_back_after_a_quiet_time_is_seen_within_a_minute(program: Pro
         program.clock.go_on(60)
         assert await program.steps() == []
     program.clock.go_on(20)
-    program.clock.wall_s -= 24 * HOUR_S
+    program.clock.now_s -= 24 * HOUR_S
     program.start()
     assert await program.steps() == [("clock.went_back", 24 * HOUR_S - 20)]
     assert await program.due_in_s() == pytest.approx(HOUR_S, abs=60)
@@ -142,23 +142,23 @@ async def test_step_back_after_a_quiet_time_is_seen_within_a_minute(program: Pro
 
 async def test_step_forward_and_back_between_two_looks_is_seen_by_what_was_stored(program: Program) -> None:
     assert await program.steps() == []
-    program.clock.wall_s += HOUR_S
-    later = StoredTimes(program.database, program.outbox, now=program.clock.wall)
+    program.clock.now_s += HOUR_S
+    later = StoredTimes(program.database, program.outbox, now=program.clock.now)
     await later.note()
     await store(program.database, a_delivery(an_event()), at=START + timedelta(seconds=HOUR_S + 30))
-    program.clock.wall_s -= HOUR_S
+    program.clock.now_s -= HOUR_S
     assert await program.steps() == [("clock.went_back", HOUR_S)]
     assert await program.due_in_s() == pytest.approx(30)
 
 
 async def test_clock_that_was_set_forward_is_ahead_until_it_is_set_back(program: Program) -> None:
     assert await program.steps() == []
-    program.clock.wall_s += HOUR_S
+    program.clock.now_s += HOUR_S
     assert await program.steps() == [("clock.went_forward", HOUR_S)]
     assert program.follower.ahead == timedelta(hours=1)
-    program.clock.wall_s -= HOUR_S
+    program.clock.now_s -= HOUR_S
     assert await program.steps() == [("clock.went_back", HOUR_S)]
     assert program.follower.ahead == timedelta(0)
-    program.clock.wall_s -= HOUR_S
+    program.clock.now_s -= HOUR_S
     await program.steps()
     assert program.follower.ahead == timedelta(0)

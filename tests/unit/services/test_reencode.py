@@ -16,7 +16,7 @@ from sidecar.policies.target import PayloadFormat, Target
 from sidecar.services.reencode import reencode
 from sidecar.store.history import FAILED, Chosen, History
 from sidecar.store.offline import Connection, open_offline
-from sidecar.store.redelivery import all_bodiless, bodiless, redeliver, redeliver_all
+from sidecar.store.redelivery import find_all_unencoded, find_unencoded, redeliver, redeliver_all
 from tests.support.builders import START
 from tests.unit.recording.test_recorder import SETTINGS, Line, a_push
 
@@ -81,7 +81,7 @@ async def test_nothing_without_a_body_is_ever_sent(line: Line, connection: Conne
 async def test_mended_template_makes_it_and_then_it_is_sent(line: Line, connection: Connection) -> None:
     identity = await a_failure(line, connection)
     settings = replace(SETTINGS, policies=(a_policy("ci", MENDED),), projects=(Project(name="prj"),))
-    assert reencode(connection, bodiless(connection, [identity]), settings) == {}
+    assert reencode(connection, find_unencoded(connection, [identity]), settings) == {}
     assert History(connection).body(identity) == b'{"tag": "v1"}'
     assert redeliver(connection, [identity], at=START) == 1
     assert states(connection)["prj/ci"] is DeliveryState.WAITING
@@ -92,8 +92,8 @@ async def test_mended_template_makes_it_and_then_it_is_sent(line: Line, connecti
 async def test_all_of_a_range_are_found(line: Line, connection: Connection) -> None:
     identity = await a_failure(line, connection)
     chosen = Chosen(states=FAILED, since=START - timedelta(days=1), until=START + timedelta(days=1))
-    assert [found.id for found in all_bodiless(connection, chosen)] == [identity]
-    assert all_bodiless(connection, replace(chosen, policy_id="prj/other")) == []
+    assert [found.id for found in find_all_unencoded(connection, chosen)] == [identity]
+    assert find_all_unencoded(connection, replace(chosen, policy_id="prj/other")) == []
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,9 @@ async def test_what_still_cannot_be_made_says_why(
     line: Line, connection: Connection, policies: tuple[WebhookPolicy, ...], fault: str
 ) -> None:
     identity = await a_failure(line, connection)
-    faults = reencode(connection, bodiless(connection, [identity]), replace(SETTINGS, policies=policies))
+    faults = reencode(
+        connection, find_unencoded(connection, [identity]), replace(SETTINGS, policies=policies)
+    )
     assert faults[identity].startswith(fault)
     assert redeliver(connection, [identity], at=START) == 0
 

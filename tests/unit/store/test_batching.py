@@ -34,24 +34,24 @@ async def numbers_in(database: SqliteDatabase) -> list[int]:
 
 async def test_all_of_one_turn_are_answered_by_few_units(database: SqliteDatabase) -> None:
     work = Numbers()
-    gathering = Batching(database, work)
-    assert await asyncio.gather(*map(gathering.ask, range(150))) == [str(n) for n in range(150)]
+    batching = Batching(database, work)
+    assert await asyncio.gather(*map(batching.ask, range(150))) == [str(n) for n in range(150)]
     assert work.sizes == [64, 64, 22]
     assert await numbers_in(database) == list(range(150))
-    assert await gathering.ask(150) == "150"
+    assert await batching.ask(150) == "150"
 
 
 async def test_the_one_at_fault_takes_no_other_with_it(database: SqliteDatabase) -> None:
-    gathering = Batching(database, Numbers())
-    answers = await asyncio.gather(*map(gathering.ask, [1, -2, 3]), return_exceptions=True)
+    batching = Batching(database, Numbers())
+    answers = await asyncio.gather(*map(batching.ask, [1, -2, 3]), return_exceptions=True)
     assert (answers[0], answers[2]) == ("1", "3")
     assert isinstance(answers[1], ValueError)
     assert await numbers_in(database) == [1, 3]
 
 
 async def test_who_stops_waiting_leaves_the_others_their_answers(database: SqliteDatabase) -> None:
-    gathering = Batching(database, Numbers())
-    first, second = (asyncio.ensure_future(gathering.ask(n)) for n in (1, 2))
+    batching = Batching(database, Numbers())
+    first, second = (asyncio.ensure_future(batching.ask(n)) for n in (1, 2))
     await asyncio.sleep(0)
     first.cancel()
     assert await second == "2"
@@ -66,14 +66,14 @@ async def test_a_store_that_is_away_is_said_and_what_must_not_be_lost_is_written
     blocker.write_text("not mounted yet")
     database = SqliteDatabase(blocker / "store.db")
     database.open()
-    gathering = Batching(database, Numbers(), weight=(lambda _: 100) if is_kept else None)
-    answers = await asyncio.gather(*map(gathering.ask, [1, 2]), return_exceptions=True)
+    batching = Batching(database, Numbers(), weight=(lambda _: 100) if is_kept else None)
+    answers = await asyncio.gather(*map(batching.ask, [1, 2]), return_exceptions=True)
     assert [type(answer) for answer in answers] == [StoreUnavailable] * 2
     blocker.unlink()
     async with asyncio.timeout(10):
         while True:
             try:
-                await gathering.ask(3)
+                await batching.ask(3)
                 break
             except StoreUnavailable:
                 await asyncio.sleep(0.05)
