@@ -8,10 +8,11 @@ from typing import Final
 from uuid import uuid4
 
 from bench.stack import PROJECT, REPOSITORY
+from sidecar.model.changes import Raised
 from sidecar.model.delivery import Delivery, TargetKey
 from sidecar.model.event import Event, EventType
 from sidecar.model.names import repository_of
-from sidecar.store.ledger import Ledger
+from sidecar.store.events import store_events
 from sidecar.store.sqlite import SqliteDatabase
 
 _BODY: Final = (
@@ -80,5 +81,5 @@ async def _store_first(path: Path) -> None:
     )
     database = SqliteDatabase(path)
     database.open()
-    await database.write(lambda sql: Ledger(sql).store_event(event, [delivery], next_attempt_at=now))
+    await database.write(lambda sql: store_events(sql, [Raised(event, (delivery,))], next_attempt_at=now))
     await asyncio.to_thread(database.close)

@@ -11,7 +11,7 @@ from sidecar.app.supervision import Supervisor
 from sidecar.recording.clock import ClockFollower
 from sidecar.store.clock import StoredTimes
 
-_RIPEN_EVERY_S: Final = 0.25
+_DUE_LOOKED_FOR_EVERY_S: Final = 0.25
 _FIGURES_EVERY_S: Final = 5.0
 _CLOCK_EVERY_S: Final = 1.0
 _OTHERS_EVERY_S: Final = 0.05
@@ -34,7 +34,7 @@ class Background(Part):
     async def run(self) -> None:
         every, stages = self._supervisor.every, self._stages
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(every(_RIPEN_EVERY_S, "held_events", stages.recorder.ripen))
+            tasks.create_task(every(_DUE_LOOKED_FOR_EVERY_S, "held_events", stages.recorder.raise_due))
             tasks.create_task(every(_FIGURES_EVERY_S, "figures", self._figures.look))
             tasks.create_task(every(_PRUNE_EVERY_S, "prune", self._prune))
             tasks.create_task(every(_CLOCK_EVERY_S, "clock", self._clock.look))

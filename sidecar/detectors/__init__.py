@@ -1,21 +1,27 @@
-"""Exchange ⇒ Event; pure: no clock, no I/O, no settings but those handed in.
+"""Exchange and Snapshot ⇒ Events and Changes; pure: no clock, no I/O, no settings but those handed in.
 
+scopes          what is to be remembered for an exchange to be understood
 artifacts       what an exchange with the registry says on its own
 charts          what an exchange with the chart repository says
+enriching       tags, size and platforms, out of what is remembered
 grouping        one event for one thing done
 asking          whether a request belongs to a pull that is held
 preparing       what a client fetched only to push something made of it
-enriching       tags, size and platforms, out of what is remembered
+due             what time brings: held events that nothing has come for
+learning        what is remembered of an exchange in every mode
+traces          what clients did a moment ago
 rejections      what a refused write says on its own
 refused_pushes  which refused requests are one push
 """
 
+from datetime import datetime
+
 from sidecar.detectors.charts import chart_events
 from sidecar.detectors.grouping import Holds, exact, group
-from sidecar.detectors.rejections import rejection_events
-from sidecar.model.event import Event
+from sidecar.detectors.rejections import detect_rejection
+from sidecar.model.changes import Detected
 from sidecar.model.exchange import Exchange
-from sidecar.model.memory import Memory
+from sidecar.model.memory import Snapshot
 from sidecar.model.operation import DeleteChart, DownloadChart, Routes, UploadChart
 from sidecar.quota.rules import Rejection
 
@@ -24,18 +30,22 @@ __all__ = ["detect"]
 
 def detect(
     exchange: Exchange,
-    memory: Memory,
+    snapshot: Snapshot,
     *,
     holds: Holds | None,
     routes: Routes,
+    now: datetime,
     rejection: Rejection | None = None,
-) -> tuple[Event, ...]:
-    """The events that an exchange raises now; `holds` is None for exactly what Harbor would send.
+) -> Detected:
+    """What an exchange raises now, and what is remembered of it.
 
+    snapshot    of `scopes.scope_of` the exchange
+    holds       None for exactly what Harbor would send
+    now         what was seen later was written before the clock was set back
     rejection   what was recognised in the refusal of a write
     """
     if rejection:
-        return rejection_events(exchange, rejection, memory, grouped=holds is not None, routes=routes)
+        return detect_rejection(exchange, rejection, snapshot, grouped=holds is not None, routes=routes)
     if isinstance(exchange.operation, UploadChart | DownloadChart | DeleteChart):
-        return chart_events(exchange, routes)
-    return group(exchange, memory, holds) if holds else exact(exchange, memory)
+        return Detected(chart_events(exchange, routes))
+    return group(exchange, snapshot, holds, now=now) if holds else exact(exchange, snapshot, now=now)

@@ -6,10 +6,10 @@ Measured with docker, containerd, podman, buildah, skopeo, crane, oras, helm and
 from datetime import timedelta
 from typing import Final
 
+from sidecar.detectors.traces import resolved_on_connection
 from sidecar.model.event import Event
 from sidecar.model.exchange import Client
-from sidecar.model.memory import HeldPull, Memory
-from sidecar.model.names import Digest, Repository
+from sidecar.model.memory import HeldPull, Snapshot
 
 #: docker and containerd fetch right after resolving; a slow client gets a minute.
 RESOLUTION_KEPT: Final = timedelta(seconds=60)
@@ -21,23 +21,23 @@ ASKED_AGAIN: Final = timedelta(seconds=10)
 _ASKS: Final = (("Docker-Client/", 4), ("cri-o/", 2))
 
 
-def asked_before(client: Client, repository: Repository, event: Event, memory: Memory) -> HeldPull | None:
+def asked_before(client: Client, event: Event, snapshot: Snapshot) -> HeldPull | None:
     """The held pull that this is once more, None for a pull of its own.
 
     Address, user and user agent are those of many processes. One that asks twice does it on one connection;
     on others only clients that are known for it do. Any other process asks once: so many requests, so many
     pulls.
     """
-    for held in memory.held_pulls(client, repository, Digest(event.digest)):
+    for held in snapshot.held_pulls:
         asks_again = held.client.shares_connection(client) or held.asked < times_asked(client)
         if event.tag in {"", held.event.tag} and (
-            (asks_again and not held.layer_fetched) or _walks_again(client, event, held, memory)
+            (asks_again and not held.layer_fetched) or _walks_again(client, event, held, snapshot)
         ):
             return held
     return None
 
 
-def _walks_again(client: Client, event: Event, held: HeldPull, memory: Memory) -> bool:
+def _walks_again(client: Client, event: Event, held: HeldPull, snapshot: Snapshot) -> bool:
     """Whether this may be the second request of a process that walked over what is attached meanwhile.
 
     `oras cp -r` resolves and fetches on one connection, asks what is attached on several, and fetches again
@@ -46,7 +46,7 @@ def _walks_again(client: Client, event: Event, held: HeldPull, memory: Memory) -
 
     def resolved_by(asking: Client) -> bool:
         since = event.occurred_at - RESOLUTION_KEPT
-        return memory.resolved_on_connection(asking, event.repository, event.digest, since)
+        return resolved_on_connection(snapshot.traces, asking, event.digest, since)
 
     is_second = held.asked == 1 and not event.tag and not held.event.tag
     return is_second and resolved_by(held.client) and not resolved_by(client)

@@ -8,96 +8,108 @@ from dataclasses import replace
 from sidecar.detectors.artifacts import artifact_events, digest_of, manifest_of, size_of
 from sidecar.model.event import Event
 from sidecar.model.exchange import Exchange
-from sidecar.model.memory import Memory
-from sidecar.model.names import Digest, Repository
+from sidecar.model.memory import Recalled, Snapshot
 from sidecar.model.operation import DeleteManifest
 
 
-def enriched_events(exchange: Exchange, memory: Memory) -> tuple[Event, ...]:
+def enriched_events(exchange: Exchange, snapshot: Snapshot) -> tuple[Event, ...]:
     """The events of one exchange, none for a delete of what was not there."""
     delete = exchange.operation
     if isinstance(delete, DeleteManifest):
-        exchange = _with_remembered_digest(exchange, delete, memory)
-        if not _was_there(exchange, delete, memory):
+        exchange = _with_remembered_digest(exchange, delete, snapshot)
+        if not _was_there(exchange, delete, snapshot):
             return ()
-    return tuple(_enriched(event, exchange, memory) for event in artifact_events(exchange))
+    return tuple(_enriched(event, exchange, snapshot) for event in artifact_events(exchange))
 
 
 def with_tags(event: Event, *, tag: str, tags: tuple[str, ...]) -> Event:
     """An event with that tag first among those tags."""
-    first = (tag,) if tag else ()
-    return replace(event, tag=tag, tags=tuple(dict.fromkeys((*first, *tags))))
+    return replace(event, tag=tag, tags=_first_of(tag, tags))
 
 
-def is_size_known(repository: Repository, digest: Digest, memory: Memory, *, levels: int = 3) -> bool:
+def _first_of(tag: str, tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((tag, *tags) if tag else tags))
+
+
+def is_size_known(digest: str, snapshot: Snapshot, *, levels: int = 3) -> bool:
     """Whether the size of a manifest is remembered, with that of all its children."""
-    known = memory.manifest(repository, digest)
+    known = snapshot.manifest(digest)
     if known is None or levels == 0:
         return False
-    return all(is_size_known(repository, child, memory, levels=levels - 1) for child in known.children)
+    return all(is_size_known(child, snapshot, levels=levels - 1) for child in known.children)
 
 
-def _with_remembered_digest(exchange: Exchange, delete: DeleteManifest, memory: Memory) -> Exchange:
+def recalled(digest: str, snapshot: Snapshot) -> Recalled:
+    """What is remembered of a manifest that is to be deleted."""
+    return Recalled(tags=snapshot.tags, is_whole=is_size_known(digest, snapshot))
+
+
+def _with_remembered_digest(exchange: Exchange, delete: DeleteManifest, snapshot: Snapshot) -> Exchange:
     tag = delete.reference.tag
     if not tag or digest_of(exchange, delete.reference):
         return exchange
-    return replace(exchange, content_digest=memory.named_by(delete.repository, tag))
+    return replace(exchange, content_digest=snapshot.named_by(tag))
 
 
-def _was_there(exchange: Exchange, delete: DeleteManifest, memory: Memory) -> bool:
+def _was_there(exchange: Exchange, delete: DeleteManifest, snapshot: Snapshot) -> bool:
     """Some registries answer 202 to the delete of what is not there; others hide from who may not pull."""
     if exchange.facts.existed is not False:
         return True
     reference = delete.reference
     if reference.tag:
-        return memory.named_by(delete.repository, reference.tag) is not None
+        return snapshot.named_by(reference.tag) is not None
     assert reference.digest is not None
-    known = memory.manifest(delete.repository, reference.digest)
-    return bool(known or memory.tags_of(delete.repository, reference.digest))
+    return bool(snapshot.manifest(reference.digest) or snapshot.tags)
 
 
-def _enriched(event: Event, exchange: Exchange, memory: Memory) -> Event:
-    event = replace(
+def _enriched(event: Event, exchange: Exchange, snapshot: Snapshot) -> Event:
+    tag, tags = _tags(event, exchange, snapshot)
+    return replace(
         event,
-        size_bytes=_size(event, exchange, memory),
-        platforms=_platforms(event, exchange, memory),
+        tag=tag,
+        tags=tags,
+        size_bytes=_size(event, exchange, snapshot),
+        platforms=_platforms(event, exchange, snapshot),
     )
-    tags = memory.tags_of(event.repository, event.digest)
+
+
+def _tags(event: Event, exchange: Exchange, snapshot: Snapshot) -> tuple[str, tuple[str, ...]]:
+    """The tag that was meant, and all of them, that one first."""
     if not isinstance(exchange.operation, DeleteManifest):
-        return with_tags(event, tag=event.tag, tags=tags)
+        return event.tag, _first_of(event.tag, snapshot.tags)
     if exchange.operation.reference.tag:
-        return event  # only this tag went
-    gone = tuple(tag for tag in tags if tag not in exchange.facts.other_tags)
+        return event.tag, event.tags  # only this tag went
+    gone = tuple(tag for tag in snapshot.tags if tag not in exchange.facts.other_tags)
     gone = tuple(dict.fromkeys((*gone, *exchange.facts.tags)))
-    return replace(event, tag=gone[0] if gone else "", tags=gone)
+    return gone[0] if gone else "", gone
 
 
-def _platforms(event: Event, exchange: Exchange, memory: Memory) -> tuple[str, ...]:
+def _platforms(event: Event, exchange: Exchange, snapshot: Snapshot) -> tuple[str, ...]:
     """Platforms of an index; those of a nested index may have been learnt when it was pushed."""
     manifest = manifest_of(exchange)
     nested = (c.digest for c in manifest.children if not c.platform) if manifest else ()
-    known = (memory.manifest(event.repository, digest) for digest in nested)
+    known = (snapshot.manifest(digest) for digest in nested)
     more = (platform for child in known if child for platform in child.platforms)
     return tuple(dict.fromkeys((*event.platforms, *more)))
 
 
-def _size(event: Event, exchange: Exchange, memory: Memory) -> int | None:
+def _size(event: Event, exchange: Exchange, snapshot: Snapshot) -> int | None:
     manifest = manifest_of(exchange)
     if manifest is None:
-        return _known_size(event.repository, Digest(event.digest), memory, levels=3)
+        return _known_size(event.digest, snapshot, levels=3)
     if not manifest.children:
         return event.size_bytes
     total = manifest.content_bytes
     for child in manifest.children:
         found = exchange.facts.children.get(child.digest)
         known = size_of(found, exchange.facts.children) if found else None
-        total += known or _known_size(event.repository, child.digest, memory, levels=2) or 0
+        total += known or _known_size(child.digest, snapshot, levels=2) or 0
     return total
 
 
-def _known_size(repository: Repository, digest: Digest, memory: Memory, *, levels: int) -> int | None:
-    known = memory.manifest(repository, digest)
+def _known_size(digest: str, snapshot: Snapshot, *, levels: int) -> int | None:
+    known = snapshot.manifest(digest)
     if known is None or levels == 0:
         return None
-    children = (_known_size(repository, child, memory, levels=levels - 1) for child in known.children)
+    children = (_known_size(child, snapshot, levels=levels - 1) for child in known.children)
     return known.content_bytes + sum(size or 0 for size in children)

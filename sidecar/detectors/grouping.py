@@ -10,21 +10,35 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid5
 
-from sidecar.detectors.artifacts import digest_of, is_attached, manifest_of, platforms_of
+from sidecar.detectors.artifacts import digest_of, is_attached, manifest_of
 from sidecar.detectors.asking import ASKED_AGAIN, RESOLUTION_KEPT, asked_before, times_asked
 from sidecar.detectors.enriching import enriched_events, with_tags
-from sidecar.detectors.preparing import drop_preparing_pulls, layers_mark, subjects_of
+from sidecar.detectors.learning import learnt
+from sidecar.detectors.preparing import layers_mark, preparing_pulls, subjects_of
+from sidecar.detectors.traces import fetched_child, is_traced, resolved_tag, taken_child, traced
+from sidecar.model.changes import (
+    AskedAgain,
+    Change,
+    Changes,
+    Detected,
+    PullHeld,
+    PushHeld,
+    Released,
+    TraceLeft,
+)
 from sidecar.model.event import Event
-from sidecar.model.exchange import Client, Exchange
+from sidecar.model.exchange import Exchange
 from sidecar.model.manifest import Manifest
-from sidecar.model.memory import HeldPull, HeldPush, KnownManifest, Memory
-from sidecar.model.names import Digest, Reference, Repository, fallback_subject
+from sidecar.model.memory import HeldPull, HeldPush, Snapshot, Trace, TraceKind
+from sidecar.model.names import Digest, fallback_subject
 from sidecar.model.operation import DeleteManifest, GetManifest, HeadManifest, PutManifest
 
 #: Between two children of one pull there may be minutes of layers.
 CHILDREN_KEPT = timedelta(minutes=5)
 #: helm, oras and BuildKit read back what they pushed at once.
 READ_BACK = timedelta(seconds=5)
+#: A config is known as one for longer than its manifest's pull is held; then it is noted again.
+CONFIG_KNOWN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,268 +49,208 @@ class Holds:
     push: timedelta = timedelta(seconds=30)
 
 
-def exact(exchange: Exchange, memory: Memory) -> tuple[Event, ...]:
+def exact(exchange: Exchange, snapshot: Snapshot, *, now: datetime) -> Detected:
     """What Harbor itself would raise, one event for one manifest request."""
-    events = enriched_events(exchange, memory)
-    _learn(exchange, memory)
-    return events
+    return Detected(enriched_events(exchange, snapshot), learnt(exchange, snapshot, now=now))
 
 
-def group(exchange: Exchange, memory: Memory, holds: Holds) -> tuple[Event, ...]:
-    """The events to raise now; what has to wait is left in memory."""
-    events = enriched_events(exchange, memory)
-    raised = _grouped(exchange, events, memory, holds)
-    _learn(exchange, memory)
-    return raised
+def group(exchange: Exchange, snapshot: Snapshot, holds: Holds, *, now: datetime) -> Detected:
+    """The events to raise now; what has to wait is among the changes."""
+    grouped = _grouped(exchange, enriched_events(exchange, snapshot), snapshot, holds)
+    return Detected(grouped.events, (*grouped.changes, *learnt(exchange, snapshot, now=now)))
 
 
-def _grouped(
-    exchange: Exchange, events: tuple[Event, ...], memory: Memory, holds: Holds
-) -> tuple[Event, ...]:
+def _grouped(exchange: Exchange, events: tuple[Event, ...], snapshot: Snapshot, holds: Holds) -> Detected:
     match exchange.operation:
         case PutManifest() as put if exchange.succeeded:
-            return _group_push(exchange, put, events, memory, holds)
+            return _group_push(exchange, put, events, snapshot, holds)
         case GetManifest() as get if events:
-            _group_pull(exchange, get, events[0], memory, holds)
-            return ()
+            return Detected(changes=_group_pull(exchange, get, events[0], snapshot, holds))
         case DeleteManifest() as delete:
-            return _group_delete(exchange, delete, events, memory)
+            return _group_delete(exchange, delete, events, snapshot)
         case HeadManifest() as head if exchange.status == 200 and head.reference.tag:
-            _remember_resolution(exchange, head, memory)
-            return ()
+            return Detected(changes=_resolution(exchange, head))
         case _:
-            return ()
-
-
-def ripe(memory: Memory, holds: Holds, now: datetime, *, several_workers: bool = False) -> tuple[Event, ...]:
-    """Held events whose time has come; what turned out to be none is dropped.
-
-    several_workers   exchanges were recorded by several processes: one may have come before an earlier one
-    """
-    # None is held longer than from now on, unless the clock was set back meanwhile.
-    memory.hold_no_longer(pulls_until=now + holds.pull, pushes_until=now + holds.push)
-    return (*_ripe_pushes(memory, holds, now), *_ripe_pulls(memory, now, several_workers=several_workers))
+            return Detected()
 
 
 # Pushes
 
 
 def _group_push(
-    exchange: Exchange, put: PutManifest, events: tuple[Event, ...], memory: Memory, holds: Holds
-) -> tuple[Event, ...]:
+    exchange: Exchange, put: PutManifest, events: tuple[Event, ...], snapshot: Snapshot, holds: Holds
+) -> Detected:
     manifest = manifest_of(exchange)
     digest = digest_of(exchange, put.reference)
-    if digest:
-        children = _descendants(put.repository, manifest, memory) if manifest else ()
-        memory.drop_held_pushes(put.repository, (digest, *children))
-        named = (digest, *children, *subjects_of(manifest, put.reference))
-        drop_preparing_pulls(exchange.client, put.repository, manifest, named, memory)
+    part = _part_of_push(exchange, put, digest, manifest, snapshot) if digest else ()
     if is_attached(manifest, put.reference):
-        return ()
+        return Detected(changes=part)
     if put.reference.tag or exchange.oci_tags:
-        return events
-    for event in events:
-        memory.hold_push(HeldPush(event=event, due_at=exchange.answered_at + holds.push))
-    return ()
+        return Detected(events, part)
+    due_at = exchange.answered_at + holds.push
+    held = (PushHeld(HeldPush(event=event, due_at=due_at)) for event in events)
+    return Detected(changes=(*part, *held))
 
 
-def _descendants(
-    repository: Repository, manifest: Manifest, memory: Memory, *, levels: int = 3
-) -> tuple[Digest, ...]:
+def _part_of_push(
+    exchange: Exchange, put: PutManifest, digest: Digest, manifest: Manifest | None, snapshot: Snapshot
+) -> tuple[Released, ...]:
+    """What is held and turns out to be part of this push."""
+    below = descendants(manifest, snapshot) if manifest else ()
+    whole = {digest, *below}
+    pushes = (Released(event_id) for event_id, pushed in snapshot.held_pushes.items() if pushed in whole)
+    named = (*whole, *subjects_of(manifest, put.reference))
+    return (*pushes, *preparing_pulls(exchange.client, manifest, named, snapshot))
+
+
+def descendants(manifest: Manifest, snapshot: Snapshot, *, levels: int = 3) -> tuple[Digest, ...]:
+    """The digests that an index names, and those that they name as far as they are known."""
     found = [child.digest for child in manifest.children]
     level = found
     for _ in range(levels - 1):
-        known = (memory.manifest(repository, digest) for digest in level)
+        known = (snapshot.manifest(digest) for digest in level)
         level = [child for manifest_known in known if manifest_known for child in manifest_known.children]
-        found += level
+        found = [*found, *level]
     return tuple(dict.fromkeys(found))
-
-
-def _ripe_pushes(memory: Memory, holds: Holds, now: datetime) -> tuple[Event, ...]:
-    events = []
-    for held in memory.due_pushes(now):
-        uploaded_at = memory.last_upload(held.event.repository)
-        # Not in the future: that was before the clock was set back.
-        if uploaded_at and uploaded_at <= now < uploaded_at + holds.push:
-            # The other children of its index are still being uploaded.
-            memory.extend_push(held.event.id, uploaded_at + holds.push)
-            continue
-        memory.release(held.event.id)
-        events.append(held.event)
-    return tuple(events)
 
 
 # Pulls
 
 
-def _group_pull(exchange: Exchange, get: GetManifest, event: Event, memory: Memory, holds: Holds) -> None:
-    client, repository, at = exchange.client, get.repository, exchange.answered_at
+def _group_pull(
+    exchange: Exchange, get: GetManifest, event: Event, snapshot: Snapshot, holds: Holds
+) -> Changes:
     manifest = manifest_of(exchange)
-    digest = Digest(event.digest)
+    seen = _contents_seen(exchange, get, manifest, snapshot)
+    taken = _taken_as_child(exchange, get, event, snapshot)
+    if taken:
+        return (taken, *seen)
+    if is_attached(manifest, get.reference):
+        return seen
+    if held := asked_before(exchange.client, event, snapshot):
+        return (*seen, AskedAgain(held.event.id))
+    pull = HeldPull(
+        event=event,
+        client=exchange.client,
+        due_at=exchange.answered_at + holds.pull,
+        needs_blob=bool(get.reference.digest) and _reads_back(event, snapshot, exchange.answered_at),
+        layers=layers_mark(manifest),
+    )
+    return (*seen, PullHeld(pull))
+
+
+def _taken_as_child(exchange: Exchange, get: GetManifest, event: Event, snapshot: Snapshot) -> Change | None:
+    """The trace of the index that this pull by digest is part of."""
+    if not get.reference.digest:
+        return None
+    at = exchange.answered_at
+    again_since = at - ASKED_AGAIN if times_asked(exchange.client) > 1 else None
     since = at - CHILDREN_KEPT
-    again_since = at - ASKED_AGAIN if times_asked(client) > 1 else None
-    is_child = bool(get.reference.digest) and memory.take_pulled_child(
-        client, repository, digest, at=at, since=since, again_since=again_since
-    )
-    if manifest and manifest.children:
-        children = tuple(child.digest for child in manifest.children)
-        memory.learn_pulled_children(client, repository, children, at=at, since=since)
-    if manifest and manifest.config:
-        memory.learn_config(repository, manifest.config.digest, at=at)
-    if is_child or is_attached(manifest, get.reference):
-        return
-    if held := asked_before(client, repository, event, memory):
-        memory.note_asked_again(held.event.id)
-        return
-    read_back = bool(get.reference.digest) and _reads_back(client, repository, digest, memory, at)
-    memory.hold_pull(
-        HeldPull(
-            event=event,
-            client=client,
-            due_at=at + holds.pull,
-            needs_blob=read_back,
-            layers=layers_mark(manifest),
-        )
+    return taken_child(snapshot.traces, event.digest, at=at, since=since, again_since=again_since)
+
+
+def _contents_seen(
+    exchange: Exchange, get: GetManifest, manifest: Manifest | None, snapshot: Snapshot
+) -> Changes:
+    """What may be fetched next as part of the same pull."""
+    client, repository, at = exchange.client, get.repository, exchange.answered_at
+    if manifest is None:
+        return ()
+    since = at - CHILDREN_KEPT
+    children = dict.fromkeys(child.digest for child in manifest.children)
+    found = [
+        fetched_child(snapshot.traces, client, repository, child, at=at, since=since) for child in children
+    ]
+    if manifest.config and not _is_known_config(snapshot.traces, manifest.config.digest, at):
+        config = traced(snapshot.traces, TraceKind.CONFIG, None, repository, manifest.config.digest, at=at)
+        found.append(config)
+    return tuple(found)
+
+
+def _is_known_config(traces: tuple[Trace, ...], digest: Digest, at: datetime) -> bool:
+    return any(
+        found.kind is TraceKind.CONFIG
+        and found.digest == digest
+        and found.seen_at <= at < found.seen_at + CONFIG_KNOWN
+        for found in traces
     )
 
 
-def _reads_back(client: Client, repository: Repository, digest: Digest, memory: Memory, at: datetime) -> bool:
+def _reads_back(event: Event, snapshot: Snapshot, at: datetime) -> bool:
     """Whether a client may only be looking at what it has just pushed.
 
     One that asked for the tag in between pulls, even if it has every blob (docker then fetches none).
     """
     since = at - READ_BACK
-    return memory.pushed_since(client, repository, digest, since) and not memory.resolved_tag(
-        client, repository, digest, since=since, until=at
+    return is_traced(snapshot.traces, TraceKind.PUSHED, event.digest, since) and not resolved_tag(
+        snapshot.traces, event.digest, since=since, until=at
     )
-
-
-def _ripe_pulls(memory: Memory, now: datetime, *, several_workers: bool) -> tuple[Event, ...]:
-    events = []
-    for held in memory.due_pulls(now):
-        memory.release(held.event.id)
-        if held.needs_blob and not held.blob_fetched:
-            continue
-        event = _with_tag_meant(held.event, held.client, memory)
-        if not (several_workers and not event.tag and _is_late_child(held, memory)):
-            events.append(event)
-    return tuple(events)
-
-
-def _is_late_child(held: HeldPull, memory: Memory) -> bool:
-    """Whether another worker recorded the index only after its child was held here."""
-    event, at = held.event, held.event.occurred_at
-    return memory.take_pulled_child(
-        held.client, event.repository, Digest(event.digest), at=at, since=at - CHILDREN_KEPT
-    )
-
-
-def _with_tag_meant(event: Event, client: Client, memory: Memory) -> Event:
-    if event.tag:
-        return event
-    at = event.occurred_at
-    since = at - RESOLUTION_KEPT
-    tag = memory.take_resolved_tag(client, event.repository, event.digest, since=since, until=at)
-    return with_tags(event, tag=tag, tags=event.tags)
 
 
 # Deletes
 
 
 def _group_delete(
-    exchange: Exchange, delete: DeleteManifest, events: tuple[Event, ...], memory: Memory
-) -> tuple[Event, ...]:
-    digest = digest_of(exchange, delete.reference)
-    meant = _dropped_preparation(exchange, delete, digest, memory) if digest else ""
+    exchange: Exchange, delete: DeleteManifest, events: tuple[Event, ...], snapshot: Snapshot
+) -> Detected:
+    prepared = tuple(held for held in _held_of(exchange, delete, snapshot) if not held.blob_fetched)
+    released = tuple(Released(held.event.id) for held in prepared)
     if delete.reference.tag:
         # The tag that is deleted is the one that was meant.
-        return () if is_attached(manifest_of(exchange), delete.reference) else events
-    return tuple(
-        with_tags(event, tag=meant if meant in event.tags else event.tag, tags=event.tags)
-        for event in events
-        if not _was_attached(exchange, event, memory)
+        is_none = is_attached(manifest_of(exchange), delete.reference)
+        return Detected(() if is_none else events, released)
+    meant = _tag_meant(exchange, delete, prepared, snapshot)
+    images = (event for event in events if not _was_attached(exchange, event, snapshot))
+    return Detected(
+        tuple(
+            with_tags(event, tag=meant if meant in event.tags else event.tag, tags=event.tags)
+            for event in images
+        ),
+        released,
     )
 
 
-def _was_attached(exchange: Exchange, event: Event, memory: Memory) -> bool:
+def _held_of(exchange: Exchange, delete: DeleteManifest, snapshot: Snapshot) -> tuple[HeldPull, ...]:
+    """The client's held pulls of what is deleted, for they may only have prepared this."""
+    digest = digest_of(exchange, delete.reference)
+    return tuple(held for held in snapshot.held_pulls if held.event.digest == digest)
+
+
+def _was_attached(exchange: Exchange, event: Event, snapshot: Snapshot) -> bool:
     """Whether what went was no image: by its own word, else by the tags that it had, else by memory."""
     manifest = manifest_of(exchange)
     if manifest and manifest.subject:
         return True
     if event.tags:
         return all(fallback_subject(tag) for tag in event.tags)
-    known = memory.manifest(event.repository, Digest(event.digest))
+    known = snapshot.manifest(event.digest)
     return bool(known and known.is_attached)
 
 
-def _dropped_preparation(exchange: Exchange, delete: DeleteManifest, digest: Digest, memory: Memory) -> str:
-    """Drop the pulls that only prepared this delete; answers the tag that they named, or ""."""
-    client, repository, at = exchange.client, delete.repository, exchange.answered_at
-    meant = ""
-    for held in memory.held_pulls(client, repository, digest):
-        if not held.blob_fetched:
-            memory.release(held.event.id)
-            meant = held.event.tag or meant
-    return meant or memory.resolved_tag(client, repository, digest, since=at - RESOLUTION_KEPT, until=at)
+def _tag_meant(
+    exchange: Exchange, delete: DeleteManifest, prepared: tuple[HeldPull, ...], snapshot: Snapshot
+) -> str:
+    """The tag that the pulls named that prepared a delete, or that the client resolved for it, or ""."""
+    digest, at = digest_of(exchange, delete.reference), exchange.answered_at
+    named = [held.event.tag for held in prepared if held.event.tag]
+    if named or not digest:
+        return named[-1] if named else ""
+    return resolved_tag(snapshot.traces, digest, since=at - RESOLUTION_KEPT, until=at)
 
 
-# What every mode remembers
-
-
-def _learn(exchange: Exchange, memory: Memory) -> None:
-    match exchange.operation:
-        case PutManifest(repository, reference) if exchange.succeeded:
-            _learn_manifest(exchange, repository, reference, memory)
-            if digest := digest_of(exchange, reference):
-                memory.learn_push(exchange.client, repository, digest, at=exchange.answered_at)
-        case GetManifest(repository, reference) | HeadManifest(repository, reference) if (
-            exchange.status == 200
-        ):
-            _learn_manifest(exchange, repository, reference, memory)
-        case DeleteManifest(repository, reference) if exchange.succeeded:
-            if reference.tag:
-                memory.forget_tag(repository, reference.tag)
-            elif reference.digest:
-                memory.forget_digest(repository, reference.digest)
-        case _:
-            return
-
-
-def _learn_manifest(exchange: Exchange, repository: Repository, reference: Reference, memory: Memory) -> None:
-    digest, at = digest_of(exchange, reference), exchange.answered_at
-    if digest is None:
-        return
-    if not exchange.depends_on_accept:
-        pushed = isinstance(exchange.operation, PutManifest)
-        for tag in (reference.tag, *exchange.oci_tags):
-            if tag:
-                memory.learn_tag(repository, tag, digest, at=at, pushed=pushed)
-    if manifest := manifest_of(exchange):
-        known = KnownManifest(
-            media_type=manifest.media_type,
-            content_bytes=manifest.content_bytes,
-            children=tuple(child.digest for child in manifest.children),
-            platforms=platforms_of(manifest, exchange.facts),
-            is_attached=_is_known_attached(manifest, reference, memory.manifest(repository, digest)),
-        )
-        memory.learn_manifest(repository, digest, known, at=at)
-
-
-def _is_known_attached(manifest: Manifest, reference: Reference, before: KnownManifest | None) -> bool:
-    """Whether all that is known of a manifest says that it is no image: an ordinary tag makes it one."""
-    if manifest.subject:
-        return True
-    if reference.digest:
-        return bool(before and before.is_attached)
-    return is_attached(manifest, reference) and (before is None or before.is_attached)
-
-
-def _remember_resolution(exchange: Exchange, head: HeadManifest, memory: Memory) -> None:
-    digest = digest_of(exchange, head.reference)
-    if digest and head.reference.tag:
-        memory.learn_resolution(
-            exchange.client, head.repository, head.reference.tag, digest, at=exchange.answered_at
-        )
+def _resolution(exchange: Exchange, head: HeadManifest) -> Changes:
+    digest, tag = digest_of(exchange, head.reference), head.reference.tag
+    if not digest or not tag:
+        return ()
+    trace = Trace(
+        kind=TraceKind.RESOLVED,
+        client=exchange.client,
+        repository=head.repository,
+        digest=digest,
+        tag=tag,
+        seen_at=exchange.answered_at,
+    )
+    return (TraceLeft(trace),)
 
 
 # Charts kept as OCI artifacts

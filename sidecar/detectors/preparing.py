@@ -9,39 +9,43 @@
 Whoever fetched a layer has pulled, whatever it pushes then. Sequences of real clients: docs/events.md.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from hashlib import sha256
 
+from sidecar.model.changes import Released
 from sidecar.model.exchange import Client
 from sidecar.model.manifest import Descriptor, Manifest
-from sidecar.model.memory import HeldPull, Memory
-from sidecar.model.names import Digest, Reference, Repository, fallback_subject
+from sidecar.model.memory import HeldPull, Snapshot
+from sidecar.model.names import Reference, fallback_subject
 
 
-def drop_preparing_pulls(
-    client: Client, repository: Repository, manifest: Manifest | None, named: Iterable[str], memory: Memory
-) -> None:
-    """Drop the held pulls of what is pushed, of what it is made of and of what it is attached to.
+def preparing_pulls(
+    client: Client, manifest: Manifest | None, named: Iterable[str], snapshot: Snapshot
+) -> tuple[Released, ...]:
+    """The held pulls of what is pushed, of what it is made of and of what it is attached to; they are none.
 
     named   digests of the manifest, of those below it and of its subject
     """
-    digests = dict.fromkeys(named)
-    for digest in digests:
-        _drop(memory.held_pulls(client, repository, Digest(digest)), client, memory)
-    if manifest:
-        others = (
-            held
-            for held in memory.held_pulls_in(client, repository)
-            if held.event.digest not in digests and not held.layer_fetched
-        )
-        _drop((held for held in others if _is_base(held, repository, manifest, memory)), client, memory)
+    digests = frozenset(named)
+    looked_at: defaultdict[str, list[HeldPull]] = defaultdict(list)
+    others = []
+    for held in snapshot.held_pulls:
+        if held.layer_fetched:
+            continue
+        if held.event.digest in digests:
+            looked_at[held.event.digest].append(held)
+        elif manifest and _is_base(held, manifest, snapshot):
+            others.append(held)
+    found = [held for looks in (*looked_at.values(), others) for held in _of_one_process(looks, client)]
+    return tuple(Released(held.event.id) for held in found)
 
 
-def _is_base(held: HeldPull, repository: Repository, manifest: Manifest, memory: Memory) -> bool:
+def _is_base(held: HeldPull, manifest: Manifest, snapshot: Snapshot) -> bool:
     """Whether a manifest has all of what another one has that was looked at a moment ago: made from it."""
     if not manifest.children:
         return held.layers in _prefix_marks(manifest.layers)
-    known = memory.manifest(repository, Digest(held.event.digest))
+    known = snapshot.manifest(held.event.digest)
     children = known.children if known else ()
     return bool(children) and {child.digest for child in manifest.children}.issuperset(children)
 
@@ -67,13 +71,10 @@ def _prefix_marks(layers: Iterable[Descriptor]) -> list[str]:
     return marks
 
 
-def _drop(candidates: Iterable[HeldPull], client: Client, memory: Memory) -> None:
-    """Drop those without a layer: those of the same connection, or all where none is.
+def _of_one_process(looks: list[HeldPull], client: Client) -> list[HeldPull]:
+    """Of pulls without a layer those of the same connection, or all where none is.
 
     crane tags on the connection on which it asked, beside others that pull; it puts an index on another
     one, for it has looked at the children in parallel.
     """
-    looks = [held for held in candidates if not held.layer_fetched]
-    same = [held for held in looks if held.client.shares_connection(client)]
-    for held in same or looks:
-        memory.release(held.event.id)
+    return [held for held in looks if held.client.shares_connection(client)] or looks

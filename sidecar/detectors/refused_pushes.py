@@ -10,9 +10,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from sidecar.detectors.traces import is_traced, traced
+from sidecar.model.changes import Changes, PingsTaken, PushRefused
 from sidecar.model.event import Event
 from sidecar.model.exchange import Client, Exchange
-from sidecar.model.memory import Memory, RefusedPush
+from sidecar.model.memory import RefusedPush, Scope, Snapshot, TraceKind
 from sidecar.model.names import Reference, Repository
 from sidecar.model.operation import PutManifest, Routes, UploadChart, UploadProvenance, chart_repository_of
 
@@ -38,12 +40,17 @@ def asks_for_blobs_once(client: Client) -> bool:
     return client.user_agent.startswith(_ASK_FOR_BLOBS_ONCE)
 
 
-def goes_on(exchange: Exchange, event: Event, memory: Memory, routes: Routes) -> bool:
-    """Whether a refused request is of a push that was refused before; notes that it is refused now."""
+def refused_scope(client: Client, repository: Repository, asked: Reference | None = None) -> Scope:
+    """What tells whether a refused push goes on, and whether something was asked for before."""
+    traces = ((TraceKind.ASKED, str(asked)),) if asked else ()
+    return Scope(repository=repository, client=client, traces=traces, refused_in=repository)
+
+
+def goes_on(exchange: Exchange, event: Event, snapshot: Snapshot, routes: Routes) -> tuple[bool, Changes]:
+    """Whether a refused request is of a push that was refused before; it is refused now."""
     client, at = exchange.client, exchange.answered_at
-    repository, what = _subject(exchange, event, routes)
-    note_request(client, repository, memory, began_at=exchange.began_at)
-    known = memory.refused_push(client, repository)
+    repository, what = subject_of(exchange, event, routes)
+    known, pinged = _after_request(client, snapshot, began_at=exchange.began_at)
     push = known if known and _is_of(known, exchange, what) else None
     status = exchange.status
     if push and _pause_after(push.status) > _pause_after(status):
@@ -57,62 +64,88 @@ def goes_on(exchange: Exchange, event: Event, memory: Memory, routes: Routes) ->
         what=what or (push.what if push else ""),
         connection=client.connection,
     )
-    memory.keep_refused_push(client, repository, refused)
-    return push is not None
+    return push is not None, (*pinged, PushRefused(client, repository, refused))
 
 
-def note_request(client: Client, repository: Repository, memory: Memory, *, began_at: datetime) -> None:
+def request_noted(
+    client: Client, repository: Repository, snapshot: Snapshot, *, began_at: datetime
+) -> Changes:
     """A client asks for something in a repository: if it asked `GET /v2/` before, this is what for."""
-    if memory.take_ping(client, repository, since=began_at - _PING_KEPT, until=began_at) and (
-        push := memory.refused_push(client, repository)
-    ):
-        _open(push, client, repository, memory, at=began_at)  # whatever of it was refused meanwhile
+    push, pinged = _after_request(client, snapshot, began_at=began_at)
+    return (*pinged, *_changed(push, client, repository, snapshot))
 
 
-def note_upload(
-    client: Client, repository: Repository, memory: Memory, *, began_at: datetime, at: datetime
-) -> None:
+def upload_noted(
+    client: Client, repository: Repository, snapshot: Snapshot, *, began_at: datetime, at: datetime
+) -> Changes:
     """A step of an upload begins or ends: while its client is at it, a refused push goes on."""
-    note_request(client, repository, memory, began_at=began_at)
-    push = memory.refused_push(client, repository)
+    push, pinged = _after_request(client, snapshot, began_at=began_at)
     if push and _is_at_time_of(push, began_at, at):
-        until = max(push.until, at + _pause_after(push.status))
-        memory.keep_refused_push(client, repository, replace(push, until=until))
+        push = replace(push, until=max(push.until, at + _pause_after(push.status)))
+    return (*pinged, *_changed(push, client, repository, snapshot))
 
 
-def note_question(
+def question_noted(
     client: Client,
     repository: Repository,
     what: Reference,
-    memory: Memory,
+    snapshot: Snapshot,
     *,
     at: datetime,
     is_blob: bool,
-) -> None:
+) -> Changes:
     """A client asks whether a manifest or blob is there, before it pushes it: once for each push.
 
     oras and helm ask for the manifest first, containerd for its blobs, the last of them when others may have been
     refused already. Of an index each manifest is asked for.
     """
-    note_request(client, repository, memory, began_at=at)
-    push = memory.refused_push(client, repository)
-    since = max(push.since, at - _ASKED_KEPT) if push else at
-    asked_before = push is not None and memory.asked_since(client, repository, what, since)
-    memory.learn_question(client, repository, what, at=at)
-    if push is None:
-        return
-    is_final = _pause_after(push.status) == _FINAL
-    has_ended = is_final and not is_blob and at > push.refused_at + _AT_ONCE
-    if asked_before or has_ended:
-        _open(push, client, repository, memory, at=at)
+    push, pinged = _after_request(client, snapshot, began_at=at)
+    asked = asked_noted(client, repository, what, snapshot, at=at)
+    if push and (_asked_before(push, what, snapshot, at) or _has_ended(push, at, is_blob=is_blob)):
+        push = _opened(push, client, at=at)
+    return (*pinged, *asked, *_changed(push, client, repository, snapshot))
 
 
-def _open(push: RefusedPush, client: Client, repository: Repository, memory: Memory, *, at: datetime) -> None:
-    """Note that the client begins another push, unless it does so by itself to try again."""
-    if push.opened_at:
-        return
-    if not (_begins_again(client, push.status) and at < push.refused_at + _RESTARTED_WITHIN):
-        memory.keep_refused_push(client, repository, replace(push, opened_at=at))
+def asked_noted(
+    client: Client, repository: Repository, what: Reference, snapshot: Snapshot, *, at: datetime
+) -> Changes:
+    """As `question_noted` while nothing was refused."""
+    return (traced(snapshot.traces, TraceKind.ASKED, client, repository, str(what), at=at),)
+
+
+def _after_request(
+    client: Client, snapshot: Snapshot, *, began_at: datetime
+) -> tuple[RefusedPush | None, Changes]:
+    """The refused push, opened if its client asked `GET /v2/` before, and that this is taken.
+
+    The ping says nothing of its user, nor of a repository: what its client does next, in any of them, takes it.
+    """
+    since, push = began_at - _PING_KEPT, snapshot.refused_push
+    taken: Changes = ()
+    if any(since <= ping <= began_at for ping in snapshot.pings):
+        taken = (PingsTaken(client, since, began_at),)
+    if push and snapshot.pinged_at and since <= snapshot.pinged_at <= began_at:
+        push = _opened(push, client, at=began_at)  # whatever of it was refused meanwhile
+    return push, taken
+
+
+def _changed(push: RefusedPush | None, client: Client, repository: Repository, snapshot: Snapshot) -> Changes:
+    return (PushRefused(client, repository, push),) if push and push != snapshot.refused_push else ()
+
+
+def _asked_before(push: RefusedPush, what: Reference, snapshot: Snapshot, at: datetime) -> bool:
+    return is_traced(snapshot.traces, TraceKind.ASKED, str(what), max(push.since, at - _ASKED_KEPT))
+
+
+def _has_ended(push: RefusedPush, at: datetime, *, is_blob: bool) -> bool:
+    """Whether a client that asks for a manifest can only be beginning another push."""
+    return not is_blob and _pause_after(push.status) == _FINAL and at > push.refused_at + _AT_ONCE
+
+
+def _opened(push: RefusedPush, client: Client, *, at: datetime) -> RefusedPush:
+    """As its client begins another push, unless it does so by itself to try again."""
+    begins_by_itself = _begins_again(client, push.status) and at < push.refused_at + _RESTARTED_WITHIN
+    return push if push.opened_at or begins_by_itself else replace(push, opened_at=at)
 
 
 def _begins_again(client: Client, status: int) -> bool:
@@ -132,7 +165,7 @@ def _since(known: RefusedPush | None, began_at: datetime) -> datetime:
     return known.opened_at or known.refused_at
 
 
-def _subject(exchange: Exchange, event: Event, routes: Routes) -> tuple[Repository, str]:
+def subject_of(exchange: Exchange, event: Event, routes: Routes) -> tuple[Repository, str]:
     """Where refused requests of one push meet, and what is pushed as far as this one says it."""
     match exchange.operation:
         case UploadChart(tenant) | UploadProvenance(tenant):

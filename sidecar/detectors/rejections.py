@@ -6,9 +6,10 @@ from uuid import uuid5
 from sidecar.detectors.artifacts import digest_of
 from sidecar.detectors.charts import path_of
 from sidecar.detectors.refused_pushes import goes_on
+from sidecar.model.changes import Detected
 from sidecar.model.event import Chart, Event, EventType
 from sidecar.model.exchange import Exchange
-from sidecar.model.memory import Memory
+from sidecar.model.memory import Snapshot
 from sidecar.model.names import Repository
 from sidecar.model.operation import (
     PutManifest,
@@ -22,23 +23,24 @@ from sidecar.model.operation import (
 from sidecar.quota.rules import Rejection
 
 
-def rejection_events(
-    exchange: Exchange, rejection: Rejection, memory: Memory, *, grouped: bool, routes: Routes
-) -> tuple[Event, ...]:
+def detect_rejection(
+    exchange: Exchange, rejection: Rejection, snapshot: Snapshot, *, grouped: bool, routes: Routes
+) -> Detected:
     """The event of a refused write, unless its push has raised one already.
 
     grouped   False: as Harbor, one for each request that it counts; of an upload, PATCH is none
               (Harbor src/server/middleware/quota)
     """
-    event = _event(exchange, rejection, routes)
+    event = rejection_event(exchange, rejection, routes)
     if grouped:
-        return () if goes_on(exchange, event, memory, routes) else (event,)
+        is_known, changes = goes_on(exchange, event, snapshot, routes)
+        return Detected(() if is_known else (event,), changes)
     operation = exchange.operation
     is_counted = not isinstance(operation, WriteBlob) or operation.step is not UploadStep.PIECE
-    return (event,) if is_counted else ()
+    return Detected((event,) if is_counted else ())
 
 
-def _event(exchange: Exchange, rejection: Rejection, routes: Routes) -> Event:
+def rejection_event(exchange: Exchange, rejection: Rejection, routes: Routes) -> Event:
     bare = Event(
         id=uuid5(exchange.id, EventType.QUOTA_EXCEED),
         type=EventType.QUOTA_EXCEED,

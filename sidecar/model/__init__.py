@@ -7,7 +7,8 @@ admission  whether a write may be forwarded: the question and its answers
 manifest   the content of a manifest
 encodings  bodies without their content-encoding
 exchange   one request with its response; intent, refusal, facts
-memory     what is remembered between exchanges
+memory     what is remembered between exchanges, and the part of it that an exchange needs
+changes    what is remembered and forgotten after an exchange, and all that is written for it
 event      what happened, in Harbor's terms; the one table of event types
 scan       the result of a scan
 delivery   one event for one target, and its attempts

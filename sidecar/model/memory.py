@@ -1,18 +1,19 @@
 """What is remembered between exchanges, so that one action becomes one event.
 
-The store keeps it (in the same transaction as the resulting events); detectors base their decisions
-on it. Times are UTC. Everything but held events may be forgotten without an event being lost: it only
-makes events poorer (a tag not known) or more numerous.
+A detector is given a `Snapshot`: what the store remembers of exactly the things that a `Scope` names, read at once. It
+returns events and changes (`model.changes`), all of them values. Times are UTC. Everything but held events may be
+forgotten without an event being lost: it only makes events poorer (a tag not known) or more numerous.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from enum import StrEnum
 from uuid import UUID
 
 from sidecar.model.event import Event
 from sidecar.model.exchange import Client
-from sidecar.model.names import Digest, Reference, Repository
+from sidecar.model.names import Digest, Repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,21 @@ class KnownManifest:
     children: tuple[Digest, ...]
     platforms: tuple[str, ...]  #: of an index; those of nested indexes included as far as known
     is_attached: bool  #: a referrer, signature or attestation: no image of its own
+
+
+@dataclass(frozen=True, slots=True)
+class SeenManifest:
+    known: KnownManifest
+    seen_at: datetime  #: when it was last noted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenTag:
+    """What a tag was last seen to name."""
+
+    digest: Digest
+    seen_at: datetime
+    moved_at: datetime | None = None  #: when it was made to name it; None when nobody saw that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +72,30 @@ class HeldPull:
     asked: int = 1  #: how often the manifest was asked for
 
 
+class TraceKind(StrEnum):
+    """What a client did a moment ago."""
+
+    PUSHED = "pushed"  #: a manifest; tells a read-back from a pull
+    RESOLVED = "resolved"  #: asked what a tag names, without fetching it
+    CHILD = "child"  #: fetched an index that names the digest
+    ASKED = "asked"  #: whether a manifest or blob is there
+    CONFIG = "config"  #: of no client: a blob that is the config of an image, so that fetching it is looking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One thing that a client did a moment ago; pruned by age."""
+
+    kind: TraceKind
+    client: Client | None  #: with its connection; None of CONFIG
+    repository: Repository
+    digest: str  #: of ASKED perhaps a tag
+    tag: str = ""  #: of RESOLVED
+    seen_at: datetime
+    untaken: int = 1  #: of CHILD: fetches of its index that no fetch of the child has followed yet
+    taken_at: datetime | None = None  #: when a fetch that follows was last put down to it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedPush:
     """A push that an upstream refused for lack of storage; one event was raised for it."""
@@ -69,132 +109,60 @@ class RefusedPush:
     connection: str  #: of the last refused request
 
 
-class Memory(Protocol):
-    """One transaction's view of what is remembered; implemented by the store."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a snapshot is to cover: of one client in one repository, as far as something is named here."""
 
-    def learn_tag(
-        self, repository: Repository, tag: str, digest: Digest, *, at: datetime, pushed: bool = False
-    ) -> None:
-        """Note what a tag names; `pushed` tells whether it was made to name it right now."""
+    repository: Repository
+    client: Client | None = None
+    tags: tuple[str, ...] = ()  #: what they name
+    digests: tuple[str, ...] = ()  #: their manifests
+    deep: bool = False  #: the manifests, too, that these name, two levels down
+    meant_tag: str = ""  #: what it names is one of `digests`
+    tags_of: str = ""  #: the tags that name this digest
+    traces: tuple[tuple[TraceKind, str], ...] = ()  #: of these kinds and digests
+    pulls_of: tuple[str, ...] = ()  #: the client's held pulls of these digests
+    all_pulls: bool = False  #: the client's held pulls in the repository
+    manifests_of_pulls: bool = False  #: the manifests of these pulls
+    pushes: bool = False  #: held pushes of `digests` and of all below them, by whomever
+    is_dated: bool = False  #: when the repository was first seen
+    refused_in: Repository | None = None  #: where the client's last refused push is looked for
 
-    def forget_tag(self, repository: Repository, tag: str) -> None: ...
 
-    def forget_digest(self, repository: Repository, digest: Digest) -> None:
-        """Drop the manifest and every tag that names it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What is remembered of a scope."""
 
-    def tags_of(self, repository: Repository, digest: str) -> tuple[str, ...]:
-        """Tags last seen to name the digest, the one last created or moved first."""
+    named: Mapping[str, SeenTag] = field(default_factory=dict)  #: by tag
+    tags: tuple[str, ...] = ()  #: of `Scope.tags_of`, the one last created or moved first
+    manifests: Mapping[str, SeenManifest] = field(default_factory=dict)  #: by digest
+    traces: tuple[Trace, ...] = ()
+    held_pulls: tuple[HeldPull, ...] = ()  #: the one that is due first comes first
+    held_pushes: Mapping[UUID, str] = field(default_factory=dict)  #: digest by event
+    refused_push: RefusedPush | None = None
+    pinged_at: datetime | None = None  #: when the agent of that push asked `GET /v2/`, and nothing since
+    pings: tuple[datetime, ...] = ()  #: the same of any push of the client's agent
+    created_at: Mapping[str, datetime] = field(
+        default_factory=dict
+    )  #: first sight of a repository, by full name
 
-    def named_by(self, repository: Repository, tag: str) -> Digest | None:
-        """What a tag was last seen to name."""
+    def manifest(self, digest: str) -> KnownManifest | None:
+        found = self.manifests.get(digest)
+        return found.known if found else None
 
-    def learn_manifest(
-        self, repository: Repository, digest: Digest, known: KnownManifest, *, at: datetime
-    ) -> None: ...
+    def named_by(self, tag: str) -> Digest | None:
+        found = self.named.get(tag)
+        return found.digest if found else None
 
-    def manifest(self, repository: Repository, digest: Digest) -> KnownManifest | None: ...
 
-    def learn_push(self, client: Client, repository: Repository, digest: Digest, *, at: datetime) -> None:
-        """Note who pushed a manifest, to tell a read-back from a pull."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldSnapshot:
+    """Held events whose time may have come, with what decides about them."""
 
-    def pushed_since(
-        self, client: Client, repository: Repository, digest: Digest, since: datetime
-    ) -> bool: ...
-
-    def learn_resolution(
-        self, client: Client, repository: Repository, tag: str, digest: Digest, *, at: datetime
-    ) -> None:
-        """Note that a client asked what a tag names, without fetching it."""
-
-    def resolved_tag(
-        self, client: Client, repository: Repository, digest: str, *, since: datetime, until: datetime
-    ) -> str:
-        """The tag that a client last resolved to this digest in that time, "" for none."""
-
-    def take_resolved_tag(
-        self, client: Client, repository: Repository, digest: str, *, since: datetime, until: datetime
-    ) -> str:
-        """As `resolved_tag`, of what was not taken yet: each resolution is followed by one fetch."""
-
-    def resolved_on_connection(
-        self, client: Client, repository: Repository, digest: str, since: datetime
-    ) -> bool:
-        """Whether a tag was resolved to the digest on this very connection of the client."""
-
-    def learn_config(self, repository: Repository, digest: Digest, *, at: datetime) -> None:
-        """Note that a blob is the config of an image: fetching it is looking."""
-
-    def learn_pulled_children(
-        self,
-        client: Client,
-        repository: Repository,
-        children: tuple[Digest, ...],
-        *,
-        at: datetime,
-        since: datetime,
-    ) -> None:
-        """Note that a client fetched an index once more; what it did before `since` is over."""
-
-    def take_pulled_child(
-        self,
-        client: Client,
-        repository: Repository,
-        digest: Digest,
-        *,
-        at: datetime,
-        since: datetime,
-        again_since: datetime | None = None,
-    ) -> bool:
-        """Whether the digest is a child of an index that the client fetched since then.
-
-        A child is taken once for each fetch of its index, by a client that asks several times again as long
-        as it was taken after `again_since`. Fetched once more, it is a pull of its own.
-        """
-
-    def hold_push(self, held: HeldPush) -> None: ...
-
-    def drop_held_pushes(self, repository: Repository, digests: tuple[Digest, ...]) -> None: ...
-
-    def due_pushes(self, now: datetime) -> tuple[HeldPush, ...]: ...
-
-    def extend_push(self, event_id: UUID, due_at: datetime) -> None: ...
-
-    def last_upload(self, repository: Repository) -> datetime | None:
-        """When an upload to the repository was last seen to go on."""
-
-    def hold_pull(self, held: HeldPull) -> None: ...
-
-    def held_pulls(self, client: Client, repository: Repository, digest: Digest) -> tuple[HeldPull, ...]: ...
-
-    def held_pulls_in(self, client: Client, repository: Repository) -> tuple[HeldPull, ...]: ...
-
-    def note_asked_again(self, event_id: UUID) -> None:
-        """Count a request as one more for the same pull."""
-
-    def due_pulls(self, now: datetime) -> tuple[HeldPull, ...]: ...
-
-    def hold_no_longer(self, *, pulls_until: datetime, pushes_until: datetime) -> None:
-        """Let no held event be due after that."""
-
-    def refused_push(self, client: Client, repository: Repository) -> RefusedPush | None:
-        """The last push of the client to the repository that was refused."""
-
-    def keep_refused_push(self, client: Client, repository: Repository, push: RefusedPush) -> None: ...
-
-    def take_ping(self, client: Client, repository: Repository, *, since: datetime, until: datetime) -> bool:
-        """Whether a client asked `GET /v2/` in that time, after its push to the repository was refused.
-
-        It says nothing of its user there, nor of a repository: what it does next, in any of them, takes it.
-        """
-
-    def learn_question(
-        self, client: Client, repository: Repository, what: Reference, *, at: datetime
-    ) -> None:
-        """Note that a client asked whether a manifest or blob is there."""
-
-    def asked_since(
-        self, client: Client, repository: Repository, what: Reference, since: datetime
-    ) -> bool: ...
-
-    def release(self, event_id: UUID) -> None:
-        """Forget a held event that is being stored or dropped."""
+    pushes: tuple[HeldPush, ...] = ()  #: the one that is due first comes first; so with pulls
+    pulls: tuple[HeldPull, ...] = ()
+    traces: tuple[Trace, ...] = ()  #: RESOLVED and CHILD, of the clients and digests of the pulls
+    uploaded_at: Mapping[str, datetime] = field(
+        default_factory=dict
+    )  #: when an upload last went on, by full name
+    created_at: Mapping[str, datetime] = field(default_factory=dict)  #: as in `Snapshot`

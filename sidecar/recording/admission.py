@@ -6,13 +6,17 @@ event can be kept in memory. With `strict` it is denied.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
+from sidecar.detectors.scopes import remembered, scope_of_intent
 from sidecar.model.admission import ADMITTED, AdmissionRequest, Admitted, Denied
+from sidecar.model.changes import Decided
 from sidecar.model.errors import StoreUnavailable
 from sidecar.model.exchange import Intent
+from sidecar.model.memory import Snapshot
 from sidecar.model.operation import WriteOperation
 from sidecar.store.store import Store
 
@@ -49,10 +53,12 @@ class Admission:
         return ADMITTED if is_noted or not self._is_strict() else _NOT_KEPT
 
     async def _note(self, intent: Intent) -> bool:
-        run = self._run
+        def decide(snapshot: Snapshot) -> Decided:
+            return Decided(opens=replace(intent, remembered=remembered(intent, snapshot)), run=self._run)
+
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                await self._store.transact(lambda ledger: ledger.open_intent(intent, run=run))
+                await self._store.record(scope_of_intent(intent), decide)
         except (StoreUnavailable, TimeoutError) as exc:
             log.warning("intent.not_noted", request_id=intent.request_id, error=str(exc) or "timed out")
             return False

@@ -140,7 +140,7 @@ class Reconciler:
             if not await self._pipeline.conclude(self._concluded(intent, manifest)):
                 return await self._has_failed_often(intent)
         elif verdict is Verdict.REFUSED and self._has_settled(intent):
-            await self._store.transact(lambda ledger: ledger.close_intent(intent.id))
+            await self._store.close_intent(intent.id)
         else:
             return False
         log.info("intent.reconciled", request_id=intent.request_id, verdict=verdict, operation=_name(intent))
@@ -152,7 +152,7 @@ class Reconciler:
         if failures < _MOST_FAILURES:
             self._failures[str(intent.id)] = failures
             return False
-        await self._store.transact(lambda ledger: ledger.close_intent(intent.id))
+        await self._store.close_intent(intent.id)
         log.error(
             "intent.given_up",
             operation=_name(intent),
@@ -208,9 +208,7 @@ class Reconciler:
         Accepted when the manifest is there, was not before, and a later push is what moved the tag; else the
         upstream never saw it.
         """
-        later = await self._store.transact(
-            lambda ledger: ledger.tag_seen_since(put.repository, str(put.reference), found, intent.opened_at)
-        )
+        later = await self._store.tag_seen_since(put.repository, str(put.reference), found, intent.opened_at)
         if not later or intent.remembered is not Remembered.NOTHING:
             return Verdict.REFUSED
         kept = await self._manifest_digest(intent, put.repository, expected, auth)

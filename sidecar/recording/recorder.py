@@ -18,15 +18,17 @@ from typing import Final
 import structlog
 
 from sidecar.detectors import detect
-from sidecar.detectors.enriching import is_size_known
-from sidecar.detectors.grouping import Holds, ripe, with_chart_events
+from sidecar.detectors.due import due
+from sidecar.detectors.enriching import recalled
+from sidecar.detectors.grouping import Holds
+from sidecar.detectors.scopes import scope_of, scope_of_recall
 from sidecar.formats import FormatContext
-from sidecar.formats.fanout import deliveries_for
-from sidecar.model.delivery import Delivery, DeliveryState, TargetKey
+from sidecar.model.changes import Decided, Detected
+from sidecar.model.delivery import DeliveryState
 from sidecar.model.errors import StoreUnavailable
-from sidecar.model.event import Event, EventType, Shape
+from sidecar.model.event import EventType
 from sidecar.model.exchange import Client, Exchange, Outcome
-from sidecar.model.memory import Recalled
+from sidecar.model.memory import HeldSnapshot, Recalled, Snapshot
 from sidecar.model.names import Digest, Repository
 from sidecar.model.operation import (
     GetManifest,
@@ -43,8 +45,8 @@ from sidecar.policies.interest import Interest
 from sidecar.policies.policy import Project, WebhookPolicy
 from sidecar.quota.known import KNOWN_RULES
 from sidecar.quota.rules import Rejection, RejectionRule
-from sidecar.recording.refusals import RefusedPushes
-from sidecar.store.ledger import Ledger
+from sidecar.recording.fan_out import FanOut
+from sidecar.recording.refusals import Beginning, RefusedPushes
 from sidecar.store.outbox import Outbox
 from sidecar.store.store import Store
 
@@ -57,13 +59,13 @@ _UPLOAD_NOTED_EVERY_S: Final = 5.0
 _BLOB_NOTED_EVERY_S: Final = 1.0
 _MOST_NOTED: Final = 10_000
 _MOST_BLOBS: Final = 1_000
-_RIPE_LATE_S: Final = 2.0
+_DUE_LATE_S: Final = 2.0
 _DESCRIPTOR_BYTES: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderSettings:
-    """What of the configuration the pipeline needs; replaced as a whole on reload."""
+    """What of the configuration the recorder needs; replaced as a whole on reload."""
 
     hostname: str
     external_url: str
@@ -76,15 +78,6 @@ class RecorderSettings:
     policies: tuple[WebhookPolicy, ...] = ()
     several_workers: bool = False
     rejections: tuple[RejectionRule, ...] = KNOWN_RULES
-
-
-@dataclass(slots=True)
-class _Kept:
-    """What a transaction stored."""
-
-    targets: set[TargetKey] = field(default_factory=set)
-    event_types: list[EventType] = field(default_factory=list)
-    given_up: list[Delivery] = field(default_factory=list)  #: their templates failed
 
 
 @dataclass(slots=True)
@@ -134,6 +127,11 @@ class Recorder:
         """Use these settings from now on."""
         self._settings = settings
         self._projects = {project.name: project for project in settings.projects}
+        self._fan_out = FanOut(
+            settings.policies if settings.enabled else None,
+            wants_oci_chart=self.wants_oci_chart,
+            context=self._context,
+        )
         self._interest = Interest(
             settings.policies if settings.enabled else (),
             routes=settings.routes,
@@ -162,12 +160,7 @@ class Recorder:
         """What is remembered of a manifest; nothing where the store does not say so at once."""
         try:
             async with asyncio.timeout(_RECALL_S):
-                return await self._store.consult(
-                    lambda ledger: Recalled(
-                        tags=ledger.tags_of(repository, digest),
-                        is_whole=is_size_known(repository, digest, ledger),
-                    )
-                )
+                return recalled(digest, await self._store.recall(scope_of_recall(repository, digest)))
         except (StoreUnavailable, TimeoutError):
             return Recalled()
         except Exception:
@@ -190,15 +183,7 @@ class Recorder:
             self._open_pull(exchange.client, exchange.operation.repository)
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                kept = await self._store.transact(
-                    lambda ledger: self._conclude(ledger, exchange, rejection),
-                    keep=True,
-                    weight=_weight(exchange),
-                    events=int(
-                        rejection is not None
-                        or (exchange.succeeded and not isinstance(exchange.operation, HeadManifest))
-                    ),
-                )
+                decision = await self._record(exchange, rejection)
         except (StoreUnavailable, TimeoutError) as exc:
             log.warning("exchange.kept_in_memory", request_id=exchange.request_id, error=str(exc) or "slow")
         except Exception:
@@ -207,13 +192,32 @@ class Recorder:
             await self._disown(exchange)
             return False
         else:
-            self._tell(kept)
+            self._tell(decision)
         return True
+
+    async def _record(self, exchange: Exchange, rejection: Rejection | None) -> Decided:
+        if exchange.outcome is Outcome.UPSTREAM_FAILED and not exchange.status:
+            return await self._store.record(None, lambda _: Decided(disowns=exchange.id), keep=True)
+        settings = self._settings
+        scope = scope_of(exchange, grouped=settings.grouped, routes=settings.routes, rejection=rejection)
+        beginning = self._beginning_of(exchange)
+        if scope is None and beginning is None and not isinstance(exchange.operation, WriteOperation):
+            return Decided()
+        return await self._store.record(
+            beginning.widened(scope) if beginning else scope,
+            lambda snapshot: self._decide(exchange, snapshot, rejection, beginning),
+            keep=True,
+            weight=_weight(exchange),
+            events=int(
+                rejection is not None
+                or (exchange.succeeded and not isinstance(exchange.operation, HeadManifest))
+            ),
+        )
 
     async def _disown(self, exchange: Exchange) -> None:
         if isinstance(exchange.operation, WriteOperation):
             with suppress(StoreUnavailable):
-                await self._store.transact(lambda ledger: ledger.disown_intent(exchange.id))
+                await self._store.disown_intent(exchange.id)
 
     def saw_blob(self, client: Client, repository: Repository, digest: Digest) -> None:
         """A client fetches a blob: what it looked at is pulled."""
@@ -222,80 +226,66 @@ class Recorder:
             and self._is_due(client, f"{repository}@{digest}", _BLOB_NOTED_EVERY_S)
         )
         if is_news:
-            self._store.post(lambda ledger: ledger.note_blob_fetched(client, repository, digest))
+            self._store.note_blob_fetched(client, repository, digest)
 
     def saw_upload(self, client: Client, repository: Repository, began_at: datetime) -> None:
         """An upload goes on: pushes by digest in this repository wait for its index."""
         self._refused.saw_upload(client, repository, began_at)
         if self._settings.grouped and self._is_due(None, repository.full_name, _UPLOAD_NOTED_EVERY_S):
-            at = self._now()
-            self._store.post(lambda ledger: ledger.note_upload(repository, at=at))
+            self._store.note_upload(repository, at=self._now())
 
     # What time brings
 
-    async def ripen(self) -> None:
+    async def raise_due(self) -> None:
         """Raise the held events whose time has come."""
         now, holds = self._now(), self._settings.holds
-        if not await self._store.has_due_holds(
-            now, pulls_until=now + holds.pull, pushes_until=now + holds.push
-        ):
-            return
-        several = self._settings.several_workers
-        self._tell(
-            await self._store.transact(
-                lambda ledger: self._keep(ledger, ripe(ledger, holds, now, several_workers=several))
-            )
-        )
+        until = {"pulls_until": now + holds.pull, "pushes_until": now + holds.push}
+        if await self._store.has_due_holds(now, **until):
+            self._tell(await self._store.record_due(now, lambda held: self._decide_due(held, now), **until))
 
-    # Inside the transaction
+    # Inside the transaction: no I/O
 
-    def _conclude(self, ledger: Ledger, exchange: Exchange, rejection: Rejection | None) -> _Kept:
-        settings = self._settings
-        if exchange.outcome is Outcome.UPSTREAM_FAILED and not exchange.status:
-            ledger.disown_intent(exchange.id)
-            return _Kept()
-        if exchange.answered_at > (now := self._now()):  # the clock was set back since
+    def _decide(
+        self,
+        exchange: Exchange,
+        snapshot: Snapshot,
+        rejection: Rejection | None,
+        beginning: Beginning | None,
+    ) -> Decided:
+        settings, now = self._settings, self._now()
+        if exchange.answered_at > now:  # the clock was set back since
             exchange = replace(exchange, answered_at=now)
-        holds = settings.holds if settings.grouped else None
-        if self._interest.wants_rejections(exchange.operation):
-            self._refused.note_read(exchange, ledger)
-        events = detect(exchange, ledger, holds=holds, routes=settings.routes, rejection=rejection)
-        if isinstance(exchange.operation, WriteOperation):
-            ledger.close_intent(exchange.id)
-        if isinstance(exchange.operation, UploadChart) and exchange.succeeded and not events:
+        detected = detect(
+            exchange,
+            snapshot,
+            holds=settings.holds if settings.grouped else None,
+            routes=settings.routes,
+            now=now,
+            rejection=rejection,
+        )
+        if isinstance(exchange.operation, UploadChart) and exchange.succeeded and not detected.events:
             # Only a provenance file, or a chart that is not readable within our bounds.
             log.info("upload.without_chart", request_id=exchange.request_id)
-        return self._keep(ledger, events)
+        if beginning:
+            detected = Detected(detected.events, (*beginning.noted(snapshot), *detected.changes))
+        closes = exchange.id if isinstance(exchange.operation, WriteOperation) else None
+        return self._fan_out.decision(detected, snapshot.created_at, at=now, closes=closes)
 
-    def _keep(self, ledger: Ledger, events: tuple[Event, ...]) -> _Kept:
-        kept = _Kept()
-        if not self._settings.enabled:
-            return kept
-        for event in events:
-            for raised in with_chart_events(event, wanted=self.wants_oci_chart(event.repository)):
-                self._keep_event(ledger, raised, kept)
-        return kept
+    def _decide_due(self, held: HeldSnapshot, now: datetime) -> Decided:
+        settings = self._settings
+        detected = due(held, settings.holds, now, several_workers=settings.several_workers)
+        return self._fan_out.decision(detected, held.created_at, at=self._now())
 
-    def _keep_event(self, ledger: Ledger, event: Event, kept: _Kept) -> None:
-        now = self._now()
-        # A repository older than the sidecar is dated from its first sight, whatever was done to it.
-        seen_at = event.occurred_at if event.type.about.shape is Shape.IMAGE else None
-        created_at = ledger.created_at(event.repository, at=seen_at)
-        deliveries = deliveries_for(
-            event, self._settings.policies, lambda raised: self._context(raised, created_at), at=now
-        )
-        if deliveries:
-            ledger.store_event(event, deliveries, next_attempt_at=now)
-            kept.event_types.append(event.type)
-            kept.given_up += (found for found in deliveries if found.state is DeliveryState.GIVEN_UP)
-            kept.targets |= {found.target for found in deliveries if found.state is DeliveryState.WAITING}
-
-    def _tell(self, kept: _Kept) -> None:
+    def _tell(self, decision: Decided) -> None:
         """After the commit: wake the dispatcher, count."""
-        self._outbox.stored(frozenset(kept.targets))
-        for event_type in kept.event_types:
-            self._on_event(event_type)
-        for delivery in kept.given_up:
+        deliveries = [delivery for raised in decision.raised for delivery in raised.deliveries]
+        waiting = (found.target for found in deliveries if found.state is DeliveryState.WAITING)
+        self._outbox.stored(frozenset(waiting))
+        for raised in decision.raised:
+            self._on_event(raised.event.type)
+        for delivery in deliveries:
+            if delivery.state is not DeliveryState.GIVEN_UP:
+                continue
             self._on_ended(delivery.state)
             log.error(
                 "delivery.given_up",
@@ -305,8 +295,8 @@ class Recorder:
                 error=delivery.reason,
             )
 
-    def _context(self, event: Event, created_at: int | None) -> FormatContext:
-        project = self._projects.get(event.repository.project)
+    def _context(self, project_name: str, created_at: int | None) -> FormatContext:
+        project = self._projects.get(project_name)
         return context_of(self._settings, is_public=project is not None and project.public, at=created_at)
 
     # Small things
@@ -315,6 +305,11 @@ class Recorder:
         return (
             self._refused.recognise(exchange) if self._interest.wants_rejections(exchange.operation) else None
         )
+
+    def _beginning_of(self, exchange: Exchange) -> Beginning | None:
+        if not self._interest.wants_rejections(exchange.operation):
+            return None
+        return self._refused.beginning_in(exchange)
 
     def _is_nothing(self, exchange: Exchange) -> bool:
         """Whether an exchange says nothing that is kept, now that it was not refused for lack of room."""
@@ -337,7 +332,7 @@ class Recorder:
         blob = (client.connection, digest)
         if opened is None or blob in opened.blobs or len(opened.blobs) >= _MOST_BLOBS:
             return False
-        if self._steady_s() - opened.at_s > self._settings.holds.pull.total_seconds() + _RIPE_LATE_S:
+        if self._steady_s() - opened.at_s > self._settings.holds.pull.total_seconds() + _DUE_LATE_S:
             return False
         opened.blobs.add(blob)
         return True

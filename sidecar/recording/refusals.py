@@ -4,6 +4,7 @@ Nearly always nothing is, and then nobody is asked and nothing is noted: a `GET 
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -11,18 +12,21 @@ from typing import Final
 import structlog
 
 from sidecar.detectors.refused_pushes import (
+    asked_noted,
     asks_for_blobs_once,
-    note_question,
-    note_request,
-    note_upload,
+    question_noted,
+    refused_scope,
+    request_noted,
+    upload_noted,
 )
+from sidecar.model.changes import Changes, Decided
 from sidecar.model.exchange import Client, Exchange
+from sidecar.model.memory import Scope, Snapshot
 from sidecar.model.names import Digest, Reference, Repository
 from sidecar.model.operation import GetManifest, HeadManifest
 from sidecar.quota.known import KNOWN_RULES
 from sidecar.quota.rules import USUAL_COURSE, Rejection, RejectionRule, recognise, write_of
 from sidecar.quota.words import said_in
-from sidecar.store.ledger import Ledger
 from sidecar.store.store import Store
 
 log = structlog.get_logger()
@@ -33,8 +37,40 @@ _MOST_CLIENTS: Final = 10_000
 _LONGEST_WORDS: Final = 200  #: characters
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a client may begin a push with."""
+
+    client: Client
+    repository: Repository
+    asked: Reference | None  #: what it asked for, if that tells pushes apart
+    at: datetime
+    _: KW_ONLY
+    is_blob: bool
+    may_go_on: bool  #: whether any push may have been refused a moment ago
+
+    @property
+    def scope(self) -> Scope:
+        return refused_scope(self.client, self.repository, self.asked)
+
+    def widened(self, scope: Scope | None) -> Scope:
+        """A scope of the same exchange, with what this needs."""
+        own = self.scope
+        return (
+            replace(scope, traces=(*scope.traces, *own.traces), refused_in=own.refused_in) if scope else own
+        )
+
+    def noted(self, snapshot: Snapshot) -> Changes:
+        client, repository, asked = self.client, self.repository, self.asked
+        if asked is None:
+            return request_noted(client, repository, snapshot, began_at=self.at)
+        if not self.may_go_on:
+            return asked_noted(client, repository, asked, snapshot, at=self.at)
+        return question_noted(client, repository, asked, snapshot, at=self.at, is_blob=self.is_blob)
+
+
 class RefusedPushes:
-    """What the pipeline asks about refusals."""
+    """What the recorder asks about refusals."""
 
     def __init__(self, store: Store, *, now: Callable[[], datetime], steady_s: Callable[[], float]) -> None:
         self._store = store
@@ -92,52 +128,40 @@ class RefusedPushes:
 
     def saw_ping(self, client: Client) -> None:
         if self.may_go_on:
-            at = self._now()
-            self._store.post(lambda ledger: ledger.note_ping(client, at=at))
+            self._store.note_ping(client, at=self._now())
 
     def saw_upload(self, client: Client, repository: Repository, began_at: datetime) -> None:
         at = self._now()
         if self._might_go_on(before_s=(at - began_at).total_seconds()):  # when it began: it may take minutes
             if client in self._refused:
                 self._look_out_for(client)
-            self._store.post(lambda ledger: note_upload(client, repository, ledger, began_at=began_at, at=at))
+            self._store.post(
+                refused_scope(client, repository),
+                lambda known: Decided(
+                    changes=upload_noted(client, repository, known, began_at=began_at, at=at)
+                ),
+            )
 
     def saw_blob_question(self, client: Client, repository: Repository, digest: Digest) -> None:
         if not self._is_followed:
             return
-        at, what = self._now(), Reference(digest=digest)
-        if asks_for_blobs_once(client):
-            self._store.post(
-                lambda ledger: self._note_question(ledger, client, repository, what, at, is_blob=True)
+        asked = Reference(digest=digest) if asks_for_blobs_once(client) else None
+        if asked or self.may_go_on:
+            beginning = Beginning(
+                client, repository, asked, self._now(), is_blob=True, may_go_on=self.may_go_on
             )
-        elif self.may_go_on:
-            self._store.post(lambda ledger: note_request(client, repository, ledger, began_at=at))
+            self._store.post(beginning.scope, lambda known: Decided(changes=beginning.noted(known)))
 
-    def note_read(self, exchange: Exchange, ledger: Ledger) -> None:
-        """A manifest was asked for, or fetched: what its client began with, as far as it pushes."""
-        client, at = exchange.client, exchange.began_at
+    def beginning_in(self, exchange: Exchange) -> Beginning | None:
+        """A manifest was asked for, or fetched: what its client begins with, as far as it pushes."""
+        client, at, may_go_on = exchange.client, exchange.began_at, self.may_go_on
         match exchange.operation:
             case HeadManifest(repository, reference) if self._is_followed and _may_begin_a_push(exchange):
-                self._note_question(ledger, client, repository, reference, at, is_blob=False)
-            case GetManifest(repository) | HeadManifest(repository) if self.may_go_on:
-                note_request(client, repository, ledger, began_at=at)
+                return Beginning(client, repository, reference, at, is_blob=False, may_go_on=may_go_on)
+            case GetManifest(repository) | HeadManifest(repository) if may_go_on:
+                return Beginning(client, repository, None, at, is_blob=False, may_go_on=True)
             case _:
-                return
-
-    def _note_question(
-        self,
-        ledger: Ledger,
-        client: Client,
-        repository: Repository,
-        what: Reference,
-        at: datetime,
-        *,
-        is_blob: bool,
-    ) -> None:
-        if self.may_go_on:
-            note_question(client, repository, what, ledger, at=at, is_blob=is_blob)
-        else:
-            ledger.learn_question(client, repository, what, at=at)
+                return None
 
     def _look_out_for(self, client: Client) -> None:
         if not self.may_go_on or len(self._refused) >= _MOST_CLIENTS:

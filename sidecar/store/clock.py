@@ -5,8 +5,8 @@ much earlier as the clock went back, what was seen comes to lie in the past agai
 the background: a million deliveries may wait. What has happened (events, attempts, deliveries that have
 ended) keeps its time. What the clock has shown is a reading, the one row of `clock`.
 
-Two things are not left until this is done: held events (`detectors.grouping.ripe`), and tags that move
-meanwhile (`Ledger.learn_tag`).
+Two things are not left until this is done: held events (`detectors.due`), and tags that move
+meanwhile (`detectors.learning`).
 """
 
 import asyncio

@@ -39,9 +39,15 @@ def _known(kind: Any, document: dict[str, Any]) -> dict[str, Any]:
     return {name: document[name] for name in kind.__slots__ if name in document}
 
 
+#: A text as JSON writes it; as `json.dumps`, which takes ten times as long to find out that it is one.
+quoted: Final = json.encoder.encode_basestring_ascii
+#: Of documents; made once, as `json.dumps` does it for its own separators only.
+_dumps: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def client_key(client: Client) -> str:
     """One text for one client, for comparison only; its connection is no part of it."""
-    return json.dumps([client.address, client.operator, client.user_agent])
+    return f"[{quoted(client.address)}, {quoted(client.operator)}, {quoted(client.user_agent)}]"
 
 
 def client_from_key(key: str, connection: str) -> Client:
@@ -58,7 +64,7 @@ def event_to_json(event: Event) -> str:
         "chart": _fields(event.chart) if event.chart else None,
         "scan": _scan_out(event.scan) if event.scan else None,
     }
-    return json.dumps(document, separators=(",", ":"))
+    return _dumps(document)
 
 
 def event_from_json(text: str) -> Event:
@@ -78,7 +84,7 @@ def event_from_json(text: str) -> Event:
 
 
 def known_to_json(known: KnownManifest) -> str:
-    return json.dumps(_fields(known), separators=(",", ":"))
+    return _dumps(_fields(known))
 
 
 def known_from_json(text: str) -> KnownManifest:
@@ -116,7 +122,7 @@ def intent_to_json(intent: Intent) -> str:
         "content_digest": intent.content_digest,
         "remembered": intent.remembered,
     }
-    return json.dumps(document, separators=(",", ":"))
+    return _dumps(document)
 
 
 def intent_from_json(identity: str, opened_at: float, text: str) -> Intent:

@@ -2,7 +2,7 @@
 
 WAL with synchronous=FULL: what a commit answered is on the disk. Everything that arrives while a
 commit is under way goes into the next one, so the cost of a disk flush is shared. A unit of work is a
-function of the connection; it runs in a savepoint, so that one that fails takes no other with it.
+function of the connection; one that fails by its own fault takes no other with it.
 
 When the disk is full or the file cannot be written, units that must not be lost are kept in memory,
 bounded, and tried again until the store is back; all others fail at once with StoreUnavailable.
@@ -26,7 +26,7 @@ from sidecar.model.errors import StoreUnavailable
 from sidecar.store.faults import Unopenable, is_damage, log_failure, words_for
 from sidecar.store.file import DatabaseFile, Identity
 from sidecar.store.lock import FolderLock
-from sidecar.store.units import Unit, resolve, run, take
+from sidecar.store.units import Unit, commit, resolve, take
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -304,17 +304,7 @@ class SqliteDatabase:
             resolve(group)
 
     def _commit(self, group: list[Unit[Any]]) -> None:
-        connection = self._current()
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            for unit in group:
-                run(unit, connection)
-            connection.execute("COMMIT")
-        except sqlite3.Error:
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-            raise
+        commit(group, self._current())
 
     def _current(self) -> sqlite3.Connection:
         """The connection to the file that stands there now: it may have been replaced, by whomever."""

@@ -1,185 +1,135 @@
-"""What clients did a moment ago: pushed, resolved, fetched an index. Part of the Ledger; nothing here decides."""
+"""What clients did a moment ago: pushed, resolved, fetched an index. Pruned by age."""
 
-import math
+import json
 import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from sidecar.model.changes import TraceChanged, TraceLeft
 from sidecar.model.exchange import Client
-from sidecar.model.names import Digest, Reference, Repository
-from sidecar.store.records import client_key, seconds
+from sidecar.model.memory import HeldPull, Trace, TraceKind
+from sidecar.model.names import Repository
+from sidecar.store.parts import Select
+from sidecar.store.records import client_key, moment, seconds
+from sidecar.store.rows import Row, readable
+from sidecar.store.statement import Statement
 
-# Kinds of traces.
-_PUSHED: Final = "pushed"
-_RESOLVED: Final = "resolved"
-_CHILD: Final = "child"
-_ASKED: Final = "asked"
-#: Of no client: a blob that is the config of an image.
-_CONFIG: Final = "config"
+TRACES: Final = Select(
+    "trace",
+    """
+    SELECT 'trace', traces.kind, traces.digest, traces.tag, traces.connection, NULL, NULL,
+        traces.seen_at, traces.untaken, traces.taken_at, NULL, NULL, NULL
+    FROM {rows(:traces, kind text, client text, digest text)} AS wanted CROSS JOIN traces
+    WHERE traces.kind = wanted.kind AND traces.client = wanted.client AND traces.repository = :repository
+        AND traces.digest = wanted.digest
+    """,
+)
+_LEAVE: Final = Statement(
+    "Note what was done.",
+    """
+    INSERT INTO traces (kind, client, connection, repository, digest, tag, seen_at, untaken, taken_at)
+    SELECT new.kind, new.client, new.connection, new.repository, new.digest, new.tag, new.seen_at, 1, NULL
+    FROM {rows(:rows, kind text, client text, connection text, repository text, digest text, tag text, seen_at real)}
+        AS new
+    WHERE true
+    ON CONFLICT (kind, client, repository, digest, tag, seen_at) DO UPDATE SET connection = excluded.connection,
+        untaken = 1, taken_at = NULL
+    """,
+)
+# When it was seen before is compared with a millionth of a second to spare: moments have no more digits than
+# that, and a time that followed a clock may have.
+_CHANGE: Final = Statement(
+    "What was done before was done again, or is taken.",
+    """
+    UPDATE traces SET connection = new.connection, seen_at = new.seen_at, untaken = new.untaken,
+        taken_at = new.taken_at
+    FROM {rows(:rows, kind text, client text, repository text, digest text, tag text, was_at real, connection text, seen_at real, untaken integer, taken_at real)}
+        AS new
+    WHERE traces.kind = new.kind AND traces.client = new.client AND traces.repository = new.repository
+        AND traces.digest = new.digest AND traces.tag = new.tag
+        AND traces.seen_at BETWEEN new.was_at - 0.000001 AND new.was_at + 0.000001
+    """,
+)
+_FORGET: Final = Statement(
+    "Forget what was done before a time.", "DELETE FROM traces WHERE seen_at < :before"
+)
 
 
-class Traces:
-    """Rows of the table `traces`; pruned by age."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._sql = connection
-
-    def learn_push(self, client: Client, repository: Repository, digest: Digest, *, at: datetime) -> None:
-        self._trace_anew(_PUSHED, client, repository, digest, at=at)
-
-    def pushed_since(self, client: Client, repository: Repository, digest: Digest, since: datetime) -> bool:
-        return self._is_traced(_PUSHED, client, repository, digest, since)
-
-    def learn_question(
-        self, client: Client, repository: Repository, what: Reference, *, at: datetime
-    ) -> None:
-        self._trace_anew(_ASKED, client, repository, str(what), at=at)
-
-    def asked_since(self, client: Client, repository: Repository, what: Reference, since: datetime) -> bool:
-        return self._is_traced(_ASKED, client, repository, str(what), since)
-
-    def _is_traced(
-        self, kind: str, client: Client, repository: Repository, digest: str, since: datetime
-    ) -> bool:
-        found = self._sql.execute(
-            "SELECT 1 FROM traces WHERE kind = ? AND client = ? AND repository = ? AND digest = ? "
-            "AND seen_at >= ?",
-            (kind, client_key(client), repository.full_name, digest, seconds(since)),
+def leave_traces(sql: sqlite3.Connection, changes: Sequence[TraceLeft]) -> None:
+    rows = [
+        (
+            trace.kind,
+            _key(trace),
+            _connection(trace),
+            trace.repository.full_name,
+            trace.digest,
+            trace.tag,
+            seconds(trace.seen_at),
         )
-        return found.fetchone() is not None
+        for trace in (change.trace for change in changes)
+    ]
+    _LEAVE.run(sql, rows=json.dumps(rows))
 
-    def learn_resolution(
-        self, client: Client, repository: Repository, tag: str, digest: Digest, *, at: datetime
-    ) -> None:
-        self._trace(_RESOLVED, client, repository, digest, tag=tag, at=at)
 
-    def resolved_tag(
-        self, client: Client, repository: Repository, digest: str, *, since: datetime, until: datetime
-    ) -> str:
-        row = self._sql.execute(
-            "SELECT tag FROM traces WHERE kind = ? AND client = ? AND repository = ? AND digest = ? "
-            "AND seen_at BETWEEN ? AND ? ORDER BY seen_at DESC LIMIT 1",
-            (_RESOLVED, client_key(client), repository.full_name, digest, seconds(since), seconds(until)),
-        ).fetchone()
-        return str(row[0]) if row else ""
-
-    def take_resolved_tag(
-        self, client: Client, repository: Repository, digest: str, *, since: datetime, until: datetime
-    ) -> str:
-        trace = (_RESOLVED, client_key(client), repository.full_name, digest)
-        row = self._sql.execute(
-            "SELECT tag, seen_at FROM traces WHERE kind = ? AND client = ? AND repository = ? AND digest = ? "
-            "AND seen_at BETWEEN ? AND ? AND taken_at IS NULL ORDER BY seen_at DESC LIMIT 1",
-            (*trace, seconds(since), seconds(until)),
-        ).fetchone()
-        if row is None:
-            return ""
-        self._sql.execute(
-            "UPDATE traces SET taken_at = seen_at "
-            "WHERE kind = ? AND client = ? AND repository = ? AND digest = ? AND tag = ? AND seen_at = ?",
-            (*trace, *row),
+def change_traces(sql: sqlite3.Connection, changes: Sequence[TraceChanged]) -> None:
+    """Of several changes of one trace the last one counts."""
+    rows = {}
+    for change in changes:
+        after = change.after
+        which = (
+            after.kind,
+            _key(after),
+            after.repository.full_name,
+            after.digest,
+            after.tag,
+            seconds(change.before.seen_at),
         )
-        return str(row[0])
+        taken_at = seconds(after.taken_at) if after.taken_at else None
+        rows[which] = (_connection(after), seconds(after.seen_at), after.untaken, taken_at)
+    _CHANGE.run(sql, rows=json.dumps([(*which, *values) for which, values in rows.items()]))
 
-    def resolved_on_connection(
-        self, client: Client, repository: Repository, digest: str, since: datetime
-    ) -> bool:
-        found = self._sql.execute(
-            "SELECT 1 FROM traces WHERE kind = ? AND client = ? AND repository = ? AND digest = ? "
-            "AND connection = ? AND connection <> '' AND seen_at >= ?",
-            (
-                _RESOLVED,
-                client_key(client),
-                repository.full_name,
-                digest,
-                client.connection,
-                seconds(since),
-            ),
-        )
-        return found.fetchone() is not None
 
-    def learn_config(self, repository: Repository, digest: Digest, *, at: datetime) -> None:
-        self._trace_anew(_CONFIG, None, repository, digest, at=at)
+def forget_traces(sql: sqlite3.Connection, *, before: datetime) -> None:
+    _FORGET.run(sql, before=seconds(before))
 
-    def _is_config(self, repository: Repository, digest: Digest) -> bool:
-        found = self._sql.execute(
-            "SELECT 1 FROM traces WHERE kind = ? AND client = '' AND repository = ? AND digest = ?",
-            (_CONFIG, repository.full_name, digest),
-        )
-        return found.fetchone() is not None
 
-    def learn_pulled_children(
-        self,
-        client: Client,
-        repository: Repository,
-        children: tuple[Digest, ...],
-        *,
-        at: datetime,
-        since: datetime,
-    ) -> None:
-        key = (_CHILD, client_key(client), repository.full_name)
-        for child in children:
-            counted = self._sql.execute(
-                "UPDATE traces SET seen_at = ?, untaken = CASE WHEN seen_at >= ? THEN untaken + 1 ELSE 1 END "
-                "WHERE kind = ? AND client = ? AND repository = ? AND digest = ? AND tag = ''",
-                (seconds(at), seconds(since), *key, child),
-            )
-            if not counted.rowcount:
-                self._trace(_CHILD, client, repository, child, tag="", at=at)
+def read_traces(rows: Iterable[Row], client: Client | None, repository: Repository) -> tuple[Trace, ...]:
+    """Of rows of kind, digest, tag and connection; all of one client, or of none, in one repository."""
+    return tuple(readable(rows, lambda row: _trace(row, client, repository), table="traces"))
 
-    def take_pulled_child(
-        self,
-        client: Client,
-        repository: Repository,
-        digest: Digest,
-        *,
-        at: datetime,
-        since: datetime,
-        again_since: datetime | None = None,
-    ) -> bool:
-        again_s = math.inf if again_since is None else seconds(again_since)
-        taken = self._sql.execute(
-            "UPDATE traces SET untaken = max(untaken - 1, 0), taken_at = ?1 "
-            "WHERE kind = ?2 AND client = ?3 AND repository = ?4 AND digest = ?5 AND tag = '' "
-            "AND seen_at >= ?6 AND (untaken > 0 OR taken_at >= ?7)",
-            (
-                seconds(at),
-                _CHILD,
-                client_key(client),
-                repository.full_name,
-                digest,
-                seconds(since),
-                again_s,
-            ),
-        )
-        return taken.rowcount > 0
 
-    def _trace_anew(
-        self, kind: str, client: Client | None, repository: Repository, digest: str, *, at: datetime
-    ) -> None:
-        """Only the last time counts."""
-        self._sql.execute(
-            "DELETE FROM traces WHERE kind = ? AND client = ? AND repository = ? AND digest = ?",
-            (kind, client_key(client) if client else "", repository.full_name, digest),
-        )
-        self._trace(kind, client, repository, digest, tag="", at=at)
+def read_held_traces(rows: Iterable[Row], pulls: Sequence[HeldPull]) -> tuple[Trace, ...]:
+    """As `read_traces`, of the clients and repositories of held pulls, which stand in the rows."""
+    clients = {client_key(held.client): held.client for held in pulls}
+    repositories = {held.event.repository.full_name: held.event.repository for held in pulls}
+    known = (row for row in rows if row[4] in clients and row[5] in repositories)
+    return tuple(
+        readable(known, lambda row: _trace(row, clients[row[4]], repositories[row[5]]), table="traces")
+    )
 
-    def _trace(
-        self, kind: str, client: Client | None, repository: Repository, digest: str, *, tag: str, at: datetime
-    ) -> None:
-        self._sql.execute(
-            "INSERT OR REPLACE INTO traces (kind, client, connection, repository, digest, tag, seen_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                kind,
-                client_key(client) if client else "",
-                client.connection if client else "",
-                repository.full_name,
-                digest,
-                tag,
-                seconds(at),
-            ),
-        )
 
-    def forget_traces(self, *, before: datetime) -> None:
-        self._sql.execute("DELETE FROM traces WHERE seen_at < ?", (seconds(before),))
+def _trace(row: Row, client: Client | None, repository: Repository) -> Trace:
+    kind, digest, tag, connection, _, _, seen_at, untaken, taken_at, *_ = row
+    kind = TraceKind(kind)
+    if client and kind is not TraceKind.CONFIG:
+        client = replace(client, connection=str(connection))
+    return Trace(
+        kind=kind,
+        client=None if kind is TraceKind.CONFIG else client,
+        repository=repository,
+        digest=digest,
+        tag=tag,
+        seen_at=moment(seen_at),
+        untaken=int(untaken),
+        taken_at=None if taken_at is None else moment(taken_at),
+    )
+
+
+def _key(trace: Trace) -> str:
+    return client_key(trace.client) if trace.client else ""
+
+
+def _connection(trace: Trace) -> str:
+    return trace.client.connection if trace.client else ""

@@ -1,12 +1,13 @@
 """Exchanges as real clients make them, written as a short transcript.
 
-wire = Wire(memory, Holds())
+wire = Wire(sql, Holds())
 wire.put("prj/app", "v1", manifest)       # what the registry answered 201
 wire.head("prj/app", "v1", manifest); wire.get("prj/app", digest_of(manifest), manifest)
 wire.after(seconds=4); wire.events
 """
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -15,13 +16,21 @@ from typing import Any
 from uuid import uuid4
 
 from sidecar.detectors import detect
-from sidecar.detectors.grouping import Holds, ripe
+from sidecar.detectors.due import due
+from sidecar.detectors.grouping import Holds
+from sidecar.detectors.scopes import scope_of
+from sidecar.model.changes import Decided, Detected
 from sidecar.model.event import Event
 from sidecar.model.exchange import Body, Client, Exchange, Facts, Outcome
 from sidecar.model.manifest import OCI_INDEX, OCI_MANIFEST, Manifest, parse_manifest
+from sidecar.model.memory import Snapshot
 from sidecar.model.names import Digest, parse_reference, parse_repository
 from sidecar.model.operation import DeleteManifest, GetManifest, HeadManifest, Operation, PutManifest, Routes
-from sidecar.store.ledger import Ledger
+from sidecar.quota.rules import Rejection
+from sidecar.store.decisions import write_decision
+from sidecar.store.held import note_blob_fetched
+from sidecar.store.repositories import note_upload
+from sidecar.store.snapshots import held_snapshot, snapshot_of
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DOCKER = Client(address="10.1.2.3", operator="alice", user_agent="docker/20.10")
@@ -97,9 +106,9 @@ def about(manifest: bytes) -> dict[str, Any]:
 
 @dataclass
 class Wire:
-    """Plays exchanges against the real detectors and the real store's memory."""
+    """Plays exchanges against the real detectors and what the real store remembers."""
 
-    ledger: Ledger
+    sql: sqlite3.Connection
     holds: Holds | None = field(default_factory=Holds)
     client: Client = DOCKER
     now: datetime = START
@@ -123,15 +132,20 @@ class Wire:
         """A layer, unless another blob is named."""
         self.after(seconds=0.01)
         name = parse_repository(repository, default_project="library")
-        self.ledger.note_blob_fetched(self.client, name, Digest(digest or a_digest("layer")))
+        note_blob_fetched(self.sql, self.client, name, Digest(digest or a_digest("layer")))
 
     def upload_blob(self, repository: str) -> None:
-        self.ledger.note_upload(parse_repository(repository, default_project="library"), at=self.now)
+        note_upload(self.sql, parse_repository(repository, default_project="library"), at=self.now)
 
     def after(self, *, seconds: float) -> None:
-        """Let time pass; held events ripen on the way."""
+        """Let time pass; held events come due on the way."""
         self.now += timedelta(seconds=seconds)
-        self.events += ripe(self.ledger, self.holds or Holds(), self.now)
+        self.events += self.due(self.now)
+
+    def due(self, now: datetime, *, several_workers: bool = False) -> tuple[Event, ...]:
+        holds = self.holds or Holds()
+        held = held_snapshot(self.sql, now=now, pulls_until=now + holds.pull, pushes_until=now + holds.push)
+        return self._written(due(held, holds, now, several_workers=several_workers))
 
     def as_client(self, client: Client) -> "Wire":
         return replace(self, client=client, events=self.events)
@@ -159,7 +173,28 @@ class Wire:
             outcome=more.pop("outcome", Outcome.COMPLETED),
             **more,
         )
-        raised = detect(exchange, self.ledger, holds=self.holds, routes=Routes())
+        self.events += self.detect(exchange)
+
+    def detect(
+        self, exchange: Exchange, *, routes: Routes | None = None, rejection: Rejection | None = None
+    ) -> tuple[Event, ...]:
+        """What an exchange raises; its changes are written, as the store writes them."""
+        routes = routes or Routes()
+        scope = scope_of(exchange, grouped=self.holds is not None, routes=routes, rejection=rejection)
+        raised = self._written(
+            detect(
+                exchange,
+                snapshot_of(self.sql, scope) if scope else Snapshot(),
+                holds=self.holds,
+                routes=routes,
+                now=self.now,
+                rejection=rejection,
+            )
+        )
         # Else a policy for that event alone would never see it: the exchange would not be looked at.
-        assert all(type(operation) in event.type.about.operations for event in raised)
-        self.events += raised
+        assert all(type(exchange.operation) in event.type.about.operations for event in raised)
+        return raised
+
+    def _written(self, detected: Detected) -> tuple[Event, ...]:
+        write_decision(self.sql, Decided(changes=detected.changes))
+        return detected.events

@@ -17,9 +17,9 @@ from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import Target
 from sidecar.policies.target_marks import target_marks
 from sidecar.queue.schedule import RetrySchedule
-from sidecar.store.ledger import Ledger
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
+from tests.support.rows import store_event
 
 SHORT = DispatcherSettings(
     schedule=RetrySchedule(max_failures=3, waits_s=(0.05, 0.1)),
@@ -79,9 +79,8 @@ class Bench:
         """What the pipeline does with an event; the dispatcher is not told of those of another process."""
 
         def work(sql: Any) -> None:
-            ledger = Ledger(sql)
             for delivery in deliveries:
-                ledger.store_event(_event_of(delivery), [delivery], next_attempt_at=delivery.created_at)
+                store_event(sql, _event_of(delivery), [delivery], next_attempt_at=delivery.created_at)
 
         await self.database.write(work)
         if is_told:

@@ -39,6 +39,10 @@ class Engine(Protocol):
         """
         ...
 
+    def members(self, document: str, key: str, name: str) -> str:
+        """A table of what a list in a JSON document holds, for FROM, as `name.value`; empty where there is no list."""
+        ...
+
     # Functions
 
     def greatest(self, one: str, other: str) -> str:

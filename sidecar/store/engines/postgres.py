@@ -36,6 +36,11 @@ class _Postgres:
             f"FROM jsonb_array_elements(cast({parameter} AS jsonb)) WITH ORDINALITY AS list (element, nth))"
         )
 
+    def members(self, document: str, key: str, name: str) -> str:
+        found = f"cast({document} AS jsonb) -> '{key}'"
+        listed = f"CASE WHEN jsonb_typeof({found}) = 'array' THEN {found} ELSE '[]' END"
+        return f"jsonb_array_elements_text({listed}) AS {name} (value)"
+
     def greatest(self, one: str, other: str) -> str:
         # greatest() passes over NULL, and SQLite's max() does not.
         return f"CASE WHEN {one} >= {other} THEN {one} WHEN {one} < {other} THEN {other} END"

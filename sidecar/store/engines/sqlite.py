@@ -21,6 +21,12 @@ class _Sqlite:
         values = (f"json_extract(value, '$[{number}]') AS {name}" for number, name in enumerate(names))
         return f"(SELECT key AS nth, {', '.join(values)} FROM json_each({parameter}))"  # noqa: S608  # a part of a constant
 
+    def members(self, document: str, key: str, name: str) -> str:
+        # Whatever somebody wrote there, the statement is not to fail.
+        return (
+            f"json_each(CASE WHEN json_valid({document}) THEN {document} ELSE '[]' END, '$.{key}') AS {name}"
+        )
+
     def greatest(self, one: str, other: str) -> str:
         return f"max({one}, {other})"
 

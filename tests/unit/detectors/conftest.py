@@ -4,7 +4,6 @@ from collections.abc import Iterator
 import pytest
 
 from sidecar.store.file import migrate
-from sidecar.store.ledger import Ledger
 from tests.support.builders import Wire
 
 
@@ -12,5 +11,5 @@ from tests.support.builders import Wire
 def wire() -> Iterator[Wire]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     migrate(connection)
-    yield Wire(Ledger(connection))
+    yield Wire(connection)
     connection.close()

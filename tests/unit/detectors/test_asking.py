@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from sidecar.detectors.grouping import Holds, ripe
 from tests.support.builders import DOCKER, SKOPEO, Wire, a_digest, digest_of
 from tests.unit.detectors.scenes import AMD64, CRANE, DOCKER_CLI, IMAGE, INDEX, OTHER, PULL, PUSH, on, outcome
 
@@ -142,7 +141,7 @@ def test_a_child_recorded_before_its_index_by_another_worker_is_no_pull(
 ) -> None:
     wire.get("prj/app", digest_of(AMD64), AMD64)
     wire.get("prj/app", "v1", INDEX)
-    held = ripe(wire.ledger, Holds(), wire.now + timedelta(seconds=4), several_workers=several_workers)
+    held = wire.due(wire.now + timedelta(seconds=4), several_workers=several_workers)
     assert [event.tag for event in held] == (["v1"] if several_workers else ["", "v1"])
 
 

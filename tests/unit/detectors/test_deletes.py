@@ -9,7 +9,6 @@ import pytest
 from sidecar.model.event import EventType
 from sidecar.model.exchange import Facts
 from sidecar.store.file import migrate
-from sidecar.store.ledger import Ledger
 from tests.support.builders import SKOPEO, Wire, a_manifest, an_index, digest_of
 
 IMAGE, OTHER = a_manifest("image"), a_manifest("other")
@@ -20,7 +19,7 @@ INDEX = an_index([(IMAGE, "linux/amd64"), (OTHER, "linux/arm64")])
 def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     migrate(connection)
-    wire = Wire(Ledger(connection))
+    wire = Wire(connection)
     if request.param == "exact":
         wire.holds = None
     yield wire

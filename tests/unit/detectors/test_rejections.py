@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from sidecar.detectors import detect
 from sidecar.model.event import Chart, Event, EventType
 from sidecar.model.exchange import Exchange, Outcome
 from sidecar.model.names import Digest, parse_reference, repository_of
@@ -41,10 +40,7 @@ def exchange_of(operation: Operation, **more: Any) -> Exchange:
 
 
 def raised(wire: Wire, exchange: Exchange) -> tuple[Event, ...]:
-    routes = Routes(chart_depth=1)
-    events = detect(exchange, wire.ledger, holds=wire.holds, routes=routes, rejection=REJECTION)
-    assert all(type(exchange.operation) in event.type.about.operations for event in events)
-    return events
+    return wire.detect(exchange, routes=Routes(chart_depth=1), rejection=REJECTION)
 
 
 def the_event(wire: Wire, exchange: Exchange) -> Event:

@@ -127,7 +127,7 @@ async def test_a_store_that_is_slow_is_one_that_cannot(gate: Gate, monkeypatch: 
         await asyncio.get_running_loop().create_future()
 
     monkeypatch.setattr(admission, "_PATIENCE_S", 0.01)
-    monkeypatch.setattr(gate.store, "transact", never)
+    monkeypatch.setattr(gate.store, "record", never)
     assert await gate.admission.admit(a_request(WRITES[0])) is ADMITTED
     gate.is_strict = True
     assert await gate.admission.admit(a_request(WRITES[0])) == UNAVAILABLE
@@ -138,5 +138,5 @@ async def test_a_bug_of_ours_denies_nothing(gate: Gate, monkeypatch: pytest.Monk
         raise ZeroDivisionError
 
     gate.is_strict = True
-    monkeypatch.setattr(gate.store, "transact", fails)
+    monkeypatch.setattr(gate.store, "record", fails)
     assert await gate.admission.admit(a_request(WRITES[0])) is ADMITTED

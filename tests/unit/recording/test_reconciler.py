@@ -15,9 +15,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from sidecar.detectors import detect
+from sidecar.model.changes import Decided, TagLearnt
 from sidecar.model.delivery import Delivery
 from sidecar.model.event import EventType
 from sidecar.model.exchange import Body, Exchange, Facts, Intent
+from sidecar.model.memory import SeenTag
 from sidecar.model.names import Digest, parse_reference
 from sidecar.model.operation import DeleteChart, DeleteManifest, GetManifest, PutManifest, Routes, UploadChart
 from sidecar.model.secrets import Secret
@@ -77,7 +79,7 @@ def a_reconciler(line: Line, registry: Registry, user: Credentials | None = ALIC
 
 async def left_open(line: Line, operation: PutManifest | DeleteManifest, **more: Any) -> Intent:
     intent = Intent(id=uuid4(), operation=operation, client=DOCKER, opened_at=START, **more)
-    await line.store.transact(lambda ledger: ledger.open_intent(intent, run="dead"))
+    await line.opened(intent, run="dead")
     return intent
 
 
@@ -98,7 +100,7 @@ async def test_an_accepted_push_is_recorded_under_its_intent_and_once(line: Line
     assert await a_reconciler(line, registry).reconcile() == 0
     (delivery,) = await line.deliveries()
     assert b'"tag":"accepted"' in delivery.body
-    await line.store.transact(lambda ledger: ledger.open_intent(intent, run="dead"))
+    await line.opened(intent, run="dead")
     await a_reconciler(line, registry).reconcile()
     assert await line.open_intents() == 0
     assert await line.deliveries() == []
@@ -156,7 +158,8 @@ async def test_a_push_overtaken_by_a_later_one_is_recorded(line: Line, registry:
     has(registry, IMAGE, "moved")
     has(registry, OTHER, "moved")
     later = START + timedelta(seconds=1)
-    await line.store.transact(lambda ledger: ledger.learn_tag(APP, "moved", Digest(OTHER.digest), at=later))
+    moved = TagLearnt(APP, "moved", SeenTag(digest=Digest(OTHER.digest), seen_at=later))
+    await line.store.record(None, lambda _: Decided(changes=(moved,)))
     await left_open(line, **put(IMAGE, "moved"))
     assert await a_reconciler(line, registry).reconcile() == 0
     (delivery,) = await line.deliveries()
@@ -210,7 +213,7 @@ async def test_an_upstream_that_is_away_leaves_everything_open(line: Line, regis
 async def test_intents_of_living_processes_are_left_alone(line: Line, registry: Registry) -> None:
     intent = Intent(id=uuid4(), client=DOCKER, opened_at=START, **put(IMAGE, "never"))
     await Runs(line.database, "alive").begin()
-    await line.store.transact(lambda ledger: ledger.open_intent(intent, run="alive"))
+    await line.opened(intent, run="alive")
     assert await a_reconciler(line, registry).reconcile() == 0
     assert await line.open_intents() == 1
 
@@ -242,7 +245,7 @@ async def reconciled(line: Line, registry: Registry, charts: ChartMuseum, *inten
     )
     asking._routes = lambda: Routes(chart_depth=1)
     for intent in intents:
-        await line.store.transact(lambda ledger, intent=intent: ledger.open_intent(intent, run="dead"))  # type: ignore[misc]
+        await line.opened(intent, run="dead")
     assert await asking.reconcile() == 0
     await asking._parse.__self__.close()  # type: ignore[attr-defined]
     return await line.deliveries()

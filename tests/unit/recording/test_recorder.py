@@ -4,17 +4,19 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from sidecar.detectors.scopes import remembered, scope_of_intent
 from sidecar.model.admission import AdmissionRequest
+from sidecar.model.changes import Decided
 from sidecar.model.delivery import Delivery, DeliveryState, TargetKey
 from sidecar.model.event import Chart, EventType
-from sidecar.model.exchange import Exchange, Facts, Outcome
+from sidecar.model.exchange import Exchange, Facts, Intent, Outcome
 from sidecar.model.names import Digest, Reference, parse_digest, parse_reference, repository_of
 from sidecar.model.operation import (
     DeleteChart,
@@ -89,6 +91,23 @@ class Line:
         late = START + timedelta(days=1)
         return (await self.outbox.claim(KEY, limit=100, now=late, skip=())).jobs
 
+    async def opened(self, intent: Intent, *, run: str) -> None:
+        """As the recorder of another run opens it."""
+        await self.store.record(
+            scope_of_intent(intent),
+            lambda found: Decided(opens=replace(intent, remembered=remembered(intent, found)), run=run),
+        )
+
+    async def written(self) -> None:
+        """What was posted has been done."""
+        await self.store.record(None, lambda _: Decided())
+
+    async def last_upload(self) -> datetime:
+        await self.written()
+        query = "SELECT uploaded_at FROM repositories WHERE repository = ?"
+        (at,) = await self.database.read(lambda sql: sql.execute(query, (APP.full_name,)).fetchone())
+        return datetime.fromtimestamp(at, UTC)
+
     async def open_intents(self) -> int:
         return (await self.store.figures()).intents_open
 
@@ -156,10 +175,10 @@ async def test_an_answer_that_never_came_leaves_the_intent_to_the_reconciler(lin
 async def test_a_pull_is_stored_when_its_hold_is_over(line: Line) -> None:
     get = GetManifest(APP, parse_reference("v1"))
     await line.pipeline.record(an_exchange(get, 200, **about(IMAGE)))
-    await line.pipeline.ripen()
+    await line.pipeline.raise_due()
     assert await line.deliveries() == []
     line.clock.now += timedelta(seconds=4)
-    await line.pipeline.ripen()
+    await line.pipeline.raise_due()
     assert len(await line.deliveries()) == 1
 
 
@@ -169,7 +188,7 @@ async def test_a_blob_makes_the_next_get_a_pull_of_its_own(line: Line) -> None:
     line.pipeline.saw_blob(DOCKER, APP, Digest(a_digest("layer")))
     await line.pipeline.record(replace(get, id=uuid4()))
     line.clock.now += timedelta(seconds=4)
-    await line.pipeline.ripen()
+    await line.pipeline.raise_due()
     assert len(await line.deliveries()) == 2
 
 
@@ -182,7 +201,7 @@ async def test_a_blob_that_is_asked_for_at_once_is_noted_after_its_manifest(line
     line.pipeline.saw_blob(DOCKER, APP, Digest(a_digest("layer")))
     await pull
     line.clock.now += timedelta(seconds=4)
-    await line.pipeline.ripen()
+    await line.pipeline.raise_due()
     assert [d.event_type for d in await line.deliveries()] == [EventType.IMAGE_PUSH, EventType.IMAGE_PULL]
 
 
@@ -192,10 +211,10 @@ async def test_an_upload_keeps_a_push_by_digest_waiting(line: Line) -> None:
     line.clock.now += timedelta(seconds=29)
     line.pipeline.saw_upload(DOCKER, APP, START)
     line.clock.now += timedelta(seconds=2)
-    await line.pipeline.ripen()
+    await line.pipeline.raise_due()
     assert await line.deliveries() == []
     line.clock.now += timedelta(seconds=40)
-    await line.pipeline.ripen()
+    await line.pipeline.raise_due()
     assert len(await line.deliveries()) == 1
 
 
@@ -203,10 +222,10 @@ async def test_an_upload_is_noted_every_few_seconds_though_the_clock_goes_back(l
     line.pipeline.saw_upload(DOCKER, APP, START)
     line.clock.now -= timedelta(hours=1)
     line.pipeline.saw_upload(DOCKER, APP, START)
-    assert await line.store.transact(lambda ledger: ledger.last_upload(APP)) == START
+    assert await line.last_upload() == START
     line.steady_s += 5
     line.pipeline.saw_upload(DOCKER, APP, START)
-    assert await line.store.transact(lambda ledger: ledger.last_upload(APP)) == START - timedelta(hours=1)
+    assert await line.last_upload() == START - timedelta(hours=1)
 
 
 async def test_a_pull_is_stored_when_its_hold_is_over_though_the_clock_goes_back(line: Line) -> None:
@@ -214,20 +233,17 @@ async def test_a_pull_is_stored_when_its_hold_is_over_though_the_clock_goes_back
     await line.pipeline.record(get)
     line.clock.now -= timedelta(hours=1)
     await line.pipeline.record(replace(get, id=uuid4(), client=SKOPEO))  # answered before
-    await line.pipeline.ripen()
+    await line.pipeline.raise_due()
     assert await line.deliveries() == []
     line.clock.now += timedelta(seconds=4)
-    await line.pipeline.ripen()
+    await line.pipeline.raise_due()
     assert len(await line.deliveries()) == 2
 
 
 async def test_what_was_answered_before_the_clock_went_back_was_answered_now(line: Line) -> None:
     line.clock.now -= timedelta(hours=1)
     await line.pipeline.record(a_push())
-    seen = await line.store.transact(
-        lambda ledger: ledger.tag_seen_since(APP, "v1", digest_of(IMAGE), START - timedelta(minutes=59))
-    )
-    assert not seen
+    assert not await line.store.tag_seen_since(APP, "v1", digest_of(IMAGE), START - timedelta(minutes=59))
     assert len(await line.deliveries()) == 1
 
 
@@ -237,7 +253,7 @@ async def test_ignored_user_agents_pull_unnoticed_but_push_like_others(tmp_path:
     await line.pipeline.record(an_exchange(get, 200, **about(IMAGE)))
     await line.pipeline.record(a_push())
     line.clock.now += timedelta(seconds=10)
-    await line.pipeline.ripen()
+    await line.pipeline.raise_due()
     assert [delivery.event_type for delivery in await line.deliveries()] == [EventType.IMAGE_PUSH]
     line.database.close()
 
@@ -251,7 +267,7 @@ async def test_harbors_own_client_pulls_unnoticed_in_every_mode(tmp_path: Path, 
         await line.pipeline.record(replace(get, id=uuid4(), client=client))
     await line.pipeline.record(a_push(client=replace(DOCKER, user_agent="harbor-registry-client")))
     line.clock.now += timedelta(seconds=10)
-    await line.pipeline.ripen()
+    await line.pipeline.raise_due()
     kinds = sorted(delivery.event_type for delivery in await line.deliveries())
     assert kinds == [EventType.IMAGE_PULL, EventType.IMAGE_PUSH]
     line.database.close()
@@ -263,7 +279,7 @@ async def test_a_repository_older_than_the_sidecar_is_dated_from_its_first_pull(
     get = GetManifest(APP, parse_reference("v1"))
     await line.pipeline.record(an_exchange(get, 200, **about(IMAGE)))
     line.clock.now += timedelta(hours=1)
-    await line.pipeline.ripen()
+    await line.pipeline.raise_due()
     gone = DeleteManifest(APP, Reference(digest=digest_of(IMAGE)))
     await line.pipeline.record(an_exchange(gone, 202, answered_at=line.clock.now))
     bodies = [json.loads(delivery.body) for delivery in await line.deliveries()]

@@ -96,7 +96,7 @@ class Scene:
         await self.request(operation, second, second if ended_s is None else ended_s, status, client)
 
     async def events(self) -> int:
-        await self.line.store.transact(lambda _: None)  # what was posted has been done
+        await self.line.written()
         return self.line.counted.count(EventType.QUOTA_EXCEED)
 
 

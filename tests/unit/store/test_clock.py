@@ -10,9 +10,11 @@ from uuid import uuid4
 
 import pytest
 
+from sidecar.detectors.traces import taken_child
+from sidecar.model.changes import Change, Decided, ManifestLearnt, TagLearnt, TraceLeft
 from sidecar.model.delivery import Accepted, DeliveryState, TargetKey
 from sidecar.model.exchange import Intent
-from sidecar.model.memory import KnownManifest
+from sidecar.model.memory import KnownManifest, Scope, SeenTag, Snapshot, Trace, TraceKind
 from sidecar.model.names import Digest, parse_reference, repository_of
 from sidecar.model.operation import PutManifest
 from sidecar.store import clock as module
@@ -23,6 +25,7 @@ from sidecar.store.schema import _CLOCK, MIGRATIONS
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.store import Store
 from tests.support.builders import DOCKER, START, a_digest
+from tests.support.rows import remember
 from tests.unit.store.test_outbox import FAST, SLOW, a_delivery, an_attempt, an_event, claim, store
 
 APP = repository_of("prj/app", default_project="library")
@@ -35,6 +38,10 @@ KNOWN = KnownManifest(media_type="m", content_bytes=1, children=(), platforms=()
 def after(seconds: float) -> datetime:
     """So long after the clock was set back, by the clock from before."""
     return START + timedelta(seconds=seconds)
+
+
+def a_trace(kind: TraceKind, at: datetime, *, tag: str = "") -> Trace:
+    return Trace(kind=kind, client=DOCKER, repository=APP, digest=DIGEST, tag=tag, seen_at=at)
 
 
 @pytest.fixture
@@ -142,14 +149,15 @@ async def test_what_was_seen_is_seen_no_later_than_now(database: SqliteDatabase,
         id=uuid4(), operation=PutManifest(APP, parse_reference("v1")), client=DOCKER, opened_at=after(-5)
     )
 
-    def remember(ledger: Any) -> None:
-        ledger.open_intent(intent, run="this")
-        for seconds in (-4000, -5, 5):
-            ledger.learn_tag(APP, f"v{seconds}", DIGEST, at=after(seconds))
-            ledger.learn_manifest(APP, Digest(a_digest(f"{seconds}")), KNOWN, at=after(seconds))
-            ledger.learn_resolution(DOCKER, APP, f"v{seconds}", DIGEST, at=after(seconds))
-
-    await Store(database).transact(remember)
+    changes: list[Change] = []
+    for seconds in (-4000, -5, 5):
+        tag, at = f"v{seconds}", after(seconds)
+        changes += (
+            TagLearnt(APP, tag, SeenTag(digest=DIGEST, seen_at=at)),
+            ManifestLearnt(APP, Digest(a_digest(tag)), KNOWN, at),
+            TraceLeft(a_trace(TraceKind.RESOLVED, at, tag=tag)),
+        )
+    await Store(database).record(None, lambda _: Decided(changes=tuple(changes), opens=intent, run="this"))
     await go_back(times)
     now_s = NOW.timestamp()
     for table in ("tags", "manifests", "traces"):
@@ -161,22 +169,25 @@ async def test_what_was_seen_is_seen_no_later_than_now(database: SqliteDatabase,
 async def test_children_that_were_taken_are_not_taken_for_an_hour(
     database: SqliteDatabase, times: StoredTimes
 ) -> None:
-    minutes = timedelta(minutes=5)
-
-    def take(ledger: Any, at: datetime) -> Any:
-        again_since = at - timedelta(seconds=10)
-        return ledger.take_pulled_child(
-            DOCKER, APP, DIGEST, at=at, since=at - minutes, again_since=again_since
-        )
-
-    memory = Store(database)
-    await memory.transact(
-        lambda ledger: ledger.learn_pulled_children(DOCKER, APP, (DIGEST,), at=START, since=START - minutes)
+    minutes, scope = (
+        timedelta(minutes=5),
+        Scope(repository=APP, client=DOCKER, traces=((TraceKind.CHILD, DIGEST),)),
     )
-    assert await memory.transact(lambda ledger: take(ledger, START))
+    memory = Store(database)
+
+    async def take(at: datetime) -> bool:
+        def decide(found: Snapshot) -> Decided:
+            again_since = at - timedelta(seconds=10)
+            taken = taken_child(found.traces, DIGEST, at=at, since=at - minutes, again_since=again_since)
+            return Decided(changes=(taken,) if taken else ())
+
+        return bool((await memory.record(scope, decide)).changes)
+
+    await remember(memory, TraceLeft(a_trace(TraceKind.CHILD, START)))
+    assert await take(START)
     await go_back(times)
-    assert await memory.transact(lambda ledger: take(ledger, NOW + timedelta(seconds=5)))
-    assert not await memory.transact(lambda ledger: take(ledger, NOW + timedelta(seconds=20)))
+    assert await take(NOW + timedelta(seconds=5))
+    assert not await take(NOW + timedelta(seconds=20))
 
 
 async def test_what_has_happened_keeps_its_time(
@@ -216,17 +227,15 @@ async def test_newest_may_be_what_is_remembered(
         id=uuid4(), operation=PutManifest(APP, parse_reference("v1")), client=DOCKER, opened_at=at
     )
 
-    def remember(ledger: Any) -> None:
-        match kind:
-            case "trace":
-                ledger.learn_push(DOCKER, APP, DIGEST, at=at)
-            case "manifest":
-                ledger.learn_manifest(APP, DIGEST, KNOWN, at=at)
-            case _:
-                ledger.open_intent(intent, run="this")
-
+    match kind:
+        case "trace":
+            decision = Decided(changes=(TraceLeft(a_trace(TraceKind.PUSHED, at)),))
+        case "manifest":
+            decision = Decided(changes=(ManifestLearnt(APP, DIGEST, KNOWN, at),))
+        case _:
+            decision = Decided(opens=intent, run="this")
     await times.note()
-    await Store(database).transact(remember)
+    await Store(database).record(None, lambda _: decision)
     assert await times.newest() == at.timestamp()
     await times.move_back(2 * HOUR.total_seconds(), shown_s=NOW.timestamp())
     assert await times.newest() == NOW.timestamp()

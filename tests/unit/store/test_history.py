@@ -24,8 +24,8 @@ from sidecar.store.outbox import Outbox
 from sidecar.store.redelivery import redeliver
 from sidecar.store.runs import Runs
 from sidecar.store.sqlite import SqliteDatabase
-from sidecar.store.store import Store
 from tests.support.builders import START
+from tests.support.rows import store_event
 from tests.unit.formats.samples import an_event
 from tests.unit.store.statements import plan_of
 
@@ -54,9 +54,7 @@ class Shelf:
             content_type="application/json",
             created_at=at,
         )
-        await Store(self.database).transact(
-            lambda ledger: ledger.store_event(kept, [delivery], next_attempt_at=at)
-        )
+        await self.database.write(lambda sql: store_event(sql, kept, [delivery], next_attempt_at=at))
         return delivery
 
     async def end(
@@ -172,9 +170,7 @@ async def test_one_that_ended_before_it_was_sent_says_why(shelf: Shelf) -> None:
         body=b"",
         content_type="",
     )
-    await Store(shelf.database).transact(
-        lambda ledger: ledger.store_event(event, [failed], next_attempt_at=START)
-    )
+    await shelf.database.write(lambda sql: store_event(sql, event, [failed], next_attempt_at=START))
     (found,) = shelf.history.deliveries(Chosen(states=FAILED), limit=10)
     assert (found.id, found.reason, found.finished_at) == (failed.id, "the template failed", START)
     claimed = await shelf.outbox.claim(CI, limit=10, now=START, skip=())

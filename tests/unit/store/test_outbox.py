@@ -27,9 +27,8 @@ from sidecar.store.claims import Claimed
 from sidecar.store.outbox import Outbox
 from sidecar.store.runs import Runs
 from sidecar.store.sqlite import SqliteDatabase
-from sidecar.store.store import Store
-from sidecar.store.storing import store_event
 from tests.support.builders import START
+from tests.support.rows import store_event
 
 FAST, SLOW = TargetKey(policy_id="prj/fast", index=0), TargetKey(policy_id="prj/slow", index=1)
 
@@ -60,9 +59,9 @@ def a_delivery(event: Event, target: TargetKey = FAST) -> Delivery:
 async def store(database: SqliteDatabase, *deliveries: Delivery, at: datetime = START) -> None:
     for delivery in deliveries:
         event = replace(an_event(delivery.repository), id=delivery.event_id)
-        await Store(database).transact(
-            lambda ledger, event=event, delivery=delivery: ledger.store_event(  # type: ignore[misc]
-                event, [delivery], next_attempt_at=at
+        await database.write(
+            lambda sql, event=event, delivery=delivery: store_event(  # type: ignore[misc]
+                sql, event, [delivery], next_attempt_at=at
             )
         )
 

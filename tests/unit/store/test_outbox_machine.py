@@ -31,8 +31,8 @@ from sidecar.store.outbox import Outbox
 from sidecar.store.redelivery import redeliver
 from sidecar.store.runs import Runs
 from sidecar.store.sqlite import SqliteDatabase
-from sidecar.store.storing import store_event
 from tests.support.builders import START
+from tests.support.rows import store_event
 from tests.unit.store.test_outbox import FAST, SLOW, a_delivery, an_event
 
 T = TypeVar("T")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.model.changes import Decided
 from sidecar.model.errors import StoreUnavailable
 from sidecar.store.outbox import Outbox
 from sidecar.store.runs import LEASE_S, RENEWED_EVERY_S, Runs
@@ -49,7 +50,7 @@ class House:
             await self.main.renew_and_watch()
 
     async def opens_intent(self, run: str) -> None:
-        await Store(self.database).transact(lambda ledger: ledger.open_intent(an_intent(), run=run))
+        await Store(self.database).record(None, lambda _: Decided(opens=an_intent(), run=run))
 
     async def left_open(self) -> int:
         return len(await Store(self.database).intents_left_open())

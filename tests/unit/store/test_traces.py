@@ -1,78 +1,88 @@
-"""Traces of clients: each is taken once."""
+"""Traces of clients, as they are kept; what they mean: tests/unit/detectors/test_traces.py."""
 
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from sidecar.model.changes import TraceChanged, TraceLeft
+from sidecar.model.memory import Scope, Trace, TraceKind
 from sidecar.model.names import Digest, repository_of
-from sidecar.store.file import migrate
-from sidecar.store.ledger import Ledger
+from sidecar.store.snapshots import snapshot_of
+from sidecar.store.traces import forget_traces
 from tests.support.builders import DOCKER, SKOPEO, START, a_digest
+from tests.support.rows import write
 
 APP = repository_of("prj/app", default_project="library")
 DIGEST = Digest(a_digest("image"))
 SECOND = timedelta(seconds=1)
-MINUTES = timedelta(minutes=5)
+CLIENT = replace(DOCKER, connection="1")
+ABOUT = tuple((kind, DIGEST) for kind in TraceKind)
 
 
-@pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(connection)
-    yield Ledger(connection)
-    connection.close()
+def a_trace(kind: TraceKind = TraceKind.CHILD, **more: Any) -> Trace:
+    known: dict[str, Any] = {"client": CLIENT, "repository": APP, "digest": DIGEST, "seen_at": START}
+    return Trace(kind=kind, **known | more)
 
 
-def take_child(ledger: Ledger, seconds: int, *, again_s: int | None = None) -> bool:
-    at = START + seconds * SECOND
-    again_since = at - again_s * SECOND if again_s else None
-    return ledger.take_pulled_child(DOCKER, APP, DIGEST, at=at, since=at - MINUTES, again_since=again_since)
+def found(sql: sqlite3.Connection, **more: Any) -> list[Trace]:
+    scope = replace(Scope(repository=APP, client=DOCKER, traces=ABOUT), **more)
+    return sorted(snapshot_of(sql, scope).traces, key=lambda trace: trace.seen_at)
 
 
-def fetch_index(ledger: Ledger, seconds: int) -> None:
-    at = START + seconds * SECOND
-    ledger.learn_pulled_children(DOCKER, APP, (DIGEST,), at=at, since=at - MINUTES)
+@pytest.mark.parametrize("kind", TraceKind)
+def test_what_was_left_is_found_as_it_was_left(memory: sqlite3.Connection, kind: TraceKind) -> None:
+    trace = a_trace(kind, tag="v1", client=None if kind is TraceKind.CONFIG else CLIENT)
+    write(memory, TraceLeft(trace), TraceLeft(trace))
+    (it,) = found(memory)
+    assert (it, it.client and it.client.connection) == (trace, trace.client and "1")
 
 
-def test_a_child_is_taken_once_for_each_fetch_of_its_index(ledger: Ledger) -> None:
-    for second in (0, 20):
-        fetch_index(ledger, second)
-    assert [take_child(ledger, second) for second in (60, 90, 91)] == [True, True, False]
+def test_what_others_did_or_did_elsewhere_is_not_found(memory: sqlite3.Connection) -> None:
+    elsewhere = repository_of("prj/other", default_project="library")
+    others: list[dict[str, Any]] = [{"client": SKOPEO}, {"repository": elsewhere}, {"digest": "sha256:b"}]
+    write(memory, *(TraceLeft(a_trace(**other)) for other in others))
+    assert found(memory) == []
 
 
-def test_a_child_is_taken_again_within_the_time_of_a_client_that_asks_several_times(ledger: Ledger) -> None:
-    fetch_index(ledger, 0)
-    assert take_child(ledger, 1, again_s=10)
-    assert take_child(ledger, 10, again_s=10)
-    assert not take_child(ledger, 25, again_s=10)
+@pytest.mark.parametrize("beyond_s", [0.0, 0.0000004])
+def test_one_that_changes_is_that_very_one(memory: sqlite3.Connection, beyond_s: float) -> None:
+    traces = [a_trace(TraceKind.RESOLVED, tag="v1", seen_at=START + n * SECOND) for n in range(3)]
+    write(memory, *map(TraceLeft, traces))
+    memory.execute("UPDATE traces SET seen_at = seen_at + ?", (beyond_s,))  # as after a clock was followed
+    seen = found(memory)
+    write(memory, TraceChanged(seen[1], replace(seen[1], taken_at=START)))
+    assert [trace.taken_at for trace in found(memory)] == [None, START, None]
 
 
-def test_children_of_long_ago_are_neither_taken_nor_counted(ledger: Ledger) -> None:
-    fetch_index(ledger, 0)
-    assert not take_child(ledger, 301)
-    fetch_index(ledger, 400)
-    assert [take_child(ledger, second) for second in (401, 402)] == [True, False]
+def test_many_change_at_once_and_of_several_changes_of_one_the_last_counts(
+    memory: sqlite3.Connection,
+) -> None:
+    traces = [a_trace(digest=a_digest(str(number))) for number in range(40)]
+    write(memory, *map(TraceLeft, traces))
+    later = START + SECOND
+    changed = [
+        replace(trace, seen_at=later, untaken=2, client=replace(CLIENT, connection="2")) for trace in traces
+    ]
+    last = replace(changed[0], untaken=0, taken_at=later)
+    changes = [TraceChanged(*pair) for pair in zip(traces, changed, strict=True)]
+    write(memory, *changes, TraceChanged(traces[0], last))
+    wanted = tuple((TraceKind.CHILD, trace.digest) for trace in traces)
+    assert sorted(found(memory, traces=wanted), key=str) == sorted([last, *changed[1:]], key=str)
 
 
-def test_a_resolution_is_taken_once_the_last_one_first(ledger: Ledger) -> None:
-    for second, tag in enumerate(("v1", "v2")):
-        ledger.learn_resolution(DOCKER, APP, tag, DIGEST, at=START + second * SECOND)
-
-    def take() -> str:
-        return ledger.take_resolved_tag(DOCKER, APP, DIGEST, since=START, until=START + MINUTES)
-
-    assert [take(), take(), take()] == ["v2", "v1", ""]
-    assert ledger.resolved_tag(DOCKER, APP, DIGEST, since=START, until=START + MINUTES) == "v2"
+def test_traces_are_forgotten_by_age(memory: sqlite3.Connection) -> None:
+    write(memory, TraceLeft(a_trace()))
+    forget_traces(memory, before=START)
+    assert found(memory)
+    forget_traces(memory, before=START + SECOND)
+    assert not found(memory)
 
 
-def test_a_resolution_is_known_to_be_of_its_connection(ledger: Ledger) -> None:
-    one, other = (replace(DOCKER, connection=port) for port in ("1", "2"))
-    ledger.learn_resolution(one, APP, "v1", DIGEST, at=START)
-    ledger.learn_resolution(replace(SKOPEO, connection=""), APP, "v1", DIGEST, at=START)
-    assert ledger.resolved_on_connection(one, APP, DIGEST, START)
-    assert not ledger.resolved_on_connection(other, APP, DIGEST, START)
-    assert not ledger.resolved_on_connection(one, APP, DIGEST, START + SECOND)
-    assert not ledger.resolved_on_connection(SKOPEO, APP, DIGEST, START)
+@pytest.mark.parametrize("column", ["seen_at", "untaken", "taken_at"])
+def test_a_row_that_cannot_be_read_is_none(memory: sqlite3.Connection, column: str) -> None:
+    write(memory, TraceLeft(a_trace()), TraceLeft(a_trace(TraceKind.PUSHED)))
+    memory.execute(f"UPDATE traces SET {column} = 'nonsense' WHERE kind = 'child'")
+    assert [trace.kind for trace in found(memory)] == [TraceKind.PUSHED]

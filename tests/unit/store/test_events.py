@@ -1,14 +1,17 @@
 """However many deliveries an event has, each row is as its delivery says."""
 
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from sidecar.model.changes import Raised
 from sidecar.model.delivery import Delivery, DeliveryState, TargetKey
 from sidecar.model.event import Event
+from sidecar.store.events import store_events
 from sidecar.store.sqlite import SqliteDatabase
-from sidecar.store.storing import store_event
 from tests.support.builders import START
+from tests.support.rows import store_event
 from tests.unit.store.test_outbox import a_delivery, an_event
 
 DUE = START + timedelta(seconds=1)
@@ -67,3 +70,24 @@ async def test_each_policy_was_triggered(database: SqliteDatabase) -> None:
     assert set(await rows(database, "policy_id, event_type, at", "last_triggered")) == {
         (f"prj/{n}", event.type, START.timestamp()) for n in range(6)
     }
+
+
+def test_last_triggered_never_goes_back(memory: sqlite3.Connection) -> None:
+    for seconds in (5, 0):
+        event = replace(an_event(), id=uuid4(), occurred_at=START + timedelta(seconds=seconds))
+        delivery = replace(a_delivery(event, TargetKey(policy_id="prj/ci", index=0)), id=uuid4())
+        store_event(memory, event, [delivery], next_attempt_at=START)
+    at = memory.execute("SELECT at FROM last_triggered WHERE policy_id = 'prj/ci'").fetchall()
+    assert at == [((START + timedelta(seconds=5)).timestamp(),)]
+
+
+def test_many_events_at_once_are_kept_each_with_its_deliveries(memory: sqlite3.Connection) -> None:
+    events = [replace(an_event(), id=uuid4(), occurred_at=START + timedelta(seconds=n)) for n in (2, 1)]
+    raised = [Raised(event, tuple(some_deliveries(event))) for event in events]
+    store_events(memory, raised, next_attempt_at=DUE)
+    found = memory.execute(
+        "SELECT event_id, count(*) FROM deliveries GROUP BY event_id ORDER BY min(seq)"
+    ).fetchall()
+    assert found == [(str(event.id), 6) for event in events]
+    at = memory.execute("SELECT DISTINCT at FROM last_triggered").fetchall()
+    assert at == [((START + timedelta(seconds=2)).timestamp(),)]
