@@ -135,7 +135,9 @@ class Running:
     shops: dict[str, AttemptOutcome] = field(default_factory=dict)  #: of others SUCCEEDED
     schedule: RetrySchedule = field(default_factory=lambda: RetrySchedule(3, (0.01,)))
     reason: str = ""  #: why nothing may be run
-    is_open: asyncio.Event = field(default_factory=asyncio.Event)  #: nothing ends before
+    is_open: asyncio.Event = field(default_factory=asyncio.Event)  #: nothing ends before, but in quick shops
+    quick: frozenset[str] = frozenset()
+    last_shop: str = ""  #: after an errand there nothing may be run
     begun: list[Errand] = field(default_factory=list)
     under_way: list[str] = field(default_factory=list)
     most_under_way: int = 0
@@ -157,7 +159,8 @@ class Running:
         self.under_way.append(errand.order_key)
         self.most_under_way = max(self.most_under_way, len(self.under_way))
         try:
-            await self.is_open.wait()
+            if errand.order_key not in self.quick:
+                await self.is_open.wait()
             await asyncio.sleep(0)
         finally:
             self.under_way.remove(errand.order_key)
@@ -179,6 +182,8 @@ class Running:
                 jitter=0.5,
             )
         state = "done" if outcome is AttemptOutcome.SUCCEEDED else "waiting" if due else "given_up"
+        if errand.order_key == self.last_shop:
+            self.reason = "alice has moved"
         self.errands.finish(errand, state, due)
         return due
 

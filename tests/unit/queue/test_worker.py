@@ -128,6 +128,23 @@ async def test_what_a_queue_has_in_hand_when_it_is_closed_goes_back(errands: Err
         await errands.until("done", "cancelled", "cancelled")
 
 
+async def test_a_failure_that_closes_the_queue_is_seen_to_while_others_are_under_way(
+    errands: Errands,
+) -> None:
+    errands.store("alice", "grocer", "baker", "smith")
+    errands.store("alice", "smith", due=now() + MINUTE)
+    work = Running(
+        errands,
+        {"smith": AttemptOutcome.DECLINED},
+        RetrySchedule(1),
+        quick=frozenset({"grocer", "smith"}),
+        last_shop="smith",
+    )
+    work.is_open.clear()
+    async with working(errands, work):
+        await errands.until("done", "claimed", "given_up", "cancelled")
+
+
 async def test_stopping_gives_back_what_is_not_begun_and_waits_for_the_rest(errands: Errands) -> None:
     errands.store("alice", "baker", "baker")
     work = Running(errands)
