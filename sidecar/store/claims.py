@@ -55,8 +55,8 @@ _DUE: Final = Statement(
     """,
 )
 _CLAIM: Final = Statement(
-    "A delivery is being sent by a run.",
-    "UPDATE deliveries SET state = 'sending', run = :run WHERE seq = :seq",
+    "Deliveries are being sent by a run.",
+    "UPDATE deliveries SET state = 'sending', run = :run WHERE seq IN ({integers(:numbers)})",
 )
 _RELEASE: Final = Statement(
     "A delivery that was claimed and not sent waits again.",
@@ -135,7 +135,8 @@ def _claim(sql: sqlite3.Connection, claim: Claim, run: str) -> Claimed:
         "skipped": json.dumps(list(claim.skip)) if claim.skip else "[]",
     }
     rows = _DUE.run(sql, **chosen, until=seconds(claim.now), most=claim.limit).fetchall()
-    _CLAIM.run_many(sql, ({"run": run, "seq": row[0]} for row in rows))
+    if rows:
+        _CLAIM.run(sql, run=run, numbers=json.dumps([row[0] for row in rows]))
     is_full = len(rows) == claim.limit
     return Claimed(
         jobs=readable(
