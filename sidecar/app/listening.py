@@ -6,7 +6,7 @@ from aiohttp import web
 
 from sidecar.app import starting
 from sidecar.app.parts import Part
-from sidecar.proxy.handler import Proxy
+from sidecar.proxy.proxy import Proxy
 
 #: Less than Kubernetes' 30 s, so that the store is closed before SIGKILL.
 _GRACE_S: Final = 20.0

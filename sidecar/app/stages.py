@@ -9,9 +9,9 @@ from sidecar.app.metrics import Metrics
 from sidecar.app.supervision import Supervisor
 from sidecar.config import Settings, wiring
 from sidecar.parsing.pool import ParserPool
-from sidecar.proxy.handler import Proxy
 from sidecar.proxy.interface import Hooks
 from sidecar.proxy.manifests import read_manifest
+from sidecar.proxy.proxy import Proxy
 from sidecar.recording.admission import Admission
 from sidecar.recording.reconciler import Reconciler
 from sidecar.recording.recorder import Recorder

@@ -12,9 +12,9 @@ from aiohttp import web
 from sidecar.model.admission import AdmissionRequest, Denied, GatedOperation
 from sidecar.model.exchange import Body, Facts
 from sidecar.model.names import Digest
+from sidecar.proxy.observer import Observer, now
 from sidecar.proxy.refusals import denial
 from sidecar.proxy.relay import Upload
-from sidecar.proxy.request_context import Observer, now
 
 log = structlog.get_logger()
 
@@ -40,12 +40,12 @@ class GatedWrite(Observer):
         facts: Facts | None = None,
     ) -> None:
         """Raises Refused where it is denied."""
-        operation = self.passage.operation
+        operation = self.context.operation
         assert isinstance(operation, GatedOperation)
         self.asked = AdmissionRequest(
             id=self.id,
             operation=operation,
-            client=self.passage.client,
+            client=self.context.client,
             came_at=now(),
             request_body=request_body,
             content_digest=content_digest,

@@ -80,7 +80,7 @@ class ChartLookUps(LookUps):
             self.share.release(limit_bytes)
 
     async def _read_listed(self, path: str, wanted: Mapping[str, Any], *, limit_bytes: int) -> Listed | None:
-        answer = await self._ask(path, limit_bytes=limit_bytes)
+        answer = await self.ask(path, limit_bytes=limit_bytes)
         if not answer or answer.status != 200 or not answer.content:
             return None
         read = await self.hooks.parse("chart-index", answer.content, wanted, asked_by=self.asked_by)

@@ -38,12 +38,12 @@ class ChartPost(IntendedWrite):
     _is_whole = False  #: whether all of it has come
 
     async def request_body(self) -> Upload | None:
-        self._copy = ChartCopy(self.passage.share, self._content_type)
+        self._copy = ChartCopy(self.context.share, self._content_type)
         await self.ask()
-        request = self.passage.request
+        request = self.context.request
         if not request.body_exists:
             return None
-        return Upload(rest=request.content, tap=self, say_continue=self.passage.say_continue)
+        return Upload(rest=request.content, tap=self, say_continue=self.context.say_continue)
 
     def feed(self, piece: bytes) -> None:
         self._copy.feed(piece)
@@ -84,11 +84,11 @@ class ChartPost(IntendedWrite):
         part = None if seen else await self._parsed("chart-part", content)
         exact = seen or part
         digests = {Digest(f"sha256:{exact['digest']}"): exact["size_bytes"]} if exact else sizes
-        operation = self.passage.operation
+        operation = self.context.operation
         assert isinstance(operation, UploadChart)
-        look_ups = ChartLookUps.of(self.passage, self.hooks)
+        look_ups = ChartLookUps.of(self.context, self.hooks)
         guess = _chart_of(seen) if seen else None
-        listed = await look_ups.stored(self.passage.path, digests, guess)
+        listed = await look_ups.stored(self.context.path, digests, guess)
         if listed:
             return replace(listed.chart, size_bytes=digests[listed.digest])
         return guess or self._as_sent(part)
@@ -105,23 +105,23 @@ class ChartPost(IntendedWrite):
             return None
         options = {
             "content_type": self._content_type,
-            "fields": list(self.passage.settings.chart_form_fields),
+            "fields": list(self.context.settings.chart_form_fields),
         }
-        return await self.hooks.parse(kind, content, options, asked_by=self.passage.client.address)
+        return await self.hooks.parse(kind, content, options, asked_by=self.context.client.address)
 
     @property
     def _content_type(self) -> str:
-        return text_of(self.passage.headers, b"content-type")
+        return text_of(self.context.headers, b"content-type")
 
 
 class ChartDelete(IntendedWrite):
     async def request_body(self) -> Upload | None:
-        operation = self.passage.operation
+        operation = self.context.operation
         assert isinstance(operation, DeleteChart)
-        look_ups = ChartLookUps.of(self.passage, self.hooks)
+        look_ups = ChartLookUps.of(self.context, self.hooks)
         facts = await look_ups.within_time(look_ups.before_delete_chart(operation))
         await self.ask(facts=facts)
-        return self.passage.streamed_body()
+        return self.context.streamed_body()
 
 
 class ChartDownloaded(Read):
@@ -130,7 +130,7 @@ class ChartDownloaded(Read):
 
     def begin_copy(self, answer: ClientResponse) -> None:
         if not answer.headers.get("Content-Encoding"):
-            self._copy = BodyCopy(LARGEST_CHART_BYTES, self.passage.share)
+            self._copy = BodyCopy(LARGEST_CHART_BYTES, self.context.share)
             self.saw_piece = self._feed
 
     def _feed(self, piece: bytes) -> None:
@@ -145,15 +145,15 @@ class ChartDownloaded(Read):
 
     async def _chart(self) -> Chart | None:
         """What was downloaded; None where only its file name is known."""
-        operation = self.passage.operation
+        operation = self.context.operation
         assert isinstance(operation, DownloadChart)
         content = self._copy.kept if self._copy else None
         read = None
         if content:
-            read = await self.hooks.parse("chart", content, {}, asked_by=self.passage.client.address)
+            read = await self.hooks.parse("chart", content, {}, asked_by=self.context.client.address)
         if read and read["chart"]["is_plain"]:
             return _chart_of(read["chart"])
-        look_ups = ChartLookUps.of(self.passage, self.hooks)
+        look_ups = ChartLookUps.of(self.context, self.hooks)
         if listed := await look_ups.named(operation.tenant, operation.file_name):
             return replace(listed.chart, size_bytes=self._size_bytes or None)
         return _chart_of(read["chart"]) if read else None

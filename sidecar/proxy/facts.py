@@ -83,17 +83,17 @@ class LookUps:
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     @classmethod
-    def of(cls, passage: RequestContext, hooks: Hooks) -> Self:
-        settings = passage.settings
+    def of(cls, context: RequestContext, hooks: Hooks) -> Self:
+        settings = context.settings
         return cls(
-            upstream=passage.upstream,
-            headers=passage.headers,
+            upstream=context.upstream,
+            headers=context.headers,
             timeout_s=settings.look_up_timeout_s,
             most_tags=settings.most_tags_looked_up,
             routes=settings.routes,
             hooks=hooks,
-            share=passage.share,
-            asked_by=passage.client.address,
+            share=context.share,
+            asked_by=context.client.address,
         )
 
     async def within_time(self, work: Coroutine[Any, Any, None]) -> Facts:
@@ -109,7 +109,7 @@ class LookUps:
 
     # Asking
 
-    async def _ask(
+    async def ask(
         self, target: str, *, limit_bytes: int, method: str = "GET", accept: Sequence[str] = ()
     ) -> Found | None:
         """An answer, or None when there was none."""

@@ -38,7 +38,7 @@ _FOR_EACH_HEADER: Final = 512
 _TLS_HANDSHAKE: Final = 0x16
 
 
-class Connection(Protocol):
+class Carrier(Protocol):
     """What is asked of the connection whose bytes they are."""
 
     transport: asyncio.Transport | None
@@ -76,7 +76,7 @@ class IncomingRequests:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Carrier,
         parser: Any,
         loop: asyncio.AbstractEventLoop,
         *,

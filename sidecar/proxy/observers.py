@@ -18,8 +18,8 @@ from sidecar.model.operation import (
     WriteBlob,
 )
 from sidecar.proxy.charts import ChartDelete, ChartDownloaded, ChartPost
+from sidecar.proxy.observer import Observer
 from sidecar.proxy.reads import BlobGet, BlobHead, ManifestGet, ManifestHead, PingGet
-from sidecar.proxy.request_context import Observer
 from sidecar.proxy.writes import BlobWrite, ManifestDelete, ManifestPut, Write
 
 _OBSERVERS: Final[dict[type[Operation], type[Observer]]] = {

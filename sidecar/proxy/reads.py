@@ -9,8 +9,9 @@ from sidecar.model.manifest import LARGEST_MANIFEST_BYTES
 from sidecar.model.operation import GetBlob, GetManifest, HeadBlob
 from sidecar.proxy.manifest_facts import ManifestLookUps
 from sidecar.proxy.manifests import decoded, sha256_of
+from sidecar.proxy.observer import Observer
 from sidecar.proxy.relay import BodyCopy
-from sidecar.proxy.request_context import Observer, unharmed
+from sidecar.proxy.unharmed import unharmed
 
 
 class Read(Observer):
@@ -48,7 +49,7 @@ class ManifestGet(Read):
     _encoding = ""
 
     def begin_copy(self, answer: ClientResponse) -> None:
-        self._copy = BodyCopy(LARGEST_MANIFEST_BYTES, self.passage.share)
+        self._copy = BodyCopy(LARGEST_MANIFEST_BYTES, self.context.share)
         self._content_type = answer.headers.get("Content-Type", "")
         self._encoding = answer.headers.get("Content-Encoding", "").lower()
         self.saw_piece = self._copy.feed
@@ -60,9 +61,9 @@ class ManifestGet(Read):
         await self.hooks.record(exchange)
 
     async def _understood(self, exchange: Exchange, body: Body) -> Exchange:
-        operation = self.passage.operation
+        operation = self.context.operation
         assert isinstance(operation, GetManifest)
-        look_ups = ManifestLookUps.of(self.passage, self.hooks)
+        look_ups = ManifestLookUps.of(self.context, self.hooks)
         facts = await look_ups.within_time(look_ups.after_get(operation.repository, body))
         digest = exchange.content_digest or operation.reference.digest or await sha256_of(body.content)
         return replace(exchange, manifest=look_ups.manifest, content_digest=digest, facts=facts)
@@ -70,19 +71,19 @@ class ManifestGet(Read):
 
 class PingGet(Observer):
     async def saw_head(self, answer: ClientResponse) -> None:  # noqa: ARG002
-        unharmed(self.hooks.saw_ping, self.passage.client)
+        unharmed(self.hooks.saw_ping, self.context.client)
 
 
 class BlobHead(Observer):
     async def saw_head(self, answer: ClientResponse) -> None:  # noqa: ARG002
-        operation = self.passage.operation
+        operation = self.context.operation
         assert isinstance(operation, HeadBlob)
-        unharmed(self.hooks.saw_blob_question, self.passage.client, operation.repository, operation.digest)
+        unharmed(self.hooks.saw_blob_question, self.context.client, operation.repository, operation.digest)
 
 
 class BlobGet(Observer):
     async def saw_head(self, answer: ClientResponse) -> None:
-        operation = self.passage.operation
+        operation = self.context.operation
         assert isinstance(operation, GetBlob)
         if 200 <= answer.status < 400:
-            unharmed(self.hooks.saw_blob, self.passage.client, operation.repository, operation.digest)
+            unharmed(self.hooks.saw_blob, self.context.client, operation.repository, operation.digest)

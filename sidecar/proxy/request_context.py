@@ -1,35 +1,36 @@
-"""A request on its way, and what watches it pass: here nothing but the plain relay.
+"""A request on its way: what is known of it when it has arrived."""
 
-The handler asks in this order: `request_body`, then exactly one of `saw_head` and `saw_no_answer`; after
-`saw_head` each piece of the answer, `before_end` and `saw_end`. An observer may delay the answer of a write, or
-its end, until its exchange is recorded; it never changes it.
-"""
-
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import re
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, ParamSpec, TypeVar
-from uuid import UUID, uuid4
+from typing import Final
 
-import structlog
-from aiohttp import ClientResponse, web
+from aiohttp import web
+from aiohttp.http import HttpVersion11
 
-from sidecar.model.errors import NameInvalid
-from sidecar.model.exchange import Client, Exchange, Outcome
-from sidecar.model.manifest import INDEX_TYPES, MANIFEST_TYPES, media_type_of
-from sidecar.model.names import Digest, is_tag, parse_digest
-from sidecar.model.operation import Operation
+from sidecar.model.exchange import Client
+from sidecar.model.operation import Operation, Other, is_registry_path
+from sidecar.proxy import headers as headers_of
 from sidecar.proxy.budget import Share
-from sidecar.proxy.headers import RawHeader, text_of, values_of
-from sidecar.proxy.interface import Hooks, ProxySettings
-from sidecar.proxy.relay import Upload
-from sidecar.proxy.tasks import Tasks
+from sidecar.proxy.headers import RawHeader, text_of
+from sidecar.proxy.identity import is_trusted
+from sidecar.proxy.interface import ProxySettings
+from sidecar.proxy.operations import operation_of
+from sidecar.proxy.refusals import Refused
+from sidecar.proxy.relay import Upload, write_raw
 from sidecar.proxy.upstream import Upstream
 
-log = structlog.get_logger()
+_ABSOLUTE_FORM: Final = re.compile(r"https?://(?:[^/?@]*@)?(?P<host>[^/?@]+)(?P<rest>.*)", re.IGNORECASE)
+_NOBODY: Final = Client(address="", operator="", user_agent="")
 
-_LONGEST_REQUEST_ID: Final = 128
-_MOST_OCI_TAGS: Final = 64  #: distribution-spec asks servers for ten at least
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstreams:
+    """What the proxy stands before."""
+
+    registry: Upstream
+    charts: Upstream | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class RequestContext:
     operation: Operation
     upstream: Upstream
     headers: list[RawHeader]  #: as the upstream gets them
-    client: Client
+    client: Client  #: nobody, unless somebody wants to hear of the operation
     settings: ProxySettings
     share: Share  #: what may be kept of its bytes is taken from here
     say_continue: Callable[[], None] | None  #: set when the client waits with its body
@@ -53,130 +54,56 @@ class RequestContext:
         return Upload(rest=self.request.content, say_continue=self.say_continue)
 
 
-class Observer:
-    """Notes nothing: the plain relay."""
-
-    #: Sees each piece of the answer's body before the client gets it.
-    saw_piece: Callable[[bytes], None] | None = None
-    #: Does what must be done before the client has the whole answer.
-    before_end: Callable[[], Awaitable[None]] | None = None
-
-    def __init__(self, passage: RequestContext, hooks: Hooks, tasks: Tasks) -> None:
-        self.passage = passage
-        self.hooks = hooks
-        self.tasks = tasks
-        self.id: UUID = uuid4()
-        self.began_at = now()
-
-    async def request_body(self) -> Upload | None:
-        """The body to send; whatever must be known or durable before is done here."""
-        return self.passage.streamed_body()
-
-    async def saw_head(self, answer: ClientResponse) -> None:
-        """The answer's head came."""
-
-    async def saw_no_answer(self, outcome: Outcome, status: int) -> None:
-        """The exchange ended before any answer."""
-
-    async def saw_end(self, outcome: Outcome) -> None:
-        """The answer was relayed as far as it will be."""
-
-    def exchange(self, answer: ClientResponse, outcome: Outcome = Outcome.COMPLETED) -> Exchange:
-        return Exchange(
-            id=self.id,
-            operation=self.passage.operation,
-            client=self.passage.client,
-            began_at=self.began_at,
-            answered_at=now(),
-            status=answer.status,
-            outcome=outcome,
-            content_digest=_named_digest(answer),
-            oci_tags=_oci_tags(answer),
-            request_id=self.request_id or _request_id(answer.raw_headers),
-            depends_on_accept=_depends_on_accept(self.passage, answer),
-        )
-
-    @property
-    def request_id(self) -> str:
-        """What the client calls this request; "" when it does not say, and the answer may."""
-        return _request_id(self.passage.headers)
-
-    async def record(self, exchange: Exchange) -> None:
-        """Hand an exchange over; goes on when the request is cancelled."""
-        await self.tasks.see_through(self.recorded(self.hooks.record(exchange)), name="record")
-
-    def record_later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Hand an exchange over while the client goes on."""
-        self.tasks.start(self.recorded(work), name="record")
-
-    def recorded(self, work: Awaitable[None]) -> Coroutine[Any, Any, None]:
-        """Recording, which keeps what the request holds until it has ended."""
-        leave = self.passage.share.hold()
-
-        async def recorded() -> None:
-            try:
-                await unharmed_work(work)
-            finally:
-                leave()
-
-        return recorded()
+def arrive(
+    request: web.BaseRequest, share: Share, *, settings: ProxySettings, upstreams: Upstreams
+) -> RequestContext:
+    """Whose upstream it is, which operation, and what goes there. Raises Refused."""
+    authority, target = _split_target(request)
+    headers = headers_of.end_to_end(request.raw_headers)
+    if authority:
+        headers = headers_of.with_host(headers, authority)
+    peer, path = request.remote or "", target.partition("?")[0]
+    is_registry = is_registry_path(path)
+    upstream = upstreams.registry if is_registry else upstreams.charts
+    return RequestContext(
+        request=request,
+        path=path,
+        target=target,
+        operation=operation_of(request, target, settings.routes) if upstream else Other(),
+        upstream=upstream or upstreams.registry,
+        headers=headers_of.with_forwarded(
+            headers,
+            peer=peer,
+            scheme="https" if request.get_extra_info("sslcontext") else "http",
+            peer_is_trusted=is_trusted(peer, settings.trusted_proxies),
+        ),
+        client=_NOBODY,
+        settings=settings,
+        share=share,
+        say_continue=_continuation(request, headers),
+    )
 
 
-_Answer = TypeVar("_Answer")
-_Given = ParamSpec("_Given")
+def _split_target(request: web.BaseRequest) -> tuple[bytes, str]:
+    """The authority of an absolute-form target, b"" for the usual form; path and query."""
+    target = request.raw_path
+    if target.startswith("/"):
+        return b"", target
+    absolute = _ABSOLUTE_FORM.fullmatch(target)
+    if not absolute:
+        raise Refused("request target is not supported", status=400, code="UNSUPPORTED")
+    rest = absolute["rest"]
+    return absolute["host"].encode(), rest if rest.startswith("/") else f"/{rest}"
 
 
-def unharmed(hook: Callable[_Given, _Answer], *args: _Given.args, **kwargs: _Given.kwargs) -> _Answer | None:
-    """A hook's answer, or None when it failed: its faults must not reach the client."""
-    try:
-        return hook(*args, **kwargs)
-    except Exception:
-        log.exception("hook.failed")
+def _continuation(request: web.BaseRequest, headers: list[RawHeader]) -> Callable[[], None] | None:
+    """How to tell a client that waits with its body to send it."""
+    expects = text_of(headers, b"expect").lower() == "100-continue"
+    if not expects or request.version < HttpVersion11:
         return None
 
+    def say_continue() -> None:
+        with suppress(ConnectionError):  # reading the body says so, too
+            write_raw(request, b"HTTP/1.1 100 Continue\r\n\r\n")
 
-async def unharmed_work(work: Awaitable[None]) -> None:
-    try:
-        await work
-    except Exception:
-        log.exception("hook.failed")
-
-
-def _request_id(headers: Sequence[RawHeader]) -> str:
-    return text_of(headers, b"x-request-id")[:_LONGEST_REQUEST_ID]
-
-
-def _named_digest(answer: ClientResponse) -> Digest | None:
-    try:
-        return parse_digest(answer.headers.get("Docker-Content-Digest", ""))
-    except NameInvalid:
-        return None
-
-
-def _depends_on_accept(passage: RequestContext, answer: ClientResponse) -> bool:
-    """Whether a registry may have answered with another manifest than the tag names, as the client accepts no other.
-
-    It takes a list for its amd64 image then, and 2.8 an image for one of the first version. It reads types by name:
-    neither `*/*` nor no Accept at all is one. Source: distribution registry/handlers/manifests.go, GetManifest.
-    """
-    if passage.request.method not in {"GET", "HEAD"}:
-        return False
-    if media_type_of(answer.headers.get("Content-Type", "")) in INDEX_TYPES:
-        return False
-    accepted = b",".join(values_of(passage.headers, b"accept")).decode("latin-1").split(",")
-    return not set(MANIFEST_TYPES).issubset(map(media_type_of, accepted))
-
-
-def _oci_tags(answer: ClientResponse) -> tuple[str, ...]:
-    joined = b",".join(values_of(answer.raw_headers, b"oci-tag")).decode("latin-1")
-    return tags_of(joined)
-
-
-def tags_of(text: str) -> tuple[str, ...]:
-    """The tags in a list that an upstream wrote, as many as are believed; what is no tag is left out."""
-    named = (tag.strip() for tag in text.split(",", 4 * _MOST_OCI_TAGS)[: 4 * _MOST_OCI_TAGS])
-    return tuple(dict.fromkeys(tag for tag in named if is_tag(tag)))[:_MOST_OCI_TAGS]
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
+    return say_continue

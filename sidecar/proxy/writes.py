@@ -24,9 +24,10 @@ from sidecar.proxy.admission import GatedWrite
 from sidecar.proxy.headers import text_of
 from sidecar.proxy.manifest_facts import ManifestLookUps
 from sidecar.proxy.manifests import sha256_of
+from sidecar.proxy.observer import now
 from sidecar.proxy.refusals import Refused, no_memory_left
 from sidecar.proxy.relay import ClientGone, Upload, read_whole
-from sidecar.proxy.request_context import now, unharmed, unharmed_work
+from sidecar.proxy.unharmed import unharmed, unharmed_work
 from sidecar.proxy.upstream import FAULTS
 
 #: A refusal of which nothing comes for so long is recorded with what has come of it.
@@ -134,9 +135,9 @@ class BlobWrite(Write):
         self._saw_upload()
 
     def _saw_upload(self) -> None:
-        operation = self.passage.operation
+        operation = self.context.operation
         assert isinstance(operation, WriteBlob)
-        unharmed(self.hooks.saw_upload, self.passage.client, operation.repository, self.began_at)
+        unharmed(self.hooks.saw_upload, self.context.client, operation.repository, self.began_at)
 
 
 class IntendedWrite(Write):
@@ -152,8 +153,8 @@ class IntendedWrite(Write):
         """Status 0 when the upstream may have done what it was asked for: the intent stays open then."""
         exchange = Exchange(
             id=self.id,
-            operation=self.passage.operation,
-            client=self.passage.client,
+            operation=self.context.operation,
+            client=self.context.client,
             began_at=self.began_at,
             answered_at=now(),
             status=status,
@@ -173,19 +174,19 @@ class ManifestPut(IntendedWrite):
         opening = (content,) if content else ()
         if is_whole:
             await self._ask_with(content)
-            return Upload(opening=opening) if opening else self.passage.streamed_body()
+            return Upload(opening=opening) if opening else self.context.streamed_body()
         # The upstream may take larger ones than we keep: what they are is known when all of it has come.
         self._running = hashlib.sha256(content)
         await self.ask()
         return Upload(
             opening=opening,
-            rest=self.passage.request.content,
+            rest=self.context.request.content,
             tap=self,
-            say_continue=self.passage.say_continue,
+            say_continue=self.context.say_continue,
         )
 
     async def _ask_with(self, content: bytes) -> None:
-        self._body = Body(content, text_of(self.passage.headers, b"content-type"))
+        self._body = Body(content, text_of(self.context.headers, b"content-type"))
         kept = self._body if len(content) <= LARGEST_NOTED_BYTES else None
         await self.ask(request_body=kept, content_digest=await sha256_of(content))
 
@@ -196,44 +197,44 @@ class ManifestPut(IntendedWrite):
         await self.ask_again(content_digest=Digest(f"sha256:{self._running.hexdigest()}"))
 
     async def _read_request(self) -> tuple[bytes, bool]:
-        request = self.passage.request
+        request = self.context.request
         if not request.body_exists:
             return b"", True
         # Of a body without a length, before it comes: what has begun must not fail for want of room.
         size_bytes = LARGEST_MANIFEST_BYTES if request.content_length is None else request.content_length
         if size_bytes > LARGEST_MANIFEST_BYTES:
             return b"", False
-        if not self.passage.share.take(2 * size_bytes):
+        if not self.context.share.take(2 * size_bytes):
             raise no_memory_left()
-        if self.passage.say_continue:
-            self.passage.say_continue()  # its content must be known before it is forwarded
-            self.passage.say_continue = None
-            self.passage.headers[:] = [p for p in self.passage.headers if p[0].lower() != b"expect"]
+        if self.context.say_continue:
+            self.context.say_continue()  # its content must be known before it is forwarded
+            self.context.say_continue = None
+            self.context.headers[:] = [p for p in self.context.headers if p[0].lower() != b"expect"]
         try:
-            async with asyncio.timeout(self.passage.settings.limits.body_timeout_s):
+            async with asyncio.timeout(self.context.settings.limits.body_timeout_s):
                 content, is_whole = await read_whole(request.content, LARGEST_MANIFEST_BYTES)
         except TimeoutError as exc:
             raise Refused("the manifest did not come in time", status=408) from exc
         except Exception as exc:
             raise ClientGone(f"request body ended early: {type(exc).__name__}") from exc
-        self.passage.share.release(2 * (size_bytes - len(content)))
+        self.context.share.release(2 * (size_bytes - len(content)))
         return content, is_whole
 
     async def saw_success(self, exchange: Exchange) -> None:
         await self.tasks.see_through(self.recorded(self._record_understood(exchange)), name="record")
 
     async def _record_understood(self, exchange: Exchange) -> None:
-        operation = self.passage.operation
+        operation = self.context.operation
         assert isinstance(operation, PutManifest)
         if self._body:
-            look_ups = ManifestLookUps.of(self.passage, self.hooks)
+            look_ups = ManifestLookUps.of(self.context, self.hooks)
             facts = await look_ups.within_time(look_ups.after_put(operation.repository, self._body))
             exchange = replace(exchange, facts=facts, manifest=look_ups.manifest)
         await self.hooks.record(exchange)
 
     def described(self, exchange: Exchange) -> Exchange:
         exchange = super().described(exchange)
-        operation = self.passage.operation
+        operation = self.context.operation
         assert isinstance(operation, PutManifest)
         named = exchange.content_digest or operation.reference.digest or self.asked.content_digest
         return replace(exchange, content_digest=named)
@@ -241,11 +242,11 @@ class ManifestPut(IntendedWrite):
 
 class ManifestDelete(IntendedWrite):
     async def request_body(self) -> Upload | None:
-        operation = self.passage.operation
+        operation = self.context.operation
         assert isinstance(operation, DeleteManifest)
-        look_ups = ManifestLookUps.of(self.passage, self.hooks)
+        look_ups = ManifestLookUps.of(self.context, self.hooks)
         await self.ask(facts=await look_ups.within_time(look_ups.before_delete(operation)))
-        return self.passage.streamed_body()
+        return self.context.streamed_body()
 
     def described(self, exchange: Exchange) -> Exchange:
         exchange = super().described(exchange)

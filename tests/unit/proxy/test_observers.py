@@ -4,9 +4,9 @@ import pytest
 
 from sidecar.model.names import parse_reference, repository_of
 from sidecar.model.operation import GetManifest, Operation, Other
+from sidecar.proxy.observer import Observer
 from sidecar.proxy.observers import observer_of
 from sidecar.proxy.reads import ManifestGet
-from sidecar.proxy.request_context import Observer
 
 
 def test_what_means_nothing_is_only_relayed() -> None:
