@@ -38,7 +38,10 @@ class Answer:
 
 
 class Connection(asyncio.Protocol):
-    """A connected transport; `is_reusable` says whether the last answer left it so."""
+    """A connected transport; `is_reusable` says whether the last answer left it so.
+
+    More than 15 methods: asyncio and the parser call eight of them, by these names.
+    """
 
     def __init__(self) -> None:
         self._parser = HttpResponseParser(self)

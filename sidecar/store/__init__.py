@@ -15,6 +15,11 @@ statement       SQL that is written once for SQLite and PostgreSQL
 engines         what the two spell differently
 sqlite          one SQLite file: a writer thread that commits in groups, readers apart
 units           what the writer runs
+writer          the thread that writes: what has arrived, in groups
+pending         units that wait in memory for the store to come back
+open_file       the connection that writes
+readers         threads that read
+health          whether the store can be written
 batching        many small units made one
 file            the database file: made, opened, put aside when it is damaged
 faults          what is wrong with it, in words

@@ -17,13 +17,14 @@ from sidecar.model.memory import HeldSnapshot, Scope, Snapshot
 from sidecar.model.names import Digest, Repository
 from sidecar.store.decisions import write_decision
 from sidecar.store.figures import Figures, figures_of
+from sidecar.store.health import Health
 from sidecar.store.held import has_due, note_blob_fetched
 from sidecar.store.intents import close_intent, disown_intent, intents_left_open, mark_unreadable
 from sidecar.store.refused_pushes import forget_refused_pushes, note_ping
 from sidecar.store.repositories import note_upload
 from sidecar.store.rows import Row
 from sidecar.store.snapshots import held_snapshot, snapshot_of
-from sidecar.store.sqlite import Health, SqliteDatabase
+from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.statement import Statement
 from sidecar.store.tags import tag_seen_since
 from sidecar.store.traces import forget_traces

@@ -22,7 +22,7 @@ from sidecar.proxy.upstream import Upstream
 from sidecar.recording.admission import Admission
 from sidecar.recording.recorder import Recorder
 from sidecar.store.outbox import Outbox
-from sidecar.store.sqlite import SqliteDatabase
+from sidecar.store.writer import Writer
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -95,11 +95,11 @@ def _around(steps: Steps, owner: type, name: str) -> None:
 
 def _around_commit(steps: Steps) -> None:
     """In the writer thread: between the units of a group, before and after its COMMIT."""
-    original = SqliteDatabase._commit
+    original = Writer._commit
 
-    def stepped(self: SqliteDatabase, group: Any) -> None:
+    def stepped(self: Writer, group: Any) -> None:
         steps.take("before commit")
         original(self, group)
         steps.take("after commit")
 
-    SqliteDatabase._commit = stepped  # type: ignore[method-assign]
+    Writer._commit = stepped  # type: ignore[method-assign]

@@ -53,7 +53,7 @@ class Gate:
 
     def fill_up(self) -> None:
         """Nothing more can be written: the disk is full."""
-        connection = self.database._connection
+        connection = self.database._open_file._connection
         assert connection is not None
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")

@@ -345,7 +345,7 @@ def test_only_what_a_policy_wants_is_observed(line: Line, operation: Operation, 
 
 
 async def test_a_full_store_never_stops_a_push_and_keeps_its_event(line: Line) -> None:
-    connection = line.database._connection
+    connection = line.database._open_file._connection
     assert connection is not None
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")

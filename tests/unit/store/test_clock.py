@@ -130,7 +130,7 @@ async def test_a_store_that_is_away_is_waited_for_and_nothing_moves_twice(
     monkeypatch.setattr(module, "_AT_ONCE", 1)
     monkeypatch.setattr(module, "_STORE_PAUSE_S", 0.01)
     await store(database, *(a_delivery(an_event()) for _ in range(20)), at=after(7200))
-    connection = database._connection
+    connection = database._open_file._connection
     assert connection
     moving = asyncio.ensure_future(go_back(times))
     while not any(left == 7200 for left in await due_in_s(database)):

@@ -100,7 +100,7 @@ async def test_disk_full_keeps_what_must_not_be_lost_and_writes_it_later(databas
 
 async def _until_writable(database: SqliteDatabase) -> None:
     # The pragma needs no page, but shares its group with what is kept: sent on the writer's connection.
-    connection = database._connection
+    connection = database._open_file._connection
     assert connection is not None
     connection.execute("PRAGMA max_page_count = 1073741823")
     async with asyncio.timeout(5):
@@ -181,16 +181,16 @@ async def test_a_fault_of_the_writer_itself_is_told_and_what_must_be_kept_is_kep
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed: list[str] = []
-    monkeypatch.setattr(database, "_on_failure", lambda name, _: failed.append(name))
+    monkeypatch.setattr(database._writer, "_on_failure", lambda name, _: failed.append(name))
 
     def raises(_: object) -> None:
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(database, "_commit", raises)
+        patch.setattr(database._writer, "_commit", raises)
         with pytest.raises(StoreUnavailable, match="the writer failed: MemoryError"):
             await asyncio.wait_for(database.write(note("kept"), keep=True, events=1), 5)
-        patch.setattr(database, "_keep", lambda *_: raises(None))
+        patch.setattr(database._writer._pending, "add", lambda *_: raises(None))
         with pytest.raises(StoreUnavailable, match="the writer failed: MemoryError"):
             await asyncio.wait_for(database.write(note("x")), 5)
     await database.write(note("after"))
@@ -249,12 +249,12 @@ async def test_a_writer_thread_that_has_ended_is_replaced(database: SqliteDataba
                 raise SystemExit  # where nothing of ours is tried: threading itself lets this pass
             return super().__len__() > 0
 
-    writer = database._writer
+    writer = database._writer._thread
     assert writer is not None
-    whole, database._background = database._background, Ends()  # type: ignore[assignment]
+    whole, database._writer._background = database._writer._background, Ends()  # type: ignore[assignment]
     database.post(lambda _: None)
     await asyncio.to_thread(writer.join, 10)
     assert not writer.is_alive()
-    database._background = whole
+    database._writer._background = whole
     await asyncio.wait_for(database.write(note("after")), 5)
     assert await tags(database) == ["after"]
