@@ -96,9 +96,9 @@ def _encoded(event: Event, context: FormatContext, target: Target) -> Payload | 
     try:
         return encode(event, context, target)
     except TemplateFailed as exc:
-        return FormatFailed(f"the template failed: {exc}")
+        return FormatFailed(_storable(f"the template failed: {exc}"))
     except NotEncodable as exc:
-        return FormatFailed(str(exc))
+        return FormatFailed(_storable(str(exc)))
     except Exception as exc:  # noqa: BLE001  # our bug, or a name that nobody thought of: others get theirs
         return FormatFailed(f"the format failed: {_words(exc)}")
 
@@ -109,7 +109,16 @@ def _words(exc: BaseException) -> str:
     while trace and trace.tb_next:
         trace = trace.tb_next
     where = f" ({basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})" if trace else ""
-    return f"{type(exc).__name__}: {exc}{where}"[:_LONGEST_REASON]
+    try:
+        said = str(exc)
+    except Exception:  # noqa: BLE001  # what an exception says is a stranger's code, too
+        said = "(it cannot say what)"
+    return _storable(f"{type(exc).__name__}: {said}{where}")
+
+
+def _storable(reason: str) -> str:
+    """Text that every store takes: one reason that it does not take would cost all the event's deliveries."""
+    return reason[:_LONGEST_REASON].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _source(event: Event, key: TargetKey) -> str:
