@@ -76,8 +76,8 @@ class GatedWrite(Observer):
                 code=answer.code,
                 request_id=self.request_id,
             )
-            if not self.passage.say_continue:  # else nothing comes
-                await _take_rest(self.passage.request)
+            if not self.context.say_continue:  # else nothing comes
+                await _take_rest(self.context.request)
             raise denial(answer)
 
 
