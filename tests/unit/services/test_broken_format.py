@@ -13,7 +13,7 @@ from sidecar.policies.target import PayloadFormat, Target, TargetType
 from sidecar.services.reencode import reencode
 from sidecar.store.history import Chosen, History
 from sidecar.store.offline import Connection, open_offline
-from sidecar.store.redelivery import bodiless, redeliver
+from sidecar.store.redelivery import find_unencoded, redeliver
 from tests.support.builders import START
 from tests.unit.recording.test_recorder import SETTINGS, Line, a_push
 
@@ -77,7 +77,7 @@ async def test_others_get_theirs_and_the_failed_one_is_sent_after_the_fix(
     assert all(found.reason.startswith(f"the format failed: {type(error).__name__}") for found in failed)
     assert all(found.state is DeliveryState.WAITING and history.body(found.id) for found in others)
 
-    unencoded = bodiless(connection, [found.id for found in failed])
+    unencoded = find_unencoded(connection, [found.id for found in failed])
     assert reencode(connection, unencoded, CHOSEN) == {}
     assert redeliver(connection, [found.id for found in failed], at=START) == len(failed)
     assert all(history.body(found.id) for found in failed)
