@@ -2,6 +2,7 @@
 
 process      one process, from its start to its end: read this first
 parts        what a process consists of, started and ended in order
+wiring       settings of harbor.yml => what each stage is given of them
 stages       connects the stages, from the request to the stored delivery
 listening    the two listeners
 workers      further processes that relay and record

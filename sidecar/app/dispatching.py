@@ -3,12 +3,14 @@
 import asyncio
 from typing import Final
 
+from sidecar.app import wiring
 from sidecar.app.metrics import Metrics
 from sidecar.app.parts import Part
 from sidecar.app.stages import Stages
 from sidecar.app.supervision import Supervisor
-from sidecar.config import Settings, wiring
+from sidecar.config import Settings
 from sidecar.dispatcher.dispatcher import Dispatcher
+from sidecar.policies.policy import targets_of
 
 _GRACE_S: Final = 5.0
 
@@ -21,7 +23,7 @@ class Dispatching(Part):
         self._ended = asyncio.Event()
         self._dispatcher = Dispatcher(
             outbox=stages.outbox,
-            targets=lambda: wiring.targets_of(stages.settings),
+            targets=lambda: targets_of(stages.settings.policies),
             is_enabled=lambda: stages.settings.notification.enabled,
             settings=wiring.dispatcher_settings(stages.settings),
             counter=metrics,

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from sidecar.admin import Check, Readiness
+from sidecar.app import wiring
 from sidecar.app.stages import Stages
-from sidecar.config import wiring
 from sidecar.store.file import files_put_aside
 from sidecar.store.schema import DATABASE_FILE
 from sidecar.upstreams.client import probe

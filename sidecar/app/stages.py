@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from sidecar.app import logs, starting
+from sidecar.app import logs, starting, wiring
 from sidecar.app.metrics import Metrics
 from sidecar.app.supervision import Supervisor
-from sidecar.config import Settings, wiring
+from sidecar.config import Settings
 from sidecar.parsing.pool import ParserPool
 from sidecar.proxy.interface import Hooks
 from sidecar.proxy.manifests import read_manifest
@@ -52,7 +52,7 @@ class Stages:
         self.recorder = Recorder(
             self.store,
             self.outbox,
-            wiring.pipeline_settings(settings),
+            wiring.recorder_settings(settings),
             on_event=metrics.event_recorded,
             on_ended=metrics.delivery_ended,
         )
@@ -87,7 +87,7 @@ class Stages:
         """Use these settings from now on."""
         self.settings = settings
         logs.set_level(settings.log_level)
-        self.recorder.apply(wiring.pipeline_settings(settings))
+        self.recorder.apply(wiring.recorder_settings(settings))
         self.proxy.apply(wiring.proxy_settings(settings))
 
     def _hooks(self, metrics: Metrics) -> Hooks:

@@ -16,7 +16,6 @@ build         checked values           => Settings
 settings      the values that the rest of the program is built from
 alone         the same for one policy or one target
 changes       which changed settings need a restart
-wiring        Settings                 => the values that each stage is given
 
 .importlinter lists who may import this package; every other stage is given plain values.
 """
@@ -27,7 +26,6 @@ from sidecar.config.errors import Diagnostic
 from sidecar.config.load import load
 from sidecar.config.settings import (
     ChartUpstreamSettings,
-    Egress,
     Events,
     Network,
     Notification,
@@ -40,7 +38,6 @@ __all__ = [
     "ChartUpstreamSettings",
     "Checked",
     "Diagnostic",
-    "Egress",
     "Events",
     "Network",
     "Notification",

@@ -6,7 +6,6 @@ from typing import Any
 from sidecar.config import model
 from sidecar.config.settings import (
     ChartUpstreamSettings,
-    Egress,
     Events,
     LimitSettings,
     Network,
@@ -18,6 +17,7 @@ from sidecar.config.tls_files import tls_files_of
 from sidecar.config.validators import as_network, size_in_bytes, split_address
 from sidecar.model.event import IN_ALL, EventType, parse_event_type
 from sidecar.model.secrets import Secret
+from sidecar.policies.egress_rules import EgressRules
 from sidecar.policies.policy import ALL_PROJECTS, Project, WebhookPolicy
 from sidecar.policies.target import BodySignature, EventNames, PayloadFormat, Target, TargetType
 from sidecar.quota.known import with_changes
@@ -45,7 +45,7 @@ def settings_of(
         strict=checked.strict,
         trusted_proxies=_networks(checked.trusted_proxies),
         limits=_limits(checked.limits),
-        egress=_egress(checked.egress),
+        egress=_egress(checked),
         projects=tuple(_project(project) for project in checked.projects if project.name != ALL_PROJECTS),
         policies=tuple(
             policy_of(policy, project.name, folder)
@@ -130,11 +130,13 @@ def _limits(section: model.LimitsSection) -> LimitSettings:
     )
 
 
-def _egress(section: model.EgressSection) -> Egress:
-    return Egress(
+def _egress(checked: model.HarborYml) -> EgressRules:
+    section = checked.egress
+    return EgressRules(
         allow_cidrs=_networks(section.allow_cidrs),
         deny_cidrs=_networks(section.deny_cidrs),
         allow_hosts=tuple(section.allow_hosts),
+        own_listeners=(split_address(checked.listen.proxy), split_address(checked.listen.admin)),
     )
 
 

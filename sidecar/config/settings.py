@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from sidecar.model.secrets import Secret
+from sidecar.policies.egress_rules import EgressRules
 from sidecar.policies.policy import Project, WebhookPolicy
 from sidecar.quota.rules import RejectionRule
 
@@ -58,18 +59,6 @@ class Events:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Egress:
-    """Where webhooks may go; some addresses are always refused.
-
-    With an allow list, every address that no list contains is refused.
-    """
-
-    allow_cidrs: tuple[Network, ...] = ()
-    deny_cidrs: tuple[Network, ...] = ()
-    allow_hosts: tuple[str, ...] = ()  #: globs over the host of a target's address
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
     """Limits on what clients may use of one proxy process."""
 
@@ -99,7 +88,7 @@ class Settings:
     strict: bool
     trusted_proxies: tuple[Network, ...]  #: peers whose X-Forwarded-* are believed
     limits: LimitSettings
-    egress: Egress
+    egress: EgressRules
     projects: tuple[Project, ...]  #: `*` is not among them
     policies: tuple[WebhookPolicy, ...]
     connect_timeout_s: float  #: to an upstream

@@ -7,8 +7,8 @@ from pydantic import BaseModel
 from sidecar.config.errors import Errors, Location, sections
 from sidecar.config.model import PolicySection
 from sidecar.formats import FormatContext, TemplateFailed, template
-from sidecar.formats.payload import JSON_TYPE
 from sidecar.formats.samples import SAMPLE_CREATED_AT, samples_of
+from sidecar.model.delivery import JSON_TYPE
 from sidecar.model.event import IN_ALL, EventType, parse_event_type
 
 _CONTEXT: Final = FormatContext(

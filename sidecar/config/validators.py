@@ -9,11 +9,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from sidecar.config.errors import did_you_mean
 from sidecar.config.settings import Network
-from sidecar.dispatcher.signing import signing_keys
 from sidecar.model.event import OF_HARBOR_ALONE, EventType, of_harbor_alone, parse_event_type
 from sidecar.model.operation import DYNAMIC
 from sidecar.policies.globs import plain_globs
 from sidecar.policies.policy import ALL_PROJECTS
+from sidecar.policies.signing_keys import signing_keys
 
 _HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?)(?::[0-9]{1,5})?")
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")

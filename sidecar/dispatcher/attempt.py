@@ -13,12 +13,13 @@ from typing import Self
 
 from sidecar.dispatcher.connections import TargetConnections, words
 from sidecar.dispatcher.decision import parse_retry_after
-from sidecar.dispatcher.egress import Dial, EgressRules, Guard
+from sidecar.dispatcher.egress import Dial, Guard
 from sidecar.dispatcher.excerpt import excerpt
 from sidecar.dispatcher.http1 import Answer, Connection, NoAnswer
 from sidecar.dispatcher.request import Limits, PreparedTarget, head_of, limits_of
 from sidecar.dispatcher.signing import sign, sign_body
 from sidecar.model.delivery import Accepted, Attempt, AttemptResult, Delivery, Rejected, Unreachable
+from sidecar.policies.egress_rules import EgressRules
 
 
 class _NotConnected(TimeoutError):

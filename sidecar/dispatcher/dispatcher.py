@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.away import AwayNotes
 from sidecar.dispatcher.disabled import DisabledSnapshot
-from sidecar.dispatcher.egress import EgressRules
 from sidecar.dispatcher.moved_targets import MovingOutbox
 from sidecar.dispatcher.reporting import DeliveryCounter, Reporter
 from sidecar.dispatcher.request import make_tls_contexts
 from sidecar.dispatcher.target_registry import TargetRegistry, Targets
 from sidecar.dispatcher.target_work import Dependencies, TargetWork
 from sidecar.model.delivery import Attempt, Delivery, TargetKey
+from sidecar.policies.egress_rules import EgressRules
 from sidecar.queue.circuit_breaker import LONGEST_PAUSE_S
 from sidecar.queue.keeper import QueueKeeper
 from sidecar.queue.pace import QueueSettings

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
 
+from sidecar.policies.egress_rules import EgressRules, IPNetwork
+
 IPAddress = IPv4Address | IPv6Address
-IPNetwork = IPv4Network | IPv6Network
 
 #: Services that hand out credentials to whoever asks on a machine; most are link-local as well.
 _METADATA: Final = tuple(
@@ -43,20 +44,6 @@ _ISATAP: Final = frozenset({0x0000_5EFE, 0x0200_5EFE})
 _COMPATIBLE: Final = ip_network("::/96")
 _THIS_NETWORK: Final = ip_network("0.0.0.0/8")
 _BROADCAST: Final = ip_address("255.255.255.255")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EgressRules:
-    """Where webhooks may go, beyond what is always refused.
-
-    With an allow list set, what no list names is refused. Of several networks that hold an address the
-    longest prefix decides, as in a routing table; a host on `allow_hosts` passes whatever the networks.
-    """
-
-    allow_cidrs: tuple[IPNetwork, ...] = ()
-    deny_cidrs: tuple[IPNetwork, ...] = ()
-    allow_hosts: tuple[str, ...] = ()  #: globs over the host of the target's address
-    own_listeners: tuple[tuple[str, int], ...] = ()  #: address and port; "0.0.0.0" or "::" for all
 
 
 @dataclass(slots=True)

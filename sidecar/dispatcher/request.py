@@ -17,8 +17,8 @@ from sidecar.dispatcher.connections import ProxyRoute, Route
 from sidecar.dispatcher.egress import always_refused, literal_address
 from sidecar.dispatcher.excerpt import secret_spellings
 from sidecar.dispatcher.proxies import proxy_for
-from sidecar.dispatcher.signing import signing_keys
 from sidecar.model.delivery import Unreachable
+from sidecar.policies.signing_keys import signing_keys
 from sidecar.policies.target import BodySignature, Target, TargetType, TlsFiles
 from sidecar.upstreams.client import tls_context
 

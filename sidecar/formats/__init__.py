@@ -22,12 +22,13 @@ samples      sample events of each type
 
 from sidecar.formats import cdevents, cloudevents, default, documented, slack, teams, template
 from sidecar.formats.context import FormatContext
-from sidecar.formats.payload import NotEncodable, Payload
+from sidecar.formats.payload import NotEncodable
 from sidecar.formats.template import TemplateFailed
+from sidecar.model.delivery import Payload
 from sidecar.model.event import Event, EventType
 from sidecar.policies.target import PayloadFormat, Target, TargetType
 
-__all__ = ["FormatContext", "NotEncodable", "Payload", "TemplateFailed", "encode", "unsupported_types"]
+__all__ = ["FormatContext", "NotEncodable", "TemplateFailed", "encode", "unsupported_types"]
 
 
 def encode(event: Event, context: FormatContext, target: Target) -> Payload:

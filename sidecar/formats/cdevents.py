@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from sidecar.formats.cloudevents import CLOUDEVENTS_TYPE
 from sidecar.formats.context import FormatContext
-from sidecar.formats.payload import JSON_TYPE, NotEncodable, Payload, encode_json, without_empty
+from sidecar.formats.payload import NotEncodable, encode_json, without_empty
 from sidecar.formats.resource import go_time, tag_of
+from sidecar.model.delivery import JSON_TYPE, Payload
 from sidecar.model.event import Chart, Event, EventType, Shape
 
 _SPEC_VERSION: Final = "0.5.1"

@@ -10,7 +10,8 @@ from typing import Final
 
 from sidecar.formats.context import FormatContext
 from sidecar.formats.default import event_data
-from sidecar.formats.payload import JSON_TYPE, Payload, encode_json, without_empty
+from sidecar.formats.payload import encode_json, without_empty
+from sidecar.model.delivery import JSON_TYPE, Payload
 from sidecar.model.event import Event
 
 CLOUDEVENTS_TYPE: Final = "application/cloudevents+json"

@@ -7,8 +7,9 @@ scans: src/pkg/scan/vuln/summary.go (NativeReportSummary).
 """
 
 from sidecar.formats.context import FormatContext
-from sidecar.formats.payload import Payload, encode_json, without_empty
+from sidecar.formats.payload import encode_json, without_empty
 from sidecar.formats.resource import go_time, resource_url_of, tag_of, unix_seconds
+from sidecar.model.delivery import Payload
 from sidecar.model.event import Event, Shape
 from sidecar.model.scan import Scan, Scanner, ScanStatus
 from sidecar.policies.target import EventNames

@@ -7,8 +7,9 @@ An unknown size is null, an unknown chart type ""; nothing is guessed.
 from typing import Final
 
 from sidecar.formats.context import FormatContext
-from sidecar.formats.payload import Payload, encode_json
+from sidecar.formats.payload import encode_json
 from sidecar.formats.resource import resource_url_of, tag_of, unix_milliseconds
+from sidecar.model.delivery import Payload
 from sidecar.model.event import Chart, Event, EventType, Shape
 from sidecar.model.names import encoded_part
 from sidecar.model.scan import Scan, ScanStatus, Severity, Vulnerability

@@ -10,12 +10,11 @@ from typing import Final
 from sidecar.formats import (
     FormatContext,
     NotEncodable,
-    Payload,
     TemplateFailed,
     encode,
     unsupported_types,
 )
-from sidecar.model.delivery import Delivery, DeliveryState, TargetKey, delivery_id
+from sidecar.model.delivery import Delivery, DeliveryState, Payload, TargetKey, delivery_id
 from sidecar.model.event import Event
 from sidecar.policies.policy import WebhookPolicy, matches
 from sidecar.policies.target import PayloadFormat, Target

@@ -2,22 +2,10 @@
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Final
-
-JSON_TYPE: Final = "application/json"  #: exactly what Harbor sends, without charset
 
 
 class NotEncodable(Exception):
     """A format cannot express this event; the message is the delivery's reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """The body of a request to a target."""
-
-    body: bytes
-    content_type: str = JSON_TYPE
 
 
 # Go's encoding/json escapes these; a lone surrogate is invalid UTF-8, for which it writes \ufffd.

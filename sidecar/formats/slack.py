@@ -10,8 +10,9 @@ messages" (`text` should have at most 4000).
 from typing import Final
 
 from sidecar.formats.context import FormatContext
-from sidecar.formats.payload import Payload, encode_json
+from sidecar.formats.payload import encode_json
 from sidecar.formats.summary import fitting, rows_of, title_of
+from sidecar.model.delivery import Payload
 from sidecar.model.event import Event
 
 _LONGEST_TEXT: Final = 3000

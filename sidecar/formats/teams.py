@@ -8,8 +8,9 @@ Adaptive Card), "Create Incoming Webhooks" (a message has at most 28 KB), "Text 
 from typing import Final
 
 from sidecar.formats.context import FormatContext
-from sidecar.formats.payload import Payload, encode_json
+from sidecar.formats.payload import encode_json
 from sidecar.formats.summary import fitting, rows_of, title_of
+from sidecar.model.delivery import Payload
 from sidecar.model.event import Event
 
 _CARD_TYPE: Final = "application/vnd.microsoft.card.adaptive"

@@ -16,8 +16,9 @@ from jinja2.exceptions import TemplateSyntaxError, UndefinedError
 
 from sidecar.formats import default, documented
 from sidecar.formats.context import FormatContext
-from sidecar.formats.payload import JSON_TYPE, Payload, whole
+from sidecar.formats.payload import whole
 from sidecar.formats.sandbox import LARGEST_BYTES, Sandbox, TooLarge, variables
+from sidecar.model.delivery import JSON_TYPE, Payload
 from sidecar.model.event import Event
 
 _LARGEST_SOURCE: Final = 32 << 10

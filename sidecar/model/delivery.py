@@ -111,3 +111,14 @@ class Attempt:
     result: AttemptResult
     address: str = ""  #: the IP address and port dialled
     excerpt: str = field(default="")  #: beginning of the answer's body
+
+
+JSON_TYPE: Final = "application/json"  #: exactly what Harbor sends, without charset
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The body of a request to a target."""
+
+    body: bytes
+    content_type: str = JSON_TYPE

@@ -3,10 +3,11 @@
 A project has policies, a policy has targets. `*` as a policy's project means every project.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from sidecar.model.delivery import TargetKey
 from sidecar.model.event import IN_ALL, Event, EventType
 from sidecar.policies.globs import is_glob_of
 from sidecar.policies.target import Target
@@ -41,6 +42,15 @@ class Project:
     name: str
     public: bool = False
     oci_chart_events: bool = False  #: a chart pushed as an OCI artifact raises CHART events as well
+
+
+def targets_of(policies: Iterable[WebhookPolicy]) -> Mapping[TargetKey, tuple[WebhookPolicy, Target]]:
+    """Every target with its policy, by the key that deliveries carry."""
+    return {
+        TargetKey(policy_id=policy.id, index=index): (policy, target)
+        for policy in policies
+        for index, target in enumerate(policy.targets)
+    }
 
 
 def matches(policy: WebhookPolicy, event: Event) -> bool:

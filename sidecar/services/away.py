@@ -1,8 +1,8 @@
 """Targets that get nothing at present: away because they fail, or disabled by 410 Gone."""
 
 from sidecar.config import Settings
-from sidecar.config.wiring import targets_of
 from sidecar.model.delivery import TargetKey
+from sidecar.policies.policy import targets_of
 from sidecar.store.away import AwayTarget
 from sidecar.store.disabled import DisabledTarget
 from sidecar.store.history import History
@@ -12,7 +12,7 @@ Away = dict[TargetKey, AwayTarget]
 
 def away_targets(settings: Settings, history: History) -> Away:
     """Targets that are away and still have the same address."""
-    targets = targets_of(settings)
+    targets = targets_of(settings.policies)
     return {
         away.target: away
         for away in history.away_targets()
@@ -22,7 +22,7 @@ def away_targets(settings: Settings, history: History) -> Away:
 
 def disabled_targets(settings: Settings, history: History) -> dict[TargetKey, DisabledTarget]:
     """Targets that answered 410 Gone and still have the same address."""
-    targets = targets_of(settings)
+    targets = targets_of(settings.policies)
     return {
         found.target: found
         for found in history.disabled_targets()

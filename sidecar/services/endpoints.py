@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from sidecar.config import Settings, wiring
+from sidecar.config import Settings
 from sidecar.config.validators import header_value, signing_secret, target_address
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.egress import Dial
@@ -84,10 +84,11 @@ async def run_endpoint_tests(
     A policy's filters are ignored, and so is whether it is enabled. Takes up to the timeout of the policy for
     each sample. Does not block: blocking work is done in threads.
     """
-    dispatch = wiring.dispatcher_settings(settings)
     contexts = await asyncio.to_thread(make_tls_contexts)
     deliveries = await asyncio.to_thread(_sample_deliveries, settings, policy, types)
-    async with TargetClient(timeout_s=dispatch.timeout_s, rules=dispatch.egress, now=_now) as client:
+    async with TargetClient(
+        timeout_s=settings.notification.timeout_s, rules=settings.egress, now=_now
+    ) as client:
         for index, target in enumerate(policy.targets):
             prepared = await asyncio.to_thread(
                 prepare, target, tls=contexts, environment=os.environ, timeout_s=policy.timeout_s

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sidecar.config import Settings, wiring
+from sidecar.config import Settings
 from sidecar.services.database import writing_to
 from sidecar.services.deliveries import resolve
 from sidecar.services.reencode import reencode
@@ -35,9 +35,7 @@ def redeliver_named(settings: Settings, beginnings: Iterable[str]) -> Redelivere
     with writing_to(settings) as connection:
         history = History(connection)
         found = dict.fromkeys([resolve(history, beginning) for beginning in beginnings])
-        unencoded = reencode(
-            connection, find_unencoded(connection, found), wiring.pipeline_settings(settings)
-        )
+        unencoded = reencode(connection, find_unencoded(connection, found), settings)
         return Redelivered(number=redeliver(connection, found, at=datetime.now(UTC)), unencoded=unencoded)
 
 
@@ -62,9 +60,7 @@ def redeliver_failed(
     now = datetime.now(UTC)
     chosen = Chosen(policy_id=policy, states=FAILED, since=since, until=until or now)
     with writing_to(settings) as connection:
-        unencoded = reencode(
-            connection, find_all_unencoded(connection, chosen), wiring.pipeline_settings(settings)
-        )
+        unencoded = reencode(connection, find_all_unencoded(connection, chosen), settings)
         total, number = History(connection).count(chosen), 0
         on_progress(0, total)
         for more in redeliver_all(connection, chosen, at=datetime.now(UTC)):

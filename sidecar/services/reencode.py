@@ -7,17 +7,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sidecar.formats import Payload
+from sidecar.config import Settings
 from sidecar.formats.fanout import deliveries_for
-from sidecar.recording.recorder import RecorderSettings
+from sidecar.model.delivery import Payload
 from sidecar.services.samples import context_for
 from sidecar.store.offline import Connection
 from sidecar.store.redelivery import Unencoded, give_body
 
 
-def reencode(
-    connection: Connection, unencoded: Iterable[Unencoded], settings: RecorderSettings
-) -> dict[UUID, str]:
+def reencode(connection: Connection, unencoded: Iterable[Unencoded], settings: Settings) -> dict[UUID, str]:
     """Encodes all that can be encoded; returns the reasons for the others, by delivery."""
     faults: dict[UUID, str] = {}
     for delivery in unencoded:
@@ -29,7 +27,7 @@ def reencode(
     return faults
 
 
-def _outcome(unencoded: Unencoded, settings: RecorderSettings) -> Payload | str:
+def _outcome(unencoded: Unencoded, settings: Settings) -> Payload | str:
     context = context_for(settings, unencoded.event.repository.project, at=unencoded.repository_created_at)
     policies = [policy for policy in settings.policies if policy.id == unencoded.policy_id]
     made = deliveries_for(unencoded.event, policies, lambda _: context, datetime.now(UTC))

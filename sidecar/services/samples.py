@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 
-from sidecar.config import Settings, wiring
+from sidecar.config import Settings
 from sidecar.formats import FormatContext
 from sidecar.formats.fanout import deliveries_for
 from sidecar.model.delivery import Delivery
 from sidecar.model.event import Event
 from sidecar.policies.policy import ALL_PROJECTS, WebhookPolicy
-from sidecar.recording.recorder import RecorderSettings, context_of
 
 
 def sample_project(settings: Settings, policy: WebhookPolicy) -> str:
@@ -23,9 +22,7 @@ def sample_deliveries(
 
     repository_created_at   Unix seconds
     """
-    context = context_for(
-        wiring.pipeline_settings(settings), sample_project(settings, policy), at=repository_created_at
-    )
+    context = context_for(settings, sample_project(settings, policy), at=repository_created_at)
     unfiltered = WebhookPolicy(id=policy.id, project=policy.project, name=policy.name, targets=policy.targets)
     return [
         delivery
@@ -34,7 +31,12 @@ def sample_deliveries(
     ]
 
 
-def context_for(settings: RecorderSettings, project: str, *, at: int | None) -> FormatContext:
+def context_for(settings: Settings, project: str, *, at: int | None) -> FormatContext:
     """The context for encoding a project's events; `at` is when the repository was first seen."""
     is_public = any(found.name == project and found.public for found in settings.projects)
-    return context_of(settings, is_public=is_public, at=at)
+    return FormatContext(
+        hostname=settings.hostname,
+        external_url=settings.external_url,
+        public=is_public,
+        repository_created_at=at,
+    )

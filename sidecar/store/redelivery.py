@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sidecar.formats import Payload
+from sidecar.model.delivery import Payload
 from sidecar.model.event import Event
 from sidecar.store.history import Chosen
 from sidecar.store.offline import transaction

@@ -15,7 +15,6 @@ from jsonschema import Draft202012Validator
 from sidecar.formats import (
     FormatContext,
     NotEncodable,
-    Payload,
     cdevents,
     cloudevents,
     default,
@@ -25,6 +24,7 @@ from sidecar.formats import (
 )
 from sidecar.formats.fanout import deliveries_for
 from sidecar.formats.samples import samples_of
+from sidecar.model.delivery import Payload
 from sidecar.model.event import Chart, Event, EventType
 from sidecar.model.names import Repository
 from sidecar.policies.policy import ALL_PROJECTS, WebhookPolicy

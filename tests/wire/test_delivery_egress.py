@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sidecar.dispatcher.dispatcher import DispatcherSettings
-from sidecar.dispatcher.egress import EgressRules
+from sidecar.policies.egress_rules import EgressRules
 from tests.support.receiver import Receiver
 from tests.wire.delivery_bench import SHORT, a_bench, a_delivery, running
 from tests.wire.delivery_raw_targets import a_raw_target, answers

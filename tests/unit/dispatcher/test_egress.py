@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from sidecar.dispatcher.egress import (
     AddressRefused,
     Dial,
-    EgressRules,
     Guard,
     is_local,
     literal_address,
     refusal,
 )
+from sidecar.policies.egress_rules import EgressRules
 
 FORBIDDEN = [
     "169.254.169.254",

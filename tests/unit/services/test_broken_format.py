@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.config import Settings
 from sidecar.model.delivery import DeliveryState
 from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import PayloadFormat, Target, TargetType
@@ -59,7 +60,13 @@ def connection(line: Line, tmp_path: Path) -> Iterator[Connection]:
     ids=lambda error: type(error).__name__,
 )
 async def test_others_get_theirs_and_the_failed_one_is_sent_after_the_fix(
-    line: Line, connection: Connection, monkeypatch: pytest.MonkeyPatch, broken: str, error: Exception
+    *,
+    line: Line,
+    connection: Connection,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+    error: Exception,
 ) -> None:
     def raises(*_: Any) -> None:
         raise error
@@ -78,7 +85,8 @@ async def test_others_get_theirs_and_the_failed_one_is_sent_after_the_fix(
     assert all(found.state is DeliveryState.WAITING and history.body(found.id) for found in others)
 
     unencoded = find_unencoded(connection, [found.id for found in failed])
-    assert reencode(connection, unencoded, CHOSEN) == {}
+    loaded = replace(settings, policies=CHOSEN.policies)
+    assert reencode(connection, unencoded, loaded) == {}
     assert redeliver(connection, [found.id for found in failed], at=START) == len(failed)
     assert all(history.body(found.id) for found in failed)
     assert {found.state for found in history.deliveries(Chosen(), limit=99)} == {DeliveryState.WAITING}

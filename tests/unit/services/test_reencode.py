@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from sidecar.config import Settings
 from sidecar.model.delivery import DeliveryState
 from sidecar.model.event import EventType
 from sidecar.policies.policy import Project, WebhookPolicy
@@ -78,10 +79,12 @@ async def test_nothing_without_a_body_is_ever_sent(line: Line, connection: Conne
     assert states(connection)["prj/ci"] is DeliveryState.GIVEN_UP
 
 
-async def test_mended_template_makes_it_and_then_it_is_sent(line: Line, connection: Connection) -> None:
+async def test_mended_template_makes_it_and_then_it_is_sent(
+    line: Line, connection: Connection, settings: Settings
+) -> None:
     identity = await a_failure(line, connection)
-    settings = replace(SETTINGS, policies=(a_policy("ci", MENDED),), projects=(Project(name="prj"),))
-    assert reencode(connection, find_unencoded(connection, [identity]), settings) == {}
+    mended = replace(settings, policies=(a_policy("ci", MENDED),), projects=(Project(name="prj"),))
+    assert reencode(connection, find_unencoded(connection, [identity]), mended) == {}
     assert History(connection).body(identity) == b'{"tag": "v1"}'
     assert redeliver(connection, [identity], at=START) == 1
     assert states(connection)["prj/ci"] is DeliveryState.WAITING
@@ -105,11 +108,15 @@ async def test_all_of_a_range_are_found(line: Line, connection: Connection) -> N
     ],
 )
 async def test_what_still_cannot_be_made_says_why(
-    line: Line, connection: Connection, policies: tuple[WebhookPolicy, ...], fault: str
+    line: Line,
+    connection: Connection,
+    settings: Settings,
+    policies: tuple[WebhookPolicy, ...],
+    fault: str,
 ) -> None:
     identity = await a_failure(line, connection)
     faults = reencode(
-        connection, find_unencoded(connection, [identity]), replace(SETTINGS, policies=policies)
+        connection, find_unencoded(connection, [identity]), replace(settings, policies=policies)
     )
     assert faults[identity].startswith(fault)
     assert redeliver(connection, [identity], at=START) == 0

@@ -1,17 +1,12 @@
 """Settings of harbor.yml ⇒ the values that each stage is given. Pure."""
 
 import ssl
-from collections.abc import Mapping
 from datetime import timedelta
 
 from sidecar.config import Settings, UpstreamSettings
 from sidecar.detectors.grouping import Holds
 from sidecar.dispatcher.dispatcher import DispatcherSettings
-from sidecar.dispatcher.egress import EgressRules
-from sidecar.model.delivery import TargetKey
 from sidecar.model.operation import Routes
-from sidecar.policies.policy import WebhookPolicy
-from sidecar.policies.target import Target
 from sidecar.proxy.interface import Limits, ProxySettings
 from sidecar.queue.schedule import DEFAULT_WAITS_S, RetrySchedule
 from sidecar.recording.recorder import RecorderSettings
@@ -27,7 +22,7 @@ def routes_of(settings: Settings) -> Routes:
     )
 
 
-def pipeline_settings(settings: Settings) -> RecorderSettings:
+def recorder_settings(settings: Settings) -> RecorderSettings:
     events = settings.events
     return RecorderSettings(
         hostname=settings.hostname,
@@ -72,30 +67,16 @@ def _limits(settings: Settings) -> Limits:
 
 
 def dispatcher_settings(settings: Settings) -> DispatcherSettings:
-    notification, egress = settings.notification, settings.egress
+    notification = settings.notification
     return DispatcherSettings(
         schedule=RetrySchedule(
             max_failures=notification.max_retry,
             waits_s=DEFAULT_WAITS_S if notification.retry_waits_s is None else notification.retry_waits_s,
         ),
         timeout_s=notification.timeout_s,
-        egress=EgressRules(
-            allow_cidrs=egress.allow_cidrs,
-            deny_cidrs=egress.deny_cidrs,
-            allow_hosts=egress.allow_hosts,
-            own_listeners=(settings.listen_proxy, settings.listen_admin),
-        ),
+        egress=settings.egress,
         concurrency=notification.target_concurrency,
     )
-
-
-def targets_of(settings: Settings) -> Mapping[TargetKey, tuple[WebhookPolicy, Target]]:
-    """Every target with its policy, by the key that deliveries have."""
-    return {
-        TargetKey(policy_id=policy.id, index=index): (policy, target)
-        for policy in settings.policies
-        for index, target in enumerate(policy.targets)
-    }
 
 
 def registry_client(settings: Settings) -> UpstreamClient:

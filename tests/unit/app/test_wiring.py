@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.config import Settings, load, wiring
+from sidecar.app import wiring
+from sidecar.config import Settings, load
 from sidecar.model.delivery import TargetKey
 from sidecar.model.operation import DYNAMIC
+from sidecar.policies.policy import targets_of
 from tests.support.certificates import write_certificate
 
 HARBOR_YML = """
@@ -47,7 +49,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_pipeline(settings: Settings) -> None:
-    told = wiring.pipeline_settings(settings)
+    told = wiring.recorder_settings(settings)
     assert (told.hostname, told.external_url) == ("reg.example.com", "https://charts.example.com")
     assert (told.grouped, told.enabled, told.several_workers) == (False, True, False)
     assert (told.holds.pull, told.holds.push) == (timedelta(seconds=1), timedelta(seconds=2))
@@ -79,7 +81,7 @@ def test_dispatcher(settings: Settings) -> None:
 
 
 def test_targets_have_the_keys_that_deliveries_carry(settings: Settings) -> None:
-    targets = wiring.targets_of(settings)
+    targets = targets_of(settings.policies)
     assert [str(key) for key in targets] == ["prj/ci#0", "prj/ci#1"]
     _, second = targets[TargetKey(policy_id="prj/ci", index=1)]
     assert second.address == "http://127.0.0.1:1/b"
