@@ -57,6 +57,7 @@ EXEMPT: Final = {
     "dispatcher/moved_targets.py": _WIRE,
     "dispatcher/target_work.py": _WIRE,
     "model/changes.py": _DECLARES,
+    "model/client_limits.py": _DECLARES,
     "model/errors.py": _DECLARES,
     "model/exchange.py": _DECLARES,
     "formats/context.py": _DECLARES,

@@ -6,9 +6,10 @@ from datetime import timedelta
 from sidecar.config import Settings, UpstreamSettings
 from sidecar.detectors.grouping import Holds
 from sidecar.dispatcher.dispatcher import DispatcherSettings
+from sidecar.model.defaults import CHART_FORM_FIELD
 from sidecar.model.operation import Routes
-from sidecar.proxy.interface import Limits, ProxySettings
-from sidecar.queue.schedule import DEFAULT_WAITS_S, RetrySchedule
+from sidecar.proxy.interface import ProxySettings
+from sidecar.queue.schedule import RetrySchedule
 from sidecar.recording.recorder import RecorderSettings
 from sidecar.upstreams.client import UpstreamClient, tls_context
 
@@ -46,23 +47,14 @@ def proxy_settings(settings: Settings) -> ProxySettings:
         chart_repository_url=charts.url if charts else None,
         routes=routes_of(settings),
         trusted_proxies=settings.trusted_proxies,
-        chart_form_fields=tuple(dict.fromkeys(("chart", charts.form_field))) if charts else ("chart",),
+        chart_form_fields=tuple(dict.fromkeys((CHART_FORM_FIELD, charts.form_field)))
+        if charts
+        else (CHART_FORM_FIELD,),
         registry_tls=_tls(settings.registry),
         chart_repository_tls=_tls(charts) if charts else True,
         connect_timeout_s=settings.connect_timeout_s,
         look_up_timeout_s=settings.look_up_timeout_s,
-        limits=_limits(settings),
-    )
-
-
-def _limits(settings: Settings) -> Limits:
-    limits = settings.limits
-    return Limits(
-        client_memory_bytes=limits.client_memory_bytes,
-        head_timeout_s=limits.head_timeout_s,
-        body_timeout_s=limits.body_timeout_s,
-        idle_timeout_s=limits.idle_timeout_s,
-        stall_timeout_s=limits.stall_timeout_s,
+        limits=settings.limits,
     )
 
 
@@ -71,7 +63,7 @@ def dispatcher_settings(settings: Settings) -> DispatcherSettings:
     return DispatcherSettings(
         schedule=RetrySchedule(
             max_failures=notification.max_retry,
-            waits_s=DEFAULT_WAITS_S if notification.retry_waits_s is None else notification.retry_waits_s,
+            waits_s=notification.retry_waits_s,
         ),
         timeout_s=notification.timeout_s,
         egress=settings.egress,

@@ -19,8 +19,8 @@ from sidecar.config.model import PolicySection, TargetSection
 from sidecar.config.notices import about_format, notices_of
 from sidecar.config.passes import leave_out_nulls, read_files, validated
 from sidecar.config.secret_files import refuse_files
-from sidecar.config.settings import DEFAULT_PROJECT
 from sidecar.config.templates import check_template, check_templates
+from sidecar.model.defaults import DEFAULT_PROJECT
 from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import Target
 

@@ -7,7 +7,6 @@ from sidecar.config import model
 from sidecar.config.settings import (
     ChartUpstreamSettings,
     Events,
-    LimitSettings,
     Network,
     Notification,
     Settings,
@@ -15,6 +14,8 @@ from sidecar.config.settings import (
 )
 from sidecar.config.tls_files import tls_files_of
 from sidecar.config.validators import as_network, size_in_bytes, split_address
+from sidecar.model.client_limits import ClientLimits
+from sidecar.model.defaults import RETRY_WAITS_S
 from sidecar.model.event import IN_ALL, EventType, parse_event_type
 from sidecar.model.secrets import Secret
 from sidecar.policies.egress_rules import EgressRules
@@ -89,7 +90,7 @@ def _notification(section: model.NotificationSection) -> Notification:
         enabled=section.enabled,
         max_retry=section.webhook_job_max_retry,
         timeout_s=section.webhook_job_http_client_timeout,
-        retry_waits_s=None if waits is None else tuple(waits),
+        retry_waits_s=RETRY_WAITS_S if waits is None else tuple(waits),
         target_concurrency=section.target_concurrency,
         retention_days=section.retention_days,
         retention_count=section.retention_count,
@@ -120,8 +121,8 @@ def _rejection(section: model.RejectionSection) -> tuple[str, bool, dict[str, An
     return section.name, section.enabled, values
 
 
-def _limits(section: model.LimitsSection) -> LimitSettings:
-    return LimitSettings(
+def _limits(section: model.LimitsSection) -> ClientLimits:
+    return ClientLimits(
         client_memory_bytes=size_in_bytes(section.client_memory) or 0,
         head_timeout_s=section.head_timeout_s,
         body_timeout_s=section.body_timeout_s,

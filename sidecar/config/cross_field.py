@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sidecar.config.errors import Errors, Location, did_you_mean
-from sidecar.config.settings import DEFAULT_PROJECT
 from sidecar.config.validators import header_name_fault, listen_address, split_address
+from sidecar.model.defaults import DEFAULT_PROJECT
 from sidecar.policies.globs import is_glob_of, plain_globs
 from sidecar.policies.policy import ALL_PROJECTS
 from sidecar.quota.known import KNOWN_RULES

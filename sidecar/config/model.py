@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from sidecar.config import validators
-from sidecar.config.settings import DEFAULT_PROJECT
+from sidecar.model import defaults
+from sidecar.model.delivery import JSON_TYPE
 
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(validators.plain_text)]
 SecretText = Annotated[str, Field(min_length=1)]
@@ -29,9 +30,6 @@ RetryWaits = Annotated[list[RetryWait], Field(min_length=1)]
 RejectionText = Annotated[str, Field(max_length=500), AfterValidator(validators.rejection_text)]
 RefusalStatus = Annotated[int, Field(ge=400, le=599)]
 BaseUrl = Annotated[str, AfterValidator(validators.base_url)]
-
-#: Networks of a cluster's ingress controllers and load balancers.
-PRIVATE_NETWORKS = ["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
 
 
 def section(kind: type[BaseModel]) -> Any:
@@ -59,7 +57,7 @@ class UpstreamSection(Section):
 class ChartRepository(UpstreamSection):
     depth: Annotated[int, BeforeValidator(validators.chart_depth)] = 0
     context_path: Annotated[str, AfterValidator(validators.context_path)] = ""
-    form_field: Name = "chart"
+    form_field: Name = defaults.CHART_FORM_FIELD
 
 
 class Log(Section):
@@ -72,29 +70,29 @@ class Database(Section):
 
 
 class LimitsSection(Section):
-    client_memory: Annotated[int | str, AfterValidator(validators.memory_size)] = "256MiB"
-    head_timeout_s: Seconds = 30.0
-    body_timeout_s: Seconds = 60.0
-    idle_timeout_s: Seconds = 3600.0
-    stall_timeout_s: Seconds = 600.0
+    client_memory: Annotated[int | str, AfterValidator(validators.memory_size)] = defaults.CLIENT_MEMORY
+    head_timeout_s: Seconds = defaults.HEAD_TIMEOUT_S
+    body_timeout_s: Seconds = defaults.BODY_TIMEOUT_S
+    idle_timeout_s: Seconds = defaults.IDLE_TIMEOUT_S
+    stall_timeout_s: Seconds = defaults.STALL_TIMEOUT_S
 
 
 class NotificationSection(Section):
     enabled: bool = True
-    webhook_job_max_retry: MaxRetry = 10
-    webhook_job_http_client_timeout: AttemptSeconds = 10.0
+    webhook_job_max_retry: MaxRetry = defaults.MAX_RETRY
+    webhook_job_http_client_timeout: AttemptSeconds = defaults.ATTEMPT_TIMEOUT_S
     retry_waits_s: RetryWaits | None = None
-    target_concurrency: Annotated[int, Field(ge=1, le=1000)] = 8
+    target_concurrency: Annotated[int, Field(ge=1, le=1000)] = defaults.TARGET_CONCURRENCY
     retention_days: Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False)] = 7.0
     retention_count: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
 
 
 class EventsSection(Section):
     mode: Literal["grouped", "exact"] = "grouped"
-    pull_hold_s: HoldSeconds = 3.0
-    push_hold_s: HoldSeconds = 30.0
+    pull_hold_s: HoldSeconds = defaults.PULL_HOLD_S
+    push_hold_s: HoldSeconds = defaults.PUSH_HOLD_S
     ignore_user_agents: list[Glob] = []
-    default_project: Annotated[str, AfterValidator(validators.project_name)] = DEFAULT_PROJECT
+    default_project: Annotated[str, AfterValidator(validators.project_name)] = defaults.DEFAULT_PROJECT
 
 
 class RejectionSection(Section):
@@ -139,7 +137,7 @@ class TargetSection(Section):
     event_names: Literal["2.x", "1.x"] = "2.x"
     template: str | None = None
     template_file: FilePath | None = None
-    template_content_type: Annotated[str, AfterValidator(validators.media_type)] = "application/json"
+    template_content_type: Annotated[str, AfterValidator(validators.media_type)] = JSON_TYPE
     secret: SigningSecret | None = None
     secret_file: FilePath | None = None
     previous_secret: SigningSecret | None = None
@@ -206,9 +204,9 @@ class HarborYml(Section):
     events: EventsSection = section(EventsSection)
     quota: QuotaSection = section(QuotaSection)
     strict: bool = False
-    trusted_proxies: list[Cidr] = PRIVATE_NETWORKS
-    connect_timeout_s: Seconds = 5.0
-    look_up_timeout_s: Seconds = 2.0
+    trusted_proxies: list[Cidr] = list(defaults.PRIVATE_NETWORKS)
+    connect_timeout_s: Seconds = defaults.CONNECT_TIMEOUT_S
+    look_up_timeout_s: Seconds = defaults.LOOK_UP_TIMEOUT_S
     limits: LimitsSection = section(LimitsSection)
     egress: EgressSection = section(EgressSection)
     projects: list[ProjectSection] = []

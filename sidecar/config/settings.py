@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
+from sidecar.model.client_limits import ClientLimits
 from sidecar.model.secrets import Secret
 from sidecar.policies.egress_rules import EgressRules
 from sidecar.policies.policy import Project, WebhookPolicy
@@ -12,7 +13,6 @@ from sidecar.quota.rules import RejectionRule
 
 Network = IPv4Network | IPv6Network
 EventsMode = Literal["grouped", "exact"]
-DEFAULT_PROJECT: Final = "library"  #: of repositories without a slash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,44 +29,33 @@ class UpstreamSettings:
 class ChartUpstreamSettings(UpstreamSettings):
     """ChartMuseum."""
 
-    depth: int = 0  #: tenant segments, or operation.DYNAMIC
-    context_path: str = ""  #: "" or "/x"
-    form_field: str = "chart"  #: of an upload that is a form
+    depth: int  #: tenant segments, or operation.DYNAMIC
+    context_path: str  #: "" or "/x"
+    form_field: str  #: of an upload that is a form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """How webhooks are delivered."""
 
-    enabled: bool = True  #: the global switch
-    max_retry: int = 10  #: attempts that may fail before a delivery is given up
-    timeout_s: float = 10.0  #: one whole attempt
-    retry_waits_s: tuple[float, ...] | None = None  #: None = the schedule of the dispatcher
-    target_concurrency: int = 8  #: attempts under way to one target
-    retention_days: float = 7.0  #: how long finished deliveries are kept
-    retention_count: int = 1000  #: and how many of each policy, the newest
+    enabled: bool  #: the global switch
+    max_retry: int  #: attempts that may fail before a delivery is given up
+    timeout_s: float  #: one whole attempt
+    retry_waits_s: tuple[float, ...]  #: after the n-th failure; the last one repeats
+    target_concurrency: int  #: attempts under way to one target
+    retention_days: float  #: how long finished deliveries are kept
+    retention_count: int  #: and how many of each policy, the newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
     """How requests become events."""
 
-    mode: EventsMode = "grouped"
-    pull_hold_s: float = 3.0
-    push_hold_s: float = 30.0
-    ignore_user_agents: tuple[str, ...] = ()  #: globs
-    default_project: str = DEFAULT_PROJECT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitSettings:
-    """Limits on what clients may use of one proxy process."""
-
-    client_memory_bytes: int  #: all of them together
-    head_timeout_s: float  #: for the whole head of a request
-    body_timeout_s: float  #: for a whole body that is buffered before it is forwarded
-    idle_timeout_s: float  #: between two requests of a connection
-    stall_timeout_s: float  #: without a byte of a body in transfer
+    mode: EventsMode
+    pull_hold_s: float
+    push_hold_s: float
+    ignore_user_agents: tuple[str, ...]  #: globs
+    default_project: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +76,7 @@ class Settings:
     rejections: tuple[RejectionRule, ...]  #: recognise a refusal for lack of storage; the first match counts
     strict: bool
     trusted_proxies: tuple[Network, ...]  #: peers whose X-Forwarded-* are believed
-    limits: LimitSettings
+    limits: ClientLimits
     egress: EgressRules
     projects: tuple[Project, ...]  #: `*` is not among them
     policies: tuple[WebhookPolicy, ...]

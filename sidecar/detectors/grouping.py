@@ -26,6 +26,7 @@ from sidecar.model.changes import (
     Released,
     TraceLeft,
 )
+from sidecar.model.defaults import PULL_HOLD_S, PUSH_HOLD_S
 from sidecar.model.event import Event
 from sidecar.model.exchange import Exchange
 from sidecar.model.manifest import Manifest
@@ -45,8 +46,8 @@ CONFIG_KNOWN = timedelta(minutes=5)
 class Holds:
     """How long an event may wait for what it belongs to."""
 
-    pull: timedelta = timedelta(seconds=3)
-    push: timedelta = timedelta(seconds=30)
+    pull: timedelta = timedelta(seconds=PULL_HOLD_S)
+    push: timedelta = timedelta(seconds=PUSH_HOLD_S)
 
 
 def exact(exchange: Exchange, snapshot: Snapshot, *, now: datetime) -> Detected:

@@ -17,6 +17,7 @@ from sidecar.dispatcher.reporting import DeliveryCounter, Reporter
 from sidecar.dispatcher.request import make_tls_contexts
 from sidecar.dispatcher.target_registry import TargetRegistry, Targets
 from sidecar.dispatcher.target_work import Dependencies, TargetWork
+from sidecar.model.defaults import ATTEMPT_TIMEOUT_S, TARGET_CONCURRENCY
 from sidecar.model.delivery import Attempt, Delivery, TargetKey
 from sidecar.policies.egress_rules import EgressRules
 from sidecar.queue.circuit_breaker import LONGEST_PAUSE_S
@@ -33,9 +34,9 @@ class DispatcherSettings:
     """How deliveries are sent."""
 
     schedule: RetrySchedule = field(default_factory=RetrySchedule)
-    timeout_s: float = 10.0  #: one whole attempt
+    timeout_s: float = ATTEMPT_TIMEOUT_S  #: one whole attempt
     egress: EgressRules = field(default_factory=EgressRules)
-    concurrency: int = 8  #: attempts under way to one target
+    concurrency: int = TARGET_CONCURRENCY  #: attempts under way to one target
     shared_slots: int = 1000  #: attempts under way beyond the first of each target, all together
     trust_env: bool = True  #: use HTTP_PROXY, HTTPS_PROXY and NO_PROXY
     #: How long a policy must be gone or disabled before what waits for it is cancelled: worker processes do

@@ -11,6 +11,7 @@ from posixpath import normpath
 from typing import Final
 from urllib.parse import quote, unquote
 
+from sidecar.model.defaults import DEFAULT_PROJECT
 from sidecar.model.errors import NameInvalid
 from sidecar.model.names import Digest, Reference, Repository, parse_digest, parse_reference, parse_repository
 from sidecar.model.names import repository_of as _repository_of
@@ -171,7 +172,7 @@ _UPLOAD_STEPS: Final = {step.value: step for step in UploadStep}
 class Routes:
     """The settings that decide how a path is parsed."""
 
-    default_project: str = "library"
+    default_project: str = DEFAULT_PROJECT
     chart_depth: int = 0  #: tenant segments, or DYNAMIC
     chart_context_path: str = ""  #: ChartMuseum's --context-path, "" or "/x"
 

@@ -1,6 +1,6 @@
 """Where webhooks may go."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 IPNetwork = IPv4Network | IPv6Network
@@ -17,4 +17,5 @@ class EgressRules:
     allow_cidrs: tuple[IPNetwork, ...] = ()
     deny_cidrs: tuple[IPNetwork, ...] = ()
     allow_hosts: tuple[str, ...] = ()  #: globs over the host of the target's address
-    own_listeners: tuple[tuple[str, int], ...] = ()  #: address and port; "0.0.0.0" or "::" for all
+    #: Address and port; "0.0.0.0" or "::" for all. They are told with the listeners' own keys, where they change.
+    own_listeners: tuple[tuple[str, int], ...] = field(default=(), compare=False)

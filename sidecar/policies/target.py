@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sidecar.model.delivery import JSON_TYPE
 from sidecar.model.secrets import Secret
 
 
@@ -64,7 +65,7 @@ class Target:
     headers: tuple[tuple[str, Secret], ...] = ()  #: sent with every attempt
     tls: TlsFiles = field(default_factory=TlsFiles)
     template: str = ""  #: for TEMPLATE
-    template_content_type: str = "application/json"
+    template_content_type: str = JSON_TYPE
 
     @property
     def is_signed(self) -> bool:

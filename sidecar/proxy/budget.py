@@ -9,8 +9,9 @@ a copy is not kept. What was taken is never taken away again.
 from collections.abc import Callable
 from typing import Final, Self
 
+from sidecar.model import defaults
+
 MIB: Final = 1024 * 1024
-DEFAULT_LIMIT_BYTES: Final = 256 * MIB
 #: Less is not worth the milliseconds that it takes.
 WORTH_GIVING_BACK_BYTES: Final = 16 * MIB
 #: What a body on its way may hold: the first have the most, for speed.
@@ -22,7 +23,7 @@ _BODIES_AT_THE_MOST: Final = 64
 class Budget:
     """The bytes that all requests hold, and the most that they may hold."""
 
-    def __init__(self, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+    def __init__(self, limit_bytes: int = defaults.CLIENT_MEMORY_BYTES) -> None:
         #: May be set while it is in use; what is held already stays, even where it is more.
         self.limit_bytes = limit_bytes
         self.held_bytes = 0

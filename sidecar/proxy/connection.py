@@ -12,11 +12,11 @@ from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestHandler
 
+from sidecar.model.client_limits import ClientLimits
 from sidecar.proxy.arrival import Arrival
 from sidecar.proxy.budget import Budget
 from sidecar.proxy.descriptors import OpenConnections
 from sidecar.proxy.incoming import CONNECTION_BYTES, IncomingRequests
-from sidecar.proxy.interface import Limits
 from sidecar.proxy.refusals import Refused, no_memory_left, refusal_body, whole_refusal
 from sidecar.proxy.timer import Timer
 
@@ -39,7 +39,7 @@ class ClientConnection(RequestHandler):
         *,
         loop: asyncio.AbstractEventLoop,
         budget: Budget,
-        limits: Limits,
+        limits: ClientLimits,
         open_connections: OpenConnections,
         **options: Any,
     ) -> None:

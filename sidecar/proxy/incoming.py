@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from aiohttp import StreamReader
 from aiohttp.streams import EMPTY_PAYLOAD
 
+from sidecar.model.client_limits import ClientLimits
 from sidecar.proxy.arrival import Arrival, arrival_of, refused_by
 from sidecar.proxy.budget import Budget, Share
 from sidecar.proxy.heads import (
@@ -23,7 +24,6 @@ from sidecar.proxy.heads import (
     too_large,
 )
 from sidecar.proxy.incoming_body import IncomingBody
-from sidecar.proxy.interface import Limits
 from sidecar.proxy.refusals import Refused, no_memory_left
 from sidecar.proxy.timer import Timer
 
@@ -82,7 +82,7 @@ class IncomingRequests:
         *,
         budget: Budget,
         share: Share,
-        limits: Limits,
+        limits: ClientLimits,
     ) -> None:
         """`share` is the connection's own, which holds what came of a head too."""
         self._connection = connection

@@ -10,23 +10,21 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from ssl import SSLContext
 from typing import Any, Final, Protocol
 
+from sidecar.model import defaults
 from sidecar.model.admission import AdmissionRequest, Admitted, Denied
+from sidecar.model.client_limits import ClientLimits
 from sidecar.model.exchange import Client, Exchange
 from sidecar.model.memory import Recalled
 from sidecar.model.names import Digest, Repository
 from sidecar.model.operation import Operation, Routes
-from sidecar.proxy.budget import DEFAULT_LIMIT_BYTES
 
 Network = IPv4Network | IPv6Network
 
 #: How an https upstream is verified: as usual, not at all, or by a context with its own authorities.
 TlsChoice = SSLContext | bool
 
-#: Outer proxies stand on such addresses: ingress controllers, sidecars, load balancers of a cluster.
-PRIVATE_NETWORKS: Final[tuple[Network, ...]] = tuple(
-    ip_network(text)
-    for text in ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-)
+#: Peers whose X-Forwarded-* headers are believed.
+PRIVATE_NETWORKS: Final[tuple[Network, ...]] = tuple(map(ip_network, defaults.PRIVATE_NETWORKS))
 
 
 def _wants_none(_: Operation) -> bool:
@@ -113,17 +111,6 @@ class Hooks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What clients may take of this process."""
-
-    client_memory_bytes: int = DEFAULT_LIMIT_BYTES  #: all together; budget.Budget
-    head_timeout_s: float = 30.0  #: for the whole head of a request
-    body_timeout_s: float = 60.0  #: for the whole of a body that is kept before it is forwarded
-    idle_timeout_s: float = 3600.0  #: between two requests of a connection
-    stall_timeout_s: float = 600.0  #: without a byte of a body that is under way
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySettings:
     """What of the configuration the proxy needs; can be replaced while it runs."""
 
@@ -131,10 +118,10 @@ class ProxySettings:
     chart_repository_url: str | None = None  #: None: every path goes to the registry
     routes: Routes = field(default_factory=Routes)
     trusted_proxies: tuple[Network, ...] = PRIVATE_NETWORKS  #: peers whose X-Forwarded-* are believed
-    chart_form_fields: tuple[str, ...] = ("chart",)  #: of an upload sent as a form
+    chart_form_fields: tuple[str, ...] = (defaults.CHART_FORM_FIELD,)  #: of an upload sent as a form
     registry_tls: TlsChoice = True
     chart_repository_tls: TlsChoice = True
-    connect_timeout_s: float = 5.0
-    look_up_timeout_s: float = 2.0  #: all look-ups of one exchange together
+    connect_timeout_s: float = defaults.CONNECT_TIMEOUT_S
+    look_up_timeout_s: float = defaults.LOOK_UP_TIMEOUT_S  #: all look-ups of one exchange together
     most_tags_looked_up: int = 1000
-    limits: Limits = field(default_factory=Limits)
+    limits: ClientLimits = field(default_factory=ClientLimits)

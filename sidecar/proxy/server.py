@@ -10,12 +10,12 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
+from sidecar.model.client_limits import ClientLimits
 from sidecar.proxy.arrival import ClientRequest
 from sidecar.proxy.budget import Budget
 from sidecar.proxy.connection import ClientConnection
 from sidecar.proxy.descriptors import OpenConnections
 from sidecar.proxy.incoming import CONNECTION_BYTES
-from sidecar.proxy.interface import Limits
 
 #: For what was cancelled to leave.
 _LAST_WAIT_S: Final = 0.2
@@ -33,7 +33,7 @@ class Server(web.Server):
         drain: Callable[[float], Awaitable[None]],
         *,
         budget: Budget,
-        limits: Callable[[], Limits],
+        limits: Callable[[], ClientLimits],
         **options: Any,
     ) -> None:
         super().__init__(cast("Any", handler), **options)

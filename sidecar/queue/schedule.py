@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-DEFAULT_WAITS_S: Final = (5.0, 30.0, 300.0, 1800.0, 7200.0, 18000.0)
+from sidecar.model.defaults import MAX_RETRY, RETRY_WAITS_S
+
 LONGEST_ASKED_S: Final = 3600.0
 _SPREAD: Final = 0.2  # of a wait, to both sides
 
@@ -16,8 +17,8 @@ _SPREAD: Final = 0.2  # of a wait, to both sides
 class RetrySchedule:
     """How often and how far apart."""
 
-    max_failures: int = 10  #: attempts that may fail in all, Harbor's webhook_job_max_retry
-    waits_s: tuple[float, ...] = DEFAULT_WAITS_S  #: after the n-th failure; the last one repeats
+    max_failures: int = MAX_RETRY  #: attempts that may fail in all, Harbor's webhook_job_max_retry
+    waits_s: tuple[float, ...] = RETRY_WAITS_S  #: after the n-th failure; the last one repeats
 
     def wait_s(self, failures: int) -> float:
         return self.waits_s[min(failures, len(self.waits_s)) - 1] if self.waits_s else 0.0

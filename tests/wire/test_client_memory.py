@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from sidecar.proxy.interface import Limits
+from sidecar.model.client_limits import ClientLimits
 from tests.support.raw_upstream import RawConnection, RawUpstream, answering
 from tests.wire.conftest import Noted, Running, StartProxy
 
@@ -43,7 +43,7 @@ async def test_manifest_beyond_the_limit_is_refused_and_those_under_way_end_well
     start_proxy: StartProxy, noted: Noted
 ) -> None:
     async with RawUpstream(taking_manifests) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(client_memory_bytes=16 * MIB))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(client_memory_bytes=16 * MIB))
         under_way = [await begin_manifest(proxy, 3 * MIB) for _ in range(2)]
         await held(proxy, 12 * MIB)
         late = await proxy.connect()
@@ -65,7 +65,7 @@ async def test_manifest_beyond_the_limit_is_refused_and_those_under_way_end_well
 
 async def test_manifests_that_never_end_are_given_up_and_hold_nothing(start_proxy: StartProxy) -> None:
     async with RawUpstream(taking_manifests) as upstream:
-        limits = Limits(client_memory_bytes=16 * MIB, body_timeout_s=0.3)
+        limits = ClientLimits(client_memory_bytes=16 * MIB, body_timeout_s=0.3)
         proxy = await start_proxy(upstream.url, limits=limits)
         clients = [await begin_manifest(proxy, MIB) for _ in range(5)]
         for client in clients:
@@ -81,7 +81,7 @@ async def test_manifest_of_unknown_length_holds_what_it_is_as_soon_as_that_is_kn
     holding: list[int] = []
 
     async with RawUpstream(answering(CREATED)) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(client_memory_bytes=16 * MIB))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(client_memory_bytes=16 * MIB))
 
         async def look(_: object) -> None:
             holding.append(proxy.proxy.budget.held_bytes)
@@ -104,7 +104,7 @@ BLOB = b"GET /v2/prj/app/blobs/sha256:" + b"a" * 64 + b" HTTP/1.1\r\nHost: h\r\n
 
 async def test_downloads_that_nobody_reads_are_refused_past_the_limit(start_proxy: StartProxy) -> None:
     async with RawUpstream(endless) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(client_memory_bytes=4 * MIB))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(client_memory_bytes=4 * MIB))
         statuses = []
         for _ in range(20):
             client = await proxy.connect()
@@ -120,7 +120,7 @@ async def test_downloads_that_nobody_reads_are_refused_past_the_limit(start_prox
 
 async def test_download_that_is_not_read_any_more_is_closed(start_proxy: StartProxy) -> None:
     async with RawUpstream(endless) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(stall_timeout_s=0.2))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(stall_timeout_s=0.2))
         client = await proxy.connect()
         await client.send(BLOB)
         await client.read_head()
@@ -136,7 +136,7 @@ async def test_upload_that_does_not_go_on_is_closed_and_the_upstream_does_not_se
             pass
 
     async with RawUpstream(taking) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(stall_timeout_s=0.2))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(stall_timeout_s=0.2))
         client = await proxy.connect()
         await client.send(
             b"PATCH /v2/a/b/blobs/uploads/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -158,7 +158,7 @@ async def test_upload_whose_upstream_is_slow_has_not_stalled(start_proxy: StartP
         await connection.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
 
     async with RawUpstream(slow) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(stall_timeout_s=0.5))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(stall_timeout_s=0.5))
         client = await proxy.connect()
         head = b"PATCH /v2/a/b/blobs/uploads/x HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size
         await client.send(head + bytes(size))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from sidecar.model.client_limits import ClientLimits
 from sidecar.proxy.heads import LARGEST_HEAD_BYTES, LONGEST_LINE_BYTES
-from sidecar.proxy.interface import Limits
 from sidecar.proxy.server import Server
 from tests.support.raw_upstream import OK, RawConnection, RawUpstream, answering
 from tests.wire.conftest import Running, StartProxy
@@ -167,13 +167,13 @@ async def closed(client: RawConnection) -> bytes:
 
 async def test_connection_that_says_nothing_is_closed(start_proxy: StartProxy) -> None:
     async with RawUpstream(answering()) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(head_timeout_s=0.1))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(head_timeout_s=0.1))
         assert await closed(await proxy.connect()) == b""
 
 
 async def test_head_that_never_ends_is_answered_408_and_closed(start_proxy: StartProxy) -> None:
     async with RawUpstream(answering()) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(head_timeout_s=0.1))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(head_timeout_s=0.1))
         client = await proxy.connect()
         await client.send(GET + b"X: y")
         status, _, body = parts_of(await closed(client))
@@ -183,7 +183,7 @@ async def test_head_that_never_ends_is_answered_408_and_closed(start_proxy: Star
 
 async def test_head_that_drips_is_closed_all_the_same(start_proxy: StartProxy) -> None:
     async with RawUpstream(answering()) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(head_timeout_s=0.3))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(head_timeout_s=0.3))
         client = await proxy.connect()
 
         async def drip() -> None:
@@ -198,7 +198,7 @@ async def test_head_that_drips_is_closed_all_the_same(start_proxy: StartProxy) -
 
 async def test_head_of_a_later_request_has_its_time_too(start_proxy: StartProxy) -> None:
     async with RawUpstream(answering()) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(head_timeout_s=0.2))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(head_timeout_s=0.2))
         client = await proxy.connect()
         await client.send(GET + b"\r\n")
         await client.read_head()
@@ -218,13 +218,13 @@ async def test_time_of_a_head_does_not_end_an_answer_that_takes_longer(start_pro
         await connection.send(OK)
 
     async with RawUpstream(slow) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(head_timeout_s=0.1))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(head_timeout_s=0.1))
         assert (await proxy.ask(CLOSING + b"\r\n")).endswith(b"\r\n\r\nok")
 
 
 async def test_connection_that_is_idle_too_long_is_closed(start_proxy: StartProxy) -> None:
     async with RawUpstream(answering()) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(idle_timeout_s=0.2))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(idle_timeout_s=0.2))
         client = await proxy.connect()
         await client.send(GET + b"\r\n")
         assert (await closed(client)).endswith(b"ok")
@@ -233,7 +233,9 @@ async def test_connection_that_is_idle_too_long_is_closed(start_proxy: StartProx
 async def test_large_heads_together_are_bounded_and_given_back(start_proxy: StartProxy) -> None:
     """Heads that never end: past the limit the next is refused, and what it held is there again."""
     async with RawUpstream(answering()) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(client_memory_bytes=16 * MIB, head_timeout_s=1))
+        proxy = await start_proxy(
+            upstream.url, limits=ClientLimits(client_memory_bytes=16 * MIB, head_timeout_s=1)
+        )
         piece = GET + b"X: " + b"x" * 900_000
         clients = [await proxy.connect() for _ in range(25)]
         for client in clients:
@@ -246,7 +248,7 @@ async def test_large_heads_together_are_bounded_and_given_back(start_proxy: Star
 
 async def test_connections_that_wait_for_nothing_make_room_for_others(start_proxy: StartProxy) -> None:
     async with RawUpstream(answering()) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(client_memory_bytes=100 * 1024))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(client_memory_bytes=100 * 1024))
         idle = [await proxy.connect() for _ in range(20)]
         assert parts_of(await proxy.ask(CLOSING + b"\r\n"))[0] == 200
         for client in idle:
@@ -255,7 +257,7 @@ async def test_connections_that_wait_for_nothing_make_room_for_others(start_prox
 
 async def test_connection_without_room_is_told_so(start_proxy: StartProxy) -> None:
     async with RawUpstream(answering()) as upstream:
-        proxy = await start_proxy(upstream.url, limits=Limits(client_memory_bytes=100 * 1024))
+        proxy = await start_proxy(upstream.url, limits=ClientLimits(client_memory_bytes=100 * 1024))
         under_way = [await proxy.connect() for _ in range(20)]
         for client in under_way:
             await client.send(b"GET /")

@@ -5,10 +5,10 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.model.client_limits import ClientLimits
 from sidecar.proxy.arrival import ClientRequest
 from sidecar.proxy.budget import Budget
 from sidecar.proxy.connection import ClientConnection
-from sidecar.proxy.interface import Limits
 from sidecar.proxy.server import Server
 
 HEAD = b"PUT /%d HTTP/1.1\r\nHost: h\r\n"
@@ -38,7 +38,7 @@ async def _drained(limit_s: float) -> None:
 
 def a_connection(budget: Budget) -> ClientConnection:
     """One that was never connected: requests wait in it."""
-    server = Server(_never, _drained, budget=budget, limits=Limits)
+    server = Server(_never, _drained, budget=budget, limits=ClientLimits)
     return server()
 
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.model.defaults import RETRY_WAITS_S
 from sidecar.queue.schedule import (
-    DEFAULT_WAITS_S,
     LONGEST_ASKED_S,
     RetrySchedule,
     next_attempt_at,
@@ -72,4 +72,4 @@ def test_a_first_wait_of_hours_is_not_made_shorter() -> None:
 
 
 def test_asking_for_zero_does_not_hammer() -> None:
-    assert wait_s(1, asked=0, jitter=0) == DEFAULT_WAITS_S[0]
+    assert wait_s(1, asked=0, jitter=0) == RETRY_WAITS_S[0]
