@@ -143,7 +143,6 @@ STILL: Final[dict[str, tuple[str, ...]]] = {
         "sidecar/proxy/*",
         "sidecar/recording/*",
     ),
-    "passage": ("sidecar/proxy/*",),
     "steady": (
         "sidecar/recording/*",
         "sidecar/store/*",
@@ -165,7 +164,7 @@ STILL: Final[dict[str, tuple[str, ...]]] = {
 #: What the glossary names before it is there. Shrinks.
 AWAITED: Final = {"reconciler.Finding", "upstream.UpstreamConnections"}
 #: Classes that still share a name. Shrinks.
-NAMESAKES: Final = {"Connection", "Limits"}
+NAMESAKES: Final[frozenset[str]] = frozenset()
 #: The glossary's sections that say what a word means.
 MEANINGS: Final = ("What is seen", "What is made of it", "How it runs")
 

@@ -25,7 +25,7 @@ class Counted:
 
     async def of(self, doing: Awaitable[object]) -> tuple[int, list[str]]:
         """How many read, and what each of the others does: `INSERT held`."""
-        connection, seen = self.line.database._connection, list[str]()
+        connection, seen = self.line.database._open_file._connection, list[str]()
         assert connection
         connection.set_trace_callback(seen.append)
         await doing
