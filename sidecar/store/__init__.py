@@ -8,6 +8,7 @@ tags            what tags name
 manifests       what is remembered of manifests
 runs            leases of processes
 outbox          the queue of deliveries
+reservations    room for writes that are under way
 claims          a delivery from its claim to what became of it
 pruning         deliveries that are forgotten
 schema          the tables

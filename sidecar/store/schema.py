@@ -211,6 +211,16 @@ CREATE TABLE runs (
 ALTER TABLE deliveries ADD COLUMN run TEXT NOT NULL DEFAULT ''
 """
 
+#: Room for a write that is under way; it ends with the intent.
+_RESERVATIONS: Final = """
+CREATE TABLE reservations (
+    intent_id TEXT PRIMARY KEY REFERENCES intents (id) ON DELETE CASCADE,
+    project TEXT NOT NULL,
+    bytes INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX reservations_project ON reservations (project)
+"""
+
 MIGRATIONS: Final = (
     _FIRST,
     _DISABLED_TARGETS,
@@ -222,4 +232,5 @@ MIGRATIONS: Final = (
     _REFUSED_PUSHES,
     _CLOCK,
     _RUNS,
+    _RESERVATIONS,
 )

@@ -178,4 +178,11 @@ CREATE TABLE runs (
     renewals BIGINT NOT NULL,
     ended_at DOUBLE PRECISION
 );
+
+CREATE TABLE reservations (
+    intent_id TEXT PRIMARY KEY REFERENCES intents (id) ON DELETE CASCADE,
+    project TEXT NOT NULL,
+    bytes BIGINT NOT NULL
+);
+CREATE INDEX reservations_project ON reservations (project);
 """
