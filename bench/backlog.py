@@ -73,7 +73,7 @@ async def _store_first(path: Path) -> None:
         id=uuid4(),
         event_id=event.id,
         event_type=event.type,
-        target=TargetKey(policy_id=f"{PROJECT}/receiver-0", index=0),
+        target=TargetKey(policy_id=f"{PROJECT}/receiver-0", target_id="0"),
         repository=REPOSITORY,
         body=_BODY,
         content_type="application/json",

@@ -79,7 +79,10 @@ def time_claims(path: Path) -> list[float]:
 async def _time_claims(path: Path) -> list[float]:
     database = SqliteDatabase(path)
     database.open()
-    outbox, target = Outbox(database, run="bench"), TargetKey(policy_id=f"{PROJECT}/receiver-0", index=0)
+    outbox, target = (
+        Outbox(database, run="bench"),
+        TargetKey(policy_id=f"{PROJECT}/receiver-0", target_id="0"),
+    )
     times: list[float] = []
     for _ in range(_ROUNDS):
         begun_at = time.monotonic()

@@ -44,7 +44,7 @@ EXEMPT: Final = {
     "detectors/enriching.py": "tests/unit/detectors/test_deletes.py",
     "detectors/refused_pushes.py": "tests/unit/recording/test_refusals.py, with what real clients sent",
     "dispatcher/dispatcher.py": _WIRE,
-    "dispatcher/moved_targets.py": _WIRE,
+    "dispatcher/corrected_targets.py": _WIRE,
     "dispatcher/target_work.py": _WIRE,
     "model/changes.py": _DECLARES,
     "model/client_limits.py": _DECLARES,

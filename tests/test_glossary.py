@@ -134,9 +134,6 @@ STILL: Final[dict[str, tuple[str, ...]]] = {
     "mark": (
         "sidecar/detectors/*",
         "sidecar/dispatcher/*",
-        "sidecar/formats/*",
-        "sidecar/model/*",
-        "sidecar/policies/*",
         "sidecar/store/*",
     ),
     "telling": (

@@ -170,9 +170,7 @@ def _rows(status: DeliveryStatus, *, now: datetime) -> list[tuple[str, str]]:
         "project": recorded.project,
         "repository": recorded.repository,
         "policy": recorded.target.policy_id,
-        "target": f"{recorded.target.index}, {away_words(away, now=now)}"
-        if away
-        else str(recorded.target.index),
+        "target": f"{status.position}, {away_words(away, now=now)}" if away else str(status.position),
         "state": f"{recorded.state}: {recorded.reason}" if recorded.reason else str(recorded.state),
         "created": f"{when(recorded.created_at)} UTC",
         "ended": f"{when(recorded.finished_at)} UTC" if recorded.finished_at else "",

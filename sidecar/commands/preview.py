@@ -47,7 +47,7 @@ def command(policy: str, event_type: EventType | None, config: Path, *, as_json:
 
 
 def _text(policy: WebhookPolicy, delivery: Delivery) -> str:
-    target = policy.targets[delivery.target.index]
+    target = policy.targets[delivery.position]
     head = f"# {delivery.event_type} to {host_of(target)}"
     if delivery.reason:
         return f"{head}: {delivery.reason}"

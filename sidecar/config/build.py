@@ -176,6 +176,7 @@ def _event_types(names: list[str] | None) -> frozenset[EventType]:
 
 def target_of(section: model.TargetSection, folder: Path) -> Target:
     return Target(
+        id=section.id or "",
         address=section.address,
         type=TargetType(section.type),
         auth_header=Secret(section.auth_header or ""),

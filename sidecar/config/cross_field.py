@@ -40,6 +40,7 @@ def check_policy_fields(
 ) -> None:
     """One policy, regardless of the others; `project` is the name of its project."""
     _check_globs(at, policy, project, default_project, errors)
+    _check_names(_elements(policy, (*at, "targets")), errors, key="id")
     for target_at, target in _elements(policy, (*at, "targets")):
         check_target_fields(target_at, target, errors)
 
@@ -57,16 +58,14 @@ def _elements(values: dict[str, Any], at: Location) -> Iterator[_Element]:
             yield (*at, index), element
 
 
-def _check_names(elements: Iterator[_Element] | list[_Element], errors: Errors) -> None:
+def _check_names(elements: Iterator[_Element] | list[_Element], errors: Errors, *, key: str = "name") -> None:
     seen: dict[str, Location] = {}
     for at, element in elements:
-        name = element.get("name")
+        name = element.get(key)
         if not isinstance(name, str):
             continue
         if name in seen:
-            errors.add(
-                (*at, "name"), f"is the name of entry {seen[name][-1]} of this list too; choose another"
-            )
+            errors.add((*at, key), f"is the {key} of entry {seen[name][-1]} of this list too; choose another")
         seen.setdefault(name, at)
 
 

@@ -122,6 +122,7 @@ class BodySignatureSection(Section):
 
 
 class TargetSection(Section):
+    id: Annotated[str, AfterValidator(validators.target_id)] | None = None
     type: Literal["http", "slack", "teams"] = "http"
     address: Annotated[str, AfterValidator(validators.target_address)] = Field(
         description="where deliveries are sent, as https://ci.example.com/hook"

@@ -20,6 +20,7 @@ _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _CONTEXT_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]i?B|B)?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,255}")  # RFC 9110 5.6.2
+_TARGET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MEDIA_TYPE = re.compile(
     rf'{_TOKEN.pattern}/{_TOKEN.pattern}(?:[ \t]*;[ \t]*{_TOKEN.pattern}=(?:{_TOKEN.pattern}|"[ !#-\[\]-~]*"))*'
 )
@@ -145,6 +146,14 @@ def header_prefix(text: str) -> str:
     """The prefix of a value in a header; may be empty."""
     if not text.isascii() or not text.isprintable() or text != text.lstrip():
         raise ValueError("must be visible ASCII text, as sha256=")
+    return text
+
+
+def target_id(text: str) -> str:
+    if not _TARGET_ID.fullmatch(text):
+        raise ValueError(
+            "must be 1 to 64 letters, digits, dots, hyphens and underscores, and begin with a letter or digit"
+        )
     return text
 
 

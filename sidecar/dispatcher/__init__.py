@@ -6,7 +6,7 @@ dispatcher         joins what is below; starts and stops it
 target_work        one delivery to one target: attempt, decide, record, report
 target_registry    what the configuration says of each target
 disabled           targets that answered 410 Gone: a snapshot of the store's list
-moved_targets      what is stored for targets that stand elsewhere in their policies now
+corrected_targets  what is stored for targets whose address or id was corrected
 decision           what becomes of a delivery after an attempt
 away               targets that are away, noted in the store
 reporting          logs and counts each attempt

@@ -7,7 +7,7 @@ read again and again; what this process adds counts at once.
 from datetime import datetime
 from typing import Final
 
-from sidecar.dispatcher.moved_targets import elsewhere
+from sidecar.dispatcher.corrected_targets import elsewhere
 from sidecar.dispatcher.target_registry import TargetRegistry
 from sidecar.model.delivery import TargetKey
 from sidecar.store.disabled import DisabledTarget, DisabledTargets
@@ -41,7 +41,7 @@ class DisabledSnapshot:
             self._note(DisabledTarget(target=key, address_hash=address_hash, at=at, reason=_GONE))
 
     def policies_changed(self) -> None:
-        """A disabled target stays so wherever it stands in its policy now."""
+        """A disabled target stays so when it is given another id."""
         for entry in elsewhere(self._entries, self._registry):
             self._note(entry)
 

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 from sidecar.dispatcher.attempt import TargetClient
 from sidecar.dispatcher.away import AwayNotes
+from sidecar.dispatcher.corrected_targets import SucceededOutbox
 from sidecar.dispatcher.disabled import DisabledSnapshot
-from sidecar.dispatcher.moved_targets import MovingOutbox
 from sidecar.dispatcher.reporting import DeliveryCounter, Reporter
 from sidecar.dispatcher.request import make_tls_contexts
 from sidecar.dispatcher.target_registry import TargetRegistry, Targets
@@ -91,13 +91,14 @@ class Dispatcher:
             longest_pause_s=settings.longest_pause_s,
             now=now,
         )
+        self._jobs = SucceededOutbox(outbox, self._registry)
         self._queues: QueueKeeper[TargetKey, Delivery, Attempt] = QueueKeeper(
-            MovingOutbox(outbox, self._registry, self._work.reporter),
+            self._jobs,
             lambda key: TargetWork(key, self._work),
             self._queue_settings,
             names=("dispatcher", "target"),
             poll_s=settings.poll_s,
-            before_poll=(self._work.disabled.follow, self._work.away.follow),
+            before_poll=(self._jobs.follow, self._work.disabled.follow, self._work.away.follow),
             on_failure=on_failure,
         )
 
@@ -119,6 +120,7 @@ class Dispatcher:
     def policies_changed(self) -> None:
         """Policies, targets or the global switch have changed: take them as they are now."""
         self._registry.refresh()
+        self._jobs.policies_changed()
         self._work.disabled.policies_changed()
         self._work.away.void()
         self._queues.reconfigured()

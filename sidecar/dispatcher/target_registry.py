@@ -12,7 +12,6 @@ from sidecar.dispatcher.request import PreparedTarget, TlsContexts, prepare
 from sidecar.model.delivery import TargetKey, Unreachable
 from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import Target
-from sidecar.policies.target_marks import find_target
 from sidecar.queue.schedule import RetrySchedule
 from sidecar.store.away import AwayTarget
 from sidecar.store.disabled import DisabledTarget, hash_of
@@ -64,10 +63,13 @@ class TargetRegistry:
         """The targets of a policy, in their order."""
         return [(key, target) for key, (_, target) in self._current.items() if key.policy_id == policy_id]
 
-    def position_of(self, key: TargetKey, mark: str) -> int | None:
-        """Where the target stands now that deliveries with this mark are for; None when it was removed."""
-        policy, _ = self._current.get(key) or self._current.get(replace(key, index=0)) or (None, None)
-        return find_target(policy, key.index, mark) if policy else key.index
+    def policies(self) -> dict[str, WebhookPolicy]:
+        """Every policy of the configuration, by its id."""
+        return {key.policy_id: policy for key, (policy, _) in self._current.items()}
+
+    def has(self, key: TargetKey) -> bool:
+        """Whether the configuration has this target."""
+        return key in self._current
 
     def schedule_of(self, key: TargetKey, default: RetrySchedule) -> RetrySchedule:
         """The schedule of a target's policy; what the policy leaves out is as in `default`."""

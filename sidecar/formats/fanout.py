@@ -18,7 +18,6 @@ from sidecar.model.delivery import Delivery, DeliveryState, Payload, TargetKey, 
 from sidecar.model.event import Event
 from sidecar.policies.policy import WebhookPolicy, matches
 from sidecar.policies.target import PayloadFormat, Target
-from sidecar.policies.target_marks import target_marks
 
 _LONGEST_REASON: Final = 1000
 
@@ -42,17 +41,17 @@ def deliveries_for(
     delivery: given up and unencoded, with the reason.
     """
     wanted = [
-        (TargetKey(policy_id=policy.id, index=index), target, mark, fault)
+        (TargetKey(policy_id=policy.id, target_id=own), target, position, fault)
         for policy, fault in _wanting(event, policies)
-        for index, (target, mark) in enumerate(zip(policy.targets, target_marks(policy), strict=True))
+        for position, (target, own) in enumerate(zip(policy.targets, policy.target_ids, strict=True))
         if event.type not in unsupported_types(target.payload_format)
     ]
     if not wanted:
         return ()
     payloads = _Payloads(event, context(event))
     return tuple(
-        _delivery(event, key, fault or payloads.payload_for(key, target), mark=mark, at=at)
-        for key, target, mark, fault in wanted
+        _delivery(event, key, fault or payloads.payload_for(key, target), position=position, at=at)
+        for key, target, position, fault in wanted
     )
 
 
@@ -135,10 +134,10 @@ def number_of(name: str) -> int:
 
 
 def _delivery(
-    event: Event, key: TargetKey, payload: Payload | FormatFailed, *, mark: str, at: datetime
+    event: Event, key: TargetKey, payload: Payload | FormatFailed, *, position: int, at: datetime
 ) -> Delivery:
     return Delivery(
-        id=delivery_id(event, key),
+        id=delivery_id(event, key.policy_id, position),
         event_id=event.id,
         event_type=event.type,
         target=key,
@@ -148,5 +147,5 @@ def _delivery(
         created_at=at,
         state=DeliveryState.GIVEN_UP if isinstance(payload, FormatFailed) else DeliveryState.WAITING,
         reason=payload.reason if isinstance(payload, FormatFailed) else "",
-        target_mark=mark,
+        position=position,
     )

@@ -26,10 +26,10 @@ class TargetKey:
     """Which target of which policy; the policy itself is looked up when it is needed."""
 
     policy_id: str
-    index: int
+    target_id: str
 
     def __str__(self) -> str:
-        return f"{self.policy_id}#{self.index}"
+        return f"{self.policy_id}#{self.target_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Delivery:
     created_at: datetime  #: UTC
     state: DeliveryState = DeliveryState.WAITING  #: that it is stored with
     reason: str = ""  #: of a delivery that is stored as ended
-    target_mark: str = ""  #: of the target that it was made for: policy.target_marks
+    position: int = 0  #: of the target in its policy, from 0, when the event was stored; for people
     failures: int = 0  #: attempts that have failed so far
     attempts: int = 0  #: attempts begun so far, failed or not
 
@@ -56,13 +56,15 @@ class Delivery:
         return self.repository
 
 
-def delivery_id(event: Event, target: TargetKey) -> UUID:
+def delivery_id(event: Event, policy_id: str, position: int) -> UUID:
     """The same for the same event and target, so that storing twice stores once.
+
+    position   of the target in its policy: a number that no other delivery of the event has, as every version made ids
 
     Begins like the event's id: the deliveries of an event are neighbours in the store's index, where a
     thousand scattered ones would be a thousand pages to write.
     """
-    own = uuid5(event.id, str(target))
+    own = uuid5(event.id, f"{policy_id}#{position}")
     return UUID(bytes=event.id.bytes[:_NEIGHBOURLY] + own.bytes[_NEIGHBOURLY:])
 
 

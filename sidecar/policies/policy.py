@@ -11,6 +11,7 @@ from sidecar.model.delivery import TargetKey
 from sidecar.model.event import IN_ALL, Event, EventType
 from sidecar.policies.globs import is_glob_of
 from sidecar.policies.target import Target
+from sidecar.policies.target_ids import target_ids
 
 ALL_PROJECTS: Final = "*"
 
@@ -34,6 +35,11 @@ class WebhookPolicy:
     retry_waits_s: tuple[float, ...] | None = None
     targets: tuple[Target, ...] = ()
 
+    @property
+    def target_ids(self) -> tuple[str, ...]:
+        """The id of each target, in their order."""
+        return target_ids(self.targets)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
@@ -47,9 +53,9 @@ class Project:
 def targets_of(policies: Iterable[WebhookPolicy]) -> Mapping[TargetKey, tuple[WebhookPolicy, Target]]:
     """Every target with its policy, by the key that deliveries carry."""
     return {
-        TargetKey(policy_id=policy.id, index=index): (policy, target)
+        TargetKey(policy_id=policy.id, target_id=target_id): (policy, target)
         for policy in policies
-        for index, target in enumerate(policy.targets)
+        for target_id, target in zip(policy.target_ids, policy.targets, strict=True)
     }
 
 

@@ -51,6 +51,7 @@ class BodySignature:
 class Target:
     """One endpoint of a policy."""
 
+    id: str = ""  #: as harbor.yml gives it; see `target_ids` for one that has none
     address: str  #: absolute http or https URL, kept byte for byte
     type: TargetType = TargetType.HTTP
     auth_header: Secret = field(default_factory=lambda: Secret(""))  #: whole value of Authorization

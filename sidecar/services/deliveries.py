@@ -27,6 +27,7 @@ class DeliveryStatus:
     """The current state of a delivery."""
 
     recorded: RecordedDelivery
+    position: int  #: of its target in the policy, from 0; where it was removed, when the event was stored
     away: AwayTarget | None  #: its target, while that is away
 
     @property
@@ -74,9 +75,18 @@ def list_deliveries(settings: Settings, chosen: Chosen, *, limit: int) -> list[D
     with history_of(settings) as history:
         away = away_targets(settings, history)
         return [
-            DeliveryStatus(recorded=recorded, away=away.get(recorded.target))
+            DeliveryStatus(
+                recorded=recorded, position=_position(settings, recorded), away=away.get(recorded.target)
+            )
             for recorded in history.deliveries(chosen, limit=limit)
         ]
+
+
+def _position(settings: Settings, recorded: RecordedDelivery) -> int:
+    for policy in settings.policies:
+        if policy.id == recorded.target.policy_id and recorded.target.target_id in policy.target_ids:
+            return policy.target_ids.index(recorded.target.target_id)
+    return recorded.position
 
 
 def show_delivery(settings: Settings, beginning: str) -> WholeDelivery:
@@ -92,7 +102,7 @@ def show_delivery(settings: Settings, beginning: str) -> WholeDelivery:
             raise NotFound(_no_delivery(beginning))
         away = away_targets(settings, history).get(recorded.target)
         return WholeDelivery(
-            status=DeliveryStatus(recorded=recorded, away=away),
+            status=DeliveryStatus(recorded=recorded, position=_position(settings, recorded), away=away),
             attempts=history.attempts(identity),
             body=history.body(identity),
         )
@@ -143,7 +153,7 @@ def delivery_document(status: DeliveryStatus, *, now: datetime) -> dict[str, Any
         "event_id": str(recorded.event_id),
         "event_type": recorded.event_type,
         "policy": recorded.target.policy_id,
-        "target": recorded.target.index,
+        "target": status.position,
         "project": recorded.project,
         "repository": recorded.repository,
         "state": recorded.state,

@@ -93,7 +93,7 @@ async def run_endpoint_tests(
             prepared = await asyncio.to_thread(
                 prepare, target, tls=contexts, environment=os.environ, timeout_s=policy.timeout_s
             )
-            mine = [delivery for delivery in deliveries if delivery.target.index == index]
+            mine = [delivery for delivery in deliveries if delivery.position == index]
             sent = [await _send(client, delivery, prepared) for delivery in mine]
             yield EndpointTest(
                 target=target,

@@ -22,7 +22,7 @@ from sidecar.store.disabled import DisabledTarget, enable_target
 class TargetStatus:
     """One target of a policy."""
 
-    key: TargetKey
+    position: int  #: in its policy, from 0
     target: Target
     waiting: int  #: deliveries for it, those being sent included
     disabled: DisabledTarget | None  #: since it answered 410 Gone
@@ -48,9 +48,9 @@ def list_policies(settings: Settings) -> list[PolicyStatus]:
         gone, away = disabled_targets(settings, history), away_targets(settings, history)
 
         def status_of(policy: WebhookPolicy, index: int) -> TargetStatus:
-            key = TargetKey(policy_id=policy.id, index=index)
+            key = TargetKey(policy_id=policy.id, target_id=policy.target_ids[index])
             return TargetStatus(
-                key=key,
+                position=index,
                 target=policy.targets[index],
                 waiting=history.waiting(key),
                 disabled=gone.get(key),
@@ -76,11 +76,18 @@ def enable_targets(settings: Settings, policy: str, index: int | None = None) ->
     The running sidecar notices within five seconds. Raises NotFound when none is disabled, StoreUnavailable.
     Blocks on the database.
     """
+    target_id = None if index is None else _target_id(settings, policy, index)
     with writing_to(settings) as connection:
-        number = enable_target(connection, policy, index)
+        number = enable_target(connection, policy, target_id)
     if not number:
         raise NotFound(f"No such target of {policy} is disabled.")
     return number
+
+
+def _target_id(settings: Settings, policy_id: str, index: int) -> str:
+    """The id of a policy's target; one that nobody has where there is none."""
+    ids = next((policy.target_ids for policy in settings.policies if policy.id == policy_id), ())
+    return ids[index] if index < len(ids) else ""
 
 
 def policy_document(status: PolicyStatus) -> dict[str, Any]:
@@ -107,7 +114,7 @@ def policy_document(status: PolicyStatus) -> dict[str, Any]:
 def _target_document(status: TargetStatus) -> dict[str, Any]:
     target, disabled = status.target, status.disabled
     return {
-        "index": status.key.index,
+        "index": status.position,
         "type": target.type,
         "host": host_of(target),
         "payload_format": target.payload_format if target.type is TargetType.HTTP else None,

@@ -49,8 +49,8 @@ def preview_document(found: Preview) -> list[dict[str, Any]]:
     return [
         {
             "event_type": delivery.event_type,
-            "target": delivery.target.index,
-            "host": host_of(found.policy.targets[delivery.target.index]),
+            "target": delivery.position,
+            "host": host_of(found.policy.targets[delivery.position]),
             "content_type": delivery.content_type,
             "body": delivery.body.decode(errors="replace"),
             "error": delivery.reason,

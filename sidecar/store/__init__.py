@@ -8,6 +8,7 @@ tags            what tags name
 manifests       what is remembered of manifests
 runs            leases of processes
 outbox          the queue of deliveries
+policy_targets  which targets each policy had when the configuration was last applied
 reservations    room for writes that are under way
 claims          a delivery from its claim to what became of it
 pruning         deliveries that are forgotten

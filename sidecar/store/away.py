@@ -20,22 +20,22 @@ from sidecar.store.statement import Statement
 _ALL: Final = Statement(
     "All targets that are left alone, by policy.",
     """
-    SELECT policy_id, target_index, address_hash, since, until, reason FROM away_targets
-    ORDER BY policy_id, target_index
+    SELECT policy_id, target_id, address_hash, since, until, reason FROM away_targets
+    ORDER BY policy_id, target_id
     """,
 )
 _NOTE: Final = Statement(
     "Note until when a target is left alone; what was noted of it before is replaced.",
     """
-    INSERT INTO away_targets (policy_id, target_index, address_hash, since, until, reason)
-    VALUES (:policy_id, :target_index, :address_hash, :since, :until, :reason)
-    ON CONFLICT (policy_id, target_index) DO UPDATE SET address_hash = excluded.address_hash,
+    INSERT INTO away_targets (policy_id, target_id, address_hash, since, until, reason)
+    VALUES (:policy_id, :target_id, :address_hash, :since, :until, :reason)
+    ON CONFLICT (policy_id, target_id) DO UPDATE SET address_hash = excluded.address_hash,
         since = excluded.since, until = excluded.until, reason = excluded.reason
     """,
 )
 _FORGET: Final = Statement(
     "A target is left alone no longer.",
-    "DELETE FROM away_targets WHERE policy_id = :policy_id AND target_index = :target_index",
+    "DELETE FROM away_targets WHERE policy_id = :policy_id AND target_id = :target_id",
 )
 
 
@@ -66,7 +66,7 @@ class AwayTargets:
         await self._database.write(lambda sql: _note(sql, away))
 
     async def forget(self, targets: Collection[TargetKey]) -> None:
-        keys = [{"policy_id": target.policy_id, "target_index": target.index} for target in targets]
+        keys = [{"policy_id": target.policy_id, "target_id": target.target_id} for target in targets]
         await self._database.write(lambda sql: _FORGET.run_many(sql, keys))
 
 
@@ -76,9 +76,9 @@ def away_targets(sql: sqlite3.Connection) -> list[AwayTarget]:
 
 
 def _away(row: Row) -> AwayTarget:
-    policy_id, index, address_hash, since, until, reason = row
+    policy_id, target_id, address_hash, since, until, reason = row
     return AwayTarget(
-        target=TargetKey(policy_id=str(policy_id), index=int(index)),
+        target=TargetKey(policy_id=str(policy_id), target_id=str(target_id)),
         address_hash=str(address_hash),
         since=moment(since),
         until=moment(until),
@@ -90,7 +90,7 @@ def _note(sql: sqlite3.Connection, away: AwayTarget) -> None:
     _NOTE.run(
         sql,
         policy_id=away.target.policy_id,
-        target_index=away.target.index,
+        target_id=away.target.target_id,
         address_hash=away.address_hash,
         since=seconds(away.since),
         until=seconds(away.until),

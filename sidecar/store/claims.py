@@ -33,7 +33,7 @@ _NEXT: Final = Statement(
     """
     SELECT seq, next_attempt_at FROM (
         SELECT seq, next_attempt_at, repository FROM deliveries
-        WHERE state = 'waiting' AND policy_id = :policy_id AND target_index = :target_index
+        WHERE state = 'waiting' AND policy_id = :policy_id AND target_id = :target_id
             AND next_attempt_at <= :until
         ORDER BY next_attempt_at, seq LIMIT 1000) AS due
     WHERE repository NOT IN ({texts(:skipped)}) LIMIT :most
@@ -42,12 +42,12 @@ _NEXT: Final = Statement(
 _DUE: Final = Statement(
     "The next deliveries of a target that are due, but for those of some repositories.",
     """
-    SELECT seq, id, event_id, event_type, policy_id, target_index, repository, body, content_type, created_at,
-        failures, attempts, target_mark
+    SELECT seq, id, event_id, event_type, policy_id, target_id, repository, body, content_type, created_at,
+        failures, attempts, position
     FROM deliveries WHERE seq IN (
         SELECT seq FROM (
             SELECT seq, repository FROM deliveries
-            WHERE state = 'waiting' AND policy_id = :policy_id AND target_index = :target_index
+            WHERE state = 'waiting' AND policy_id = :policy_id AND target_id = :target_id
                 AND next_attempt_at <= :until
             ORDER BY next_attempt_at, seq LIMIT 1000) AS due
         WHERE repository NOT IN ({texts(:skipped)}) LIMIT :most)
@@ -129,9 +129,9 @@ def claim_all(sql: sqlite3.Connection, claims: list[Claim], *, run: str) -> list
 
 
 def _claim(sql: sqlite3.Connection, claim: Claim, run: str) -> Claimed:
-    chosen = {
+    chosen: dict[str, object] = {
         "policy_id": claim.target.policy_id,
-        "target_index": claim.target.index,
+        "target_id": claim.target.target_id,
         "skipped": json.dumps(list(claim.skip)) if claim.skip else "[]",
     }
     rows = _DUE.run(sql, **chosen, until=seconds(claim.now), most=claim.limit).fetchall()
@@ -188,18 +188,18 @@ def weight_of(finish: Finish) -> int:
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:
-    _, identity, event_id, event_type, policy_id, index, repository, body, content_type, *rest = row
-    created_at, failures, attempts, target_mark = rest
+    _, identity, event_id, event_type, policy_id, target_id, repository, body, content_type, *rest = row
+    created_at, failures, attempts, position = rest
     return Delivery(
         id=UUID(identity),
         event_id=UUID(event_id),
         event_type=EventType(event_type),
-        target=TargetKey(policy_id=policy_id, index=index),
+        target=TargetKey(policy_id=policy_id, target_id=target_id),
         repository=repository,
         body=bytes(body),
         content_type=content_type,
         created_at=moment(created_at),
         failures=failures,
         attempts=attempts,
-        target_mark=target_mark,
+        position=position,
     )

@@ -65,7 +65,7 @@ _WAITING_AFTER: Final = Statement(
     "What waits for a target after a delivery, in the order in which it is due; some of it.",
     """
     SELECT next_attempt_at, seq FROM deliveries
-    WHERE state = 'waiting' AND policy_id = :policy_id AND target_index = :target_index
+    WHERE state = 'waiting' AND policy_id = :policy_id AND target_id = :target_id
         AND (next_attempt_at, seq) > (:after_at, :after_seq)
     ORDER BY next_attempt_at, seq LIMIT :most
     """,
@@ -213,7 +213,7 @@ def _bring_forward(
     rows: list[tuple[float, int]] = _WAITING_AFTER.run(
         sql,
         policy_id=target.policy_id,
-        target_index=target.index,
+        target_id=target.target_id,
         after_at=after[0],
         after_seq=after[1],
         most=_AT_ONCE,

@@ -20,22 +20,22 @@ from sidecar.store.statement import Statement
 _ALL: Final = Statement(
     "All targets that get nothing, by policy.",
     """
-    SELECT policy_id, target_index, address_hash, at, reason FROM disabled_targets
-    ORDER BY policy_id, target_index
+    SELECT policy_id, target_id, address_hash, at, reason FROM disabled_targets
+    ORDER BY policy_id, target_id
     """,
 )
 _DISABLE: Final = Statement(
     "Note that a target gets nothing; what was noted of it before is replaced.",
     """
-    INSERT INTO disabled_targets (policy_id, target_index, address_hash, at, reason)
-    VALUES (:policy_id, :target_index, :address_hash, :at, :reason)
-    ON CONFLICT (policy_id, target_index) DO UPDATE SET address_hash = excluded.address_hash,
+    INSERT INTO disabled_targets (policy_id, target_id, address_hash, at, reason)
+    VALUES (:policy_id, :target_id, :address_hash, :at, :reason)
+    ON CONFLICT (policy_id, target_id) DO UPDATE SET address_hash = excluded.address_hash,
         at = excluded.at, reason = excluded.reason
     """,
 )
 _ENABLE: Final = Statement(
     "A target is tried again.",
-    "DELETE FROM disabled_targets WHERE policy_id = :policy_id AND target_index = :target_index",
+    "DELETE FROM disabled_targets WHERE policy_id = :policy_id AND target_id = :target_id",
 )
 _ENABLE_POLICY: Final = Statement(
     "All targets of a policy are tried again.",
@@ -73,7 +73,7 @@ class DisabledTargets:
         await self._database.write(lambda sql: _disable(sql, disabled), keep=True)
 
     async def enable(self, targets: Collection[TargetKey]) -> None:
-        keys = [{"policy_id": target.policy_id, "target_index": target.index} for target in targets]
+        keys = [{"policy_id": target.policy_id, "target_id": target.target_id} for target in targets]
         await self._database.write(lambda sql: _ENABLE.run_many(sql, keys))
 
 
@@ -83,27 +83,27 @@ def disabled_targets(sql: sqlite3.Connection) -> list[DisabledTarget]:
 
 
 def _disabled(row: Row) -> DisabledTarget:
-    policy_id, index, address_hash, at, reason = row
+    policy_id, target_id, address_hash, at, reason = row
     return DisabledTarget(
-        target=TargetKey(policy_id=str(policy_id), index=int(index)),
+        target=TargetKey(policy_id=str(policy_id), target_id=str(target_id)),
         address_hash=str(address_hash),
         at=moment(at),
         reason=str(reason),
     )
 
 
-def enable_target(sql: sqlite3.Connection, policy_id: str, index: int | None = None) -> int:
+def enable_target(sql: sqlite3.Connection, policy_id: str, target_id: str | None = None) -> int:
     """Let a target be tried again, or all of a policy; answers how many were disabled."""
-    if index is None:
+    if target_id is None:
         return _ENABLE_POLICY.run(sql, policy_id=policy_id).rowcount
-    return _ENABLE.run(sql, policy_id=policy_id, target_index=index).rowcount
+    return _ENABLE.run(sql, policy_id=policy_id, target_id=target_id).rowcount
 
 
 def _disable(sql: sqlite3.Connection, disabled: DisabledTarget) -> None:
     _DISABLE.run(
         sql,
         policy_id=disabled.target.policy_id,
-        target_index=disabled.target.index,
+        target_id=disabled.target.target_id,
         address_hash=disabled.address_hash,
         at=seconds(disabled.at),
         reason=disabled.reason,

@@ -25,11 +25,11 @@ _EVENT: Final = Statement(
 _DELIVERIES: Final = Statement(
     "Keep deliveries that are alike in all but id and target.",
     """
-    INSERT INTO deliveries (id, policy_id, target_index, target_mark, event_id, event_type, project, repository,
+    INSERT INTO deliveries (id, policy_id, target_id, position, event_id, event_type, project, repository,
         content_type, body, state, reason, created_at, next_attempt_at, finished_at)
-    SELECT new.id, new.policy_id, new.target_index, new.target_mark, :event_id, :event_type, :project, :repository,
+    SELECT new.id, new.policy_id, new.target_id, new.position, :event_id, :event_type, :project, :repository,
         :content_type, :body, :state, :reason, :created_at, :next_attempt_at, :finished_at
-    FROM {rows(:rows, id text, policy_id text, target_index integer, target_mark text)} AS new
+    FROM {rows(:rows, id text, policy_id text, target_id text, position integer)} AS new
     WHERE true ORDER BY new.nth ON CONFLICT (id) DO NOTHING
     """,
     event_id="text",
@@ -78,7 +78,7 @@ def _event(raised: Raised) -> dict[str, object]:
 
 
 def _store_deliveries(sql: sqlite3.Connection, raised: Raised, *, next_attempt_at: datetime) -> None:
-    groups: defaultdict[_Alike, list[tuple[str, str, int, str]]] = defaultdict(list)
+    groups: defaultdict[_Alike, list[tuple[str, str, str, int]]] = defaultdict(list)
     for found in raised.deliveries:
         alike = (found.content_type, found.body, found.state, found.reason, found.created_at)
         groups[alike].append(_own(found))
@@ -95,8 +95,8 @@ def _store_deliveries(sql: sqlite3.Connection, raised: Raised, *, next_attempt_a
         )
 
 
-def _own(delivery: Delivery) -> tuple[str, str, int, str]:
-    return str(delivery.id), delivery.target.policy_id, delivery.target.index, delivery.target_mark
+def _own(delivery: Delivery) -> tuple[str, str, str, int]:
+    return str(delivery.id), delivery.target.policy_id, delivery.target.target_id, delivery.position
 
 
 def _shared(alike: _Alike, next_attempt_at: datetime) -> dict[str, object]:

@@ -122,7 +122,7 @@ _SHOWN: Final = {
     "created_at": Statement(
         "Deliveries without their bodies, those first that were created last.",
         """
-        SELECT id, event_id, event_type, policy_id, target_index, project, repository, state, reason, created_at,
+        SELECT id, event_id, event_type, policy_id, target_id, position, project, repository, state, reason, created_at,
             finished_at, next_attempt_at, failures, attempts, content_type
         FROM deliveries WHERE seq IN ({integers(:numbers)}) ORDER BY created_at DESC, seq DESC
         """,
@@ -130,7 +130,7 @@ _SHOWN: Final = {
     "finished_at": Statement(
         "Deliveries without their bodies, those first that ended last.",
         """
-        SELECT id, event_id, event_type, policy_id, target_index, project, repository, state, reason, created_at,
+        SELECT id, event_id, event_type, policy_id, target_id, position, project, repository, state, reason, created_at,
             finished_at, next_attempt_at, failures, attempts, content_type
         FROM deliveries WHERE seq IN ({integers(:numbers)}) ORDER BY finished_at DESC, seq DESC
         """,
@@ -160,9 +160,9 @@ _WAITING: Final = Statement(
     "How many deliveries wait for a target or are being sent to it.",
     """
     SELECT (SELECT count(*) FROM deliveries {by_index(deliveries_waiting)}
-            WHERE state = 'waiting' AND policy_id = :policy_id AND target_index = :target_index)
+            WHERE state = 'waiting' AND policy_id = :policy_id AND target_id = :target_id)
         + (SELECT count(*) FROM deliveries {by_index(deliveries_sending)}
-            WHERE state = 'sending' AND policy_id = :policy_id AND target_index = :target_index)
+            WHERE state = 'sending' AND policy_id = :policy_id AND target_id = :target_id)
     """,
 )
 _LAST_TRIGGERED: Final = Statement(
@@ -247,6 +247,7 @@ class RecordedDelivery:
     event_id: UUID
     event_type: EventType
     target: TargetKey
+    position: int  #: of the target in its policy when the event was stored
     project: str
     repository: str
     state: DeliveryState
@@ -298,14 +299,15 @@ class History:
         return readable(rows, self._recorded, table="deliveries")
 
     def _recorded(self, row: tuple[Any, ...]) -> RecordedDelivery:
-        identity, event_id, event_type, policy_id, index, project, repository, state, reason, *rest = row
-        created_at, finished_at, next_attempt_at, failures, attempts, content_type = rest
+        identity, event_id, event_type, policy_id, target_id, position, project, repository, *rest = row
+        state, reason, created_at, finished_at, next_attempt_at, failures, attempts, content_type = rest
         last = _LAST_ATTEMPT.run(self._sql, delivery_id=identity).fetchone()
         return RecordedDelivery(
             id=UUID(identity),
             event_id=UUID(event_id),
             event_type=EventType(event_type),
-            target=TargetKey(policy_id=policy_id, index=index),
+            target=TargetKey(policy_id=policy_id, target_id=target_id),
+            position=position,
             project=project,
             repository=repository,
             state=DeliveryState(state),
@@ -323,7 +325,7 @@ class History:
 
     def waiting(self, target: TargetKey) -> int:
         """How many deliveries wait for a target, those being sent included."""
-        (number,) = _WAITING.run(self._sql, policy_id=target.policy_id, target_index=target.index).fetchone()
+        (number,) = _WAITING.run(self._sql, policy_id=target.policy_id, target_id=target.target_id).fetchone()
         return int(number)
 
     def last_triggered(self, policy_id: str) -> dict[EventType, datetime]:

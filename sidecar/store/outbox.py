@@ -8,17 +8,17 @@ that is over (`runs`) is WAITING again.
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
-from uuid import UUID
 
 from sidecar.model.delivery import AWAY_BELOW_500, Attempt, Delivery, DeliveryState, TargetKey
 from sidecar.store.away import AwayTargets
 from sidecar.store.batching import Batching
 from sidecar.store.claims import Claim, Claimed, Finish, claim_all, finish_all, release, weight_of
 from sidecar.store.disabled import DisabledTargets
+from sidecar.store.policy_targets import Successors, apply_targets, hand_over
 from sidecar.store.pruning import doomed, forget
 from sidecar.store.records import moment, seconds
 from sidecar.store.sqlite import SqliteDatabase
@@ -32,17 +32,17 @@ _CANCELLED_AT_ONCE: Final = 500
 _NEXT_TARGET: Final = Statement(
     "The next target of a policy that deliveries wait for, and when the first of them is due.",
     """
-    SELECT policy_id, target_index, next_attempt_at FROM deliveries
-    WHERE state = 'waiting' AND policy_id = :policy_id AND target_index > :target_index
-    ORDER BY policy_id, target_index, next_attempt_at LIMIT 1
+    SELECT policy_id, target_id, next_attempt_at FROM deliveries
+    WHERE state = 'waiting' AND policy_id = :policy_id AND target_id > :target_id
+    ORDER BY policy_id, target_id, next_attempt_at LIMIT 1
     """,
 )
 _NEXT_POLICY: Final = Statement(
     "The first target of the next policy that deliveries wait for, and when the first of them is due.",
     """
-    SELECT policy_id, target_index, next_attempt_at FROM deliveries
+    SELECT policy_id, target_id, next_attempt_at FROM deliveries
     WHERE state = 'waiting' AND policy_id > :policy_id
-    ORDER BY policy_id, target_index, next_attempt_at LIMIT 1
+    ORDER BY policy_id, target_id, next_attempt_at LIMIT 1
     """,
 )
 # The statuses are those of delivery.Rejected.is_away.
@@ -51,7 +51,7 @@ _MISSED: Final = Statement(
     """
     SELECT d.seq FROM deliveries AS d {by_index(deliveries_waiting)}
         JOIN attempts AS a ON a.delivery_id = d.id AND a.number = d.attempts
-    WHERE d.state = 'waiting' AND d.policy_id = :policy_id AND d.target_index = :target_index
+    WHERE d.state = 'waiting' AND d.policy_id = :policy_id AND d.target_id = :target_id
         AND d.next_attempt_at > :back_at AND d.created_at > :away_since AND a.started_at < :back_at
         AND (a.retry_after_s IS NULL OR a.started_at + a.duration_ms / 1000 + a.retry_after_s <= :back_at)
         AND (a.status IS NULL OR a.status >= 500 OR a.status IN ({integers(:away_below_500)}))
@@ -64,38 +64,13 @@ _MAKE_DUE: Final = Statement(
     UPDATE deliveries SET next_attempt_at = {least(created_at, :back_at)} WHERE seq = :seq AND state = 'waiting'
     """,
 )
-_CANCEL: Final = Statement(
-    "A delivery that is being sent is cancelled.",
-    """
-    UPDATE deliveries SET state = 'cancelled', reason = :reason, next_attempt_at = NULL, finished_at = :now
-    WHERE id = :id AND state = 'sending'
-    """,
-)
 _CANCEL_WAITING: Final = Statement(
     "What waits for a target is cancelled; some of it.",
     """
     UPDATE deliveries SET state = 'cancelled', reason = :reason, next_attempt_at = NULL, finished_at = :now
     WHERE seq IN (
         SELECT seq FROM deliveries
-        WHERE state = 'waiting' AND policy_id = :policy_id AND target_index = :target_index LIMIT :most)
-    """,
-)
-_MOVE: Final = Statement(
-    "A delivery that is being sent waits for another target.",
-    "UPDATE deliveries SET target_index = :target_index, state = 'waiting' WHERE id = :id AND state = 'sending'",
-)
-_MOVE_WAITING: Final = Statement(
-    "What waits for a target, and has a mark, waits for another one of its policy.",
-    """
-    UPDATE deliveries SET target_index = :to_index WHERE state = 'waiting' AND policy_id = :policy_id
-        AND target_index = :target_index AND target_mark = :mark
-    """,
-)
-_MARKS: Final = Statement(
-    "The marks of what waits for a target.",
-    """
-    SELECT DISTINCT target_mark FROM deliveries {by_index(deliveries_waiting)}
-    WHERE state = 'waiting' AND policy_id = :policy_id AND target_index = :target_index
+        WHERE state = 'waiting' AND policy_id = :policy_id AND target_id = :target_id LIMIT :most)
     """,
 )
 
@@ -167,31 +142,25 @@ class Outbox:
             await self._database.write(lambda sql: _MAKE_DUE.run_many(sql, due), background=True)
         return len(missed)
 
-    async def move(self, deliveries: Mapping[UUID, int | None], *, reason: str) -> None:
-        """Give claimed deliveries to other targets of their policies; cancel those for None."""
-        indexes = {str(identity): index for identity, index in deliveries.items()}
-        moves = [{"id": key, "target_index": index} for key, index in indexes.items() if index is not None]
-        cancelled = [
-            {"id": key, "reason": reason, "now": self._now()}
-            for key, index in indexes.items()
-            if index is None
-        ]
+    async def apply_targets(
+        self, policies: Mapping[str, Sequence[str]], successors: Successors
+    ) -> dict[TargetKey, TargetKey]:
+        """Note which targets each policy has now, and hand over what waits for those that are gone.
 
-        def work(sql: sqlite3.Connection) -> None:
-            _MOVE.run_many(sql, moves)
-            _CANCEL.run_many(sql, cancelled)
+        policies   the ids of its targets by each policy's id, in order
 
-        await self._database.write(work, background=True, keep=True)
+        Answers who has succeeded whom; all of it is one transaction.
+        """
+        return await self._database.write(
+            lambda sql: apply_targets(sql, policies, _queues_waiting(sql), successors)
+        )
 
-    async def move_waiting(self, target: TargetKey, marks: Mapping[str, int]) -> None:
-        """Give what waits for a target, and has one of these marks, to other targets of its policy."""
-        moves = [_of(target) | {"to_index": index, "mark": mark} for mark, index in marks.items()]
-        await self._database.write(lambda sql: _MOVE_WAITING.run_many(sql, moves), background=True)
-
-    async def marks_waiting(self, target: TargetKey) -> list[str]:
-        """The marks of what waits for a target."""
-        rows = await self._database.read(lambda sql: _MARKS.run(sql, **_of(target)).fetchall())
-        return [mark for (mark,) in rows]
+    async def hand_over(self, target: TargetKey, successor: TargetKey) -> None:
+        """Give what waits for a target to another one of its policy."""
+        await self._database.write(
+            lambda sql: hand_over(sql, target.policy_id, target.target_id, successor.target_id),
+            background=True,
+        )
 
     async def cancel_waiting(self, target: TargetKey, *, reason: str) -> int:
         """Cancel what waits for a target, visibly; answers how many deliveries that were."""
@@ -208,20 +177,7 @@ class Outbox:
 
     async def queues_waiting(self) -> dict[TargetKey, datetime]:
         """Every target that deliveries wait for, also of policies that are gone, and when the next is due."""
-
-        def work(sql: sqlite3.Connection) -> dict[TargetKey, datetime]:
-            found: dict[TargetKey, datetime] = {}
-            policy_id, index = "", -1
-            # One step of the index for each target, however many deliveries wait.
-            while row := (
-                _NEXT_TARGET.run(sql, policy_id=policy_id, target_index=index).fetchone()
-                or _NEXT_POLICY.run(sql, policy_id=policy_id).fetchone()
-            ):
-                policy_id, index = row[0], row[1]
-                found[TargetKey(policy_id=policy_id, index=index)] = moment(row[2])
-            return found
-
-        return await self._database.read(work)
+        return await self._database.read(_queues_waiting)
 
     async def prune(self, *, before: datetime, most_per_policy: int) -> int:
         """Forget some finished deliveries, with their attempts and events; 0 when no more are to be forgotten.
@@ -240,5 +196,18 @@ class Outbox:
         return len(numbers)
 
 
+def _queues_waiting(sql: sqlite3.Connection) -> dict[TargetKey, datetime]:
+    found: dict[TargetKey, datetime] = {}
+    policy_id, target_id = "", ""
+    # One step of the index for each target, however many deliveries wait.
+    while row := (
+        _NEXT_TARGET.run(sql, policy_id=policy_id, target_id=target_id).fetchone()
+        or _NEXT_POLICY.run(sql, policy_id=policy_id).fetchone()
+    ):
+        policy_id, target_id = row[0], row[1]
+        found[TargetKey(policy_id=policy_id, target_id=target_id)] = moment(row[2])
+    return found
+
+
 def _of(target: TargetKey) -> dict[str, object]:
-    return {"policy_id": target.policy_id, "target_index": target.index}
+    return {"policy_id": target.policy_id, "target_id": target.target_id}

@@ -221,6 +221,55 @@ CREATE TABLE reservations (
 CREATE INDEX reservations_project ON reservations (project)
 """
 
+#: A target's id in place of its position: that of its address, as marks and hashes had it. Where earlier versions told targets
+#: by the position alone, or two have one address, the position stands after it until the configuration is applied.
+_TARGET_IDS: Final = """
+DROP INDEX deliveries_waiting;
+ALTER TABLE deliveries RENAME COLUMN target_mark TO target_id;
+ALTER TABLE deliveries RENAME COLUMN target_index TO position;
+UPDATE deliveries SET target_id = CASE WHEN target_id = '' THEN '#' || position ELSE substr(target_id, 1, 16) END;
+CREATE INDEX deliveries_waiting ON deliveries (policy_id, target_id, next_attempt_at, seq, created_at)
+    WHERE state = 'waiting';
+CREATE TABLE policy_targets (
+    policy_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    target_id TEXT NOT NULL,
+    PRIMARY KEY (policy_id, position)
+) WITHOUT ROWID;
+INSERT INTO policy_targets (policy_id, position, target_id)
+    SELECT policy_id, position, target_id FROM (
+        SELECT policy_id, position, target_id, max(seq) FROM deliveries
+        WHERE target_id NOT LIKE '#%' GROUP BY policy_id, position);
+UPDATE deliveries SET target_id = target_id || '#' || position
+    WHERE state IN ('waiting', 'sending') AND (policy_id, target_id) IN (
+        SELECT policy_id, target_id FROM policy_targets GROUP BY policy_id, target_id HAVING count(*) > 1);
+ALTER TABLE disabled_targets RENAME TO disabled_before;
+CREATE TABLE disabled_targets (
+    policy_id TEXT NOT NULL,
+    target_id TEXT NOT NULL,
+    address_hash TEXT NOT NULL, -- SHA-256: an address may hold a token
+    at REAL NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (policy_id, target_id)
+) WITHOUT ROWID;
+INSERT OR IGNORE INTO disabled_targets (policy_id, target_id, address_hash, at, reason)
+    SELECT policy_id, substr(address_hash, 1, 16), address_hash, at, reason FROM disabled_before;
+DROP TABLE disabled_before;
+ALTER TABLE away_targets RENAME TO away_before;
+CREATE TABLE away_targets (
+    policy_id TEXT NOT NULL,
+    target_id TEXT NOT NULL,
+    address_hash TEXT NOT NULL, -- SHA-256: an address may hold a token
+    since REAL NOT NULL,
+    until REAL NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (policy_id, target_id)
+) WITHOUT ROWID;
+INSERT OR IGNORE INTO away_targets (policy_id, target_id, address_hash, since, until, reason)
+    SELECT policy_id, substr(address_hash, 1, 16), address_hash, since, until, reason FROM away_before;
+DROP TABLE away_before
+"""
+
 MIGRATIONS: Final = (
     _FIRST,
     _DISABLED_TARGETS,
@@ -233,4 +282,5 @@ MIGRATIONS: Final = (
     _CLOCK,
     _RUNS,
     _RESERVATIONS,
+    _TARGET_IDS,
 )

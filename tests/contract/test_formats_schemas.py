@@ -123,7 +123,7 @@ def test_whatever_is_sent_fits_its_schema(event: Event, context: FormatContext) 
     policy = replace(POLICY, targets=tuple(TARGETS.values()))
     deliveries = deliveries_for(event, [policy], lambda _: context, event.occurred_at)
     names = list(TARGETS)
-    sent = {names[delivery.target.index]: delivery for delivery in deliveries}
+    sent = {names[delivery.position]: delivery for delivery in deliveries}
     for name in payloads(event, context):
         VALIDATORS[schema_of(name)].validate(json.loads(sent[name.parts[0]].body))
 

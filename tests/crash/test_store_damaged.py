@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.policies.target_ids import address_id
 from tests.crash.support import Upstreams, ask, sidecar_before
 from tests.crash.test_store_away import IMAGE, delivered, metric, push, readiness
 from tests.support.process import ROOT, environment, wait_until
@@ -220,6 +221,7 @@ def test_planted_triggers_and_unreadable_rows_harm_no_event(upstreams: Upstreams
         with sqlite3.connect(database_of(sidecar)) as sql:
             for statement in reversed(_PLANTED):
                 sql.execute(statement)
+            sql.execute("UPDATE deliveries SET target_id = ?", (address_id(receiver.url),))
         sql.close()
         sidecar.start()
         assert push(sidecar, "after") == 201
@@ -243,7 +245,7 @@ def test_planted_triggers_and_unreadable_rows_harm_no_event(upstreams: Upstreams
 
 
 _DELIVERY = (
-    "INSERT INTO deliveries (id, event_id, event_type, policy_id, target_index, project, repository, "
+    "INSERT INTO deliveries (id, event_id, event_type, policy_id, position, project, repository, "
     "content_type, body, state, created_at, next_attempt_at) VALUES "
 )
 _PLANTED = (

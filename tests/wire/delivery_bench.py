@@ -15,7 +15,6 @@ from sidecar.model.event import Event, EventType
 from sidecar.model.names import repository_of
 from sidecar.policies.policy import WebhookPolicy
 from sidecar.policies.target import Target
-from sidecar.policies.target_marks import target_marks
 from sidecar.queue.schedule import RetrySchedule
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
@@ -40,11 +39,12 @@ class Bench:
     changed: Callable[[], None] = lambda: None  #: tells the dispatcher that is running
 
     def add_target(self, address: str, **more: Any) -> TargetKey:
-        key = TargetKey(policy_id=f"prj/{len(self.policies):04}", index=0)
+        key = TargetKey(policy_id=f"prj/{len(self.policies):04}", target_id="0")
         self.set_target(key, Target(address=address, **more))
         return key
 
     def set_target(self, key: TargetKey, target: Target, **more: Any) -> None:
+        target = replace(target, id=key.target_id)
         policy = WebhookPolicy(id=key.policy_id, project="prj", name="ci", targets=(target,), **more)
         self.policies[key] = policy, target
         self.changed()
@@ -54,13 +54,10 @@ class Bench:
         targets = tuple(Target(address=address) for address in addresses)
         policy = WebhookPolicy(id=identity, project="prj", name="ci", targets=targets)
         self.policies = {key: found for key, found in self.policies.items() if key.policy_id != identity}
-        keys = [TargetKey(policy_id=identity, index=index) for index in range(len(targets))]
-        self.policies |= {key: (policy, targets[key.index]) for key in keys}
+        keys = [TargetKey(policy_id=identity, target_id=own) for own in policy.target_ids]
+        self.policies |= {key: (policy, target) for key, target in zip(keys, targets, strict=True)}
         self.changed()
         return keys
-
-    def mark(self, key: TargetKey) -> str:
-        return target_marks(self.policies[key][0])[key.index]
 
     def remove(self, key: TargetKey) -> None:
         del self.policies[key]

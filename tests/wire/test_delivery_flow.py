@@ -126,7 +126,7 @@ async def test_taking_a_target_out_of_a_policy_leaves_those_after_it_what_is_the
             async with running(bench, PATIENT):
                 first, second = bench.set_policy("prj/ci", out.url, stays.url)
                 for body, key in ((b"1", first), (b"2", second)):
-                    await bench.store(a_delivery(key, body=body, target_mark=bench.mark(key)))
+                    await bench.store(a_delivery(key, body=body))
                 await out.arrived(1)
                 await stays.arrived(1)
                 if while_it_runs:
@@ -148,7 +148,7 @@ async def test_targets_that_change_places_keep_what_is_theirs(tmp_path: Path) ->
             keys = bench.set_policy("prj/ci", one.url, other.url)
             for number in range(20):
                 key = keys[number % 2]
-                await bench.store(a_delivery(key, body=b"%d" % (number % 2), target_mark=bench.mark(key)))
+                await bench.store(a_delivery(key, body=b"%d" % (number % 2)))
             await one.arrived(1)
             await other.arrived(1)
             bench.set_policy("prj/ci", other.url, one.url)

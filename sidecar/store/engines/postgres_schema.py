@@ -87,7 +87,7 @@ CREATE TABLE deliveries (
     event_id TEXT NOT NULL,
     event_type TEXT NOT NULL,
     policy_id TEXT NOT NULL,
-    target_index BIGINT NOT NULL,
+    position BIGINT NOT NULL,
     project TEXT NOT NULL,
     repository TEXT NOT NULL,
     content_type TEXT NOT NULL,
@@ -99,10 +99,10 @@ CREATE TABLE deliveries (
     next_attempt_at DOUBLE PRECISION,
     failures BIGINT NOT NULL DEFAULT 0,
     attempts BIGINT NOT NULL DEFAULT 0,
-    target_mark TEXT NOT NULL DEFAULT '',
+    target_id TEXT NOT NULL DEFAULT '',
     run TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX deliveries_waiting ON deliveries (policy_id, target_index, next_attempt_at, seq, created_at)
+CREATE INDEX deliveries_waiting ON deliveries (policy_id, target_id, next_attempt_at, seq, created_at)
     WHERE state = 'waiting';
 CREATE INDEX deliveries_sending ON deliveries (seq) WHERE state = 'sending';
 CREATE INDEX deliveries_event ON deliveries (event_id);
@@ -133,21 +133,21 @@ CREATE TABLE last_triggered (
 
 CREATE TABLE disabled_targets (
     policy_id TEXT NOT NULL,
-    target_index BIGINT NOT NULL,
+    target_id TEXT NOT NULL,
     address_hash TEXT NOT NULL,
     at DOUBLE PRECISION NOT NULL,
     reason TEXT NOT NULL,
-    PRIMARY KEY (policy_id, target_index)
+    PRIMARY KEY (policy_id, target_id)
 );
 
 CREATE TABLE away_targets (
     policy_id TEXT NOT NULL,
-    target_index BIGINT NOT NULL,
+    target_id TEXT NOT NULL,
     address_hash TEXT NOT NULL,
     since DOUBLE PRECISION NOT NULL,
     until DOUBLE PRECISION NOT NULL,
     reason TEXT NOT NULL,
-    PRIMARY KEY (policy_id, target_index)
+    PRIMARY KEY (policy_id, target_id)
 );
 
 CREATE TABLE refused_pushes (
@@ -177,6 +177,13 @@ CREATE TABLE runs (
     started_at DOUBLE PRECISION NOT NULL,
     renewals BIGINT NOT NULL,
     ended_at DOUBLE PRECISION
+);
+
+CREATE TABLE policy_targets (
+    policy_id TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    target_id TEXT NOT NULL,
+    PRIMARY KEY (policy_id, position)
 );
 
 CREATE TABLE reservations (

@@ -11,7 +11,7 @@ log = structlog.get_logger()
 _GIVE_UP_ILL_TYPED: Final = """
 UPDATE deliveries SET state = 'given_up', reason = 'the store cannot read it', next_attempt_at = NULL, finished_at = ?1
 WHERE state = 'waiting' AND NOT (
-    typeof(policy_id) = 'text' AND typeof(target_index) = 'integer'
+    typeof(policy_id) = 'text' AND typeof(target_id) = 'text'
     AND typeof(next_attempt_at) IN ('real', 'integer') AND next_attempt_at BETWEEN 0 AND 1e11
     AND typeof(created_at) IN ('real', 'integer') AND created_at BETWEEN 0 AND 1e11)
 """

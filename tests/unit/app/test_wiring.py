@@ -82,8 +82,9 @@ def test_dispatcher(settings: Settings) -> None:
 
 def test_targets_have_the_keys_that_deliveries_carry(settings: Settings) -> None:
     targets = targets_of(settings.policies)
-    assert [str(key) for key in targets] == ["prj/ci#0", "prj/ci#1"]
-    _, second = targets[TargetKey(policy_id="prj/ci", index=1)]
+    (policy,) = settings.policies
+    assert list(targets) == [TargetKey(policy_id="prj/ci", target_id=own) for own in policy.target_ids]
+    _, second = list(targets.values())[1]
     assert second.address == "http://127.0.0.1:1/b"
 
 

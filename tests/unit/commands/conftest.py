@@ -20,12 +20,13 @@ projects:
         repositories: [prj/a]
         tags: ["v*"]
         targets:
-          - address: https://u:sekrit@ci.example.com/sekrit?sekrit
+          - id: "0"
+            address: https://u:sekrit@ci.example.com/sekrit?sekrit
             auth_header: sekrit
             secret: c2Vrcml0
       - name: second
         enabled: false
-        targets: [{address: 'http://h'}]
+        targets: [{id: "0", address: 'http://h'}]
 """
 
 

@@ -7,7 +7,7 @@ from tests.support.builders import START
 
 MINUTE = timedelta(minutes=1)
 AWAY = AwayTarget(
-    target=TargetKey(policy_id="prj/ci", index=0),
+    target=TargetKey(policy_id="prj/ci", target_id="0"),
     address_hash="",
     since=START,
     until=START + 3 * MINUTE,

@@ -174,3 +174,29 @@ def test_files_that_would_do_nothing_are_errors(errors_of: Errors, tmp_path: Pat
 def test_exclusions_that_match_nothing_are_errors(errors_of: Errors) -> None:
     (found,) = errors_of(_filtered("other/x").replace("repositories:", "exclude_repositories:"))
     assert found.startswith(f"harbor.yml: {POLICY}.exclude_repositories[0]: matches nothing")
+
+
+def test_a_target_may_have_an_id_of_its_own(load_text: Load) -> None:
+    (policy,) = load_text(one_target(id="ci-1.x")).policies
+    assert policy.target_ids == ("ci-1.x",)
+    (policy,) = load_text(one_target()).policies
+    assert policy.targets[0].id == ""
+
+
+@pytest.mark.parametrize("identity", ["'a b'", "''", "-a", "a/b", "'a#0'", "a" * 65])
+def test_an_id_that_no_target_can_have_is_an_error(errors_of: Errors, identity: str) -> None:
+    assert errors_of(one_target(id=identity)) == [
+        (
+            f"harbor.yml: {POLICY}.targets[0].id: must be 1 to 64 letters, digits, dots, hyphens and underscores, "
+            "and begin with a letter or digit"
+        )
+    ]
+
+
+def test_an_id_is_that_of_one_target_of_a_policy(errors_of: Errors, load_text: Load) -> None:
+    second = "          - {id: ci, address: 'https://other.example.com/'}\n"
+    assert errors_of(one_target(id="ci") + second) == [
+        f"harbor.yml: {POLICY}.targets[1].id: is the id of entry 0 of this list too; choose another"
+    ]
+    policy = f"      - {{name: cd, targets: [{second.strip().removeprefix('- ')}]}}\n"
+    assert len(load_text(one_target(id="ci") + policy).policies) == 2

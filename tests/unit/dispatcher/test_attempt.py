@@ -11,7 +11,7 @@ from sidecar.policies.target import Target
 from tests.wire.delivery_bench import a_delivery
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 999_999, tzinfo=UTC)
-KEY = TargetKey(policy_id="prj/ci", index=0)
+KEY = TargetKey(policy_id="prj/ci", target_id="0")
 
 
 def headers(**more: Any) -> dict[str, str]:

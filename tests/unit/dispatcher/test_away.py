@@ -17,8 +17,8 @@ from sidecar.store.away import AwayTargets
 from sidecar.store.sqlite import SqliteDatabase
 from tests.support.builders import START
 
-KEY = TargetKey(policy_id="prj/ci", index=0)
-REMOVED = TargetKey(policy_id="prj/ci", index=1)
+KEY = TargetKey(policy_id="prj/ci", target_id="0")
+REMOVED = TargetKey(policy_id="prj/ci", target_id="1")
 TARGET = Target(address="https://ci.example/hook")
 POLICY = WebhookPolicy(id="prj/ci", project="prj", name="ci", targets=(TARGET,))
 MINUTE = timedelta(minutes=1)

@@ -18,7 +18,7 @@ from sidecar.store.disabled import DisabledTargets
 from sidecar.store.sqlite import SqliteDatabase
 from tests.support.builders import START
 
-KEY, SECOND_KEY = (TargetKey(policy_id="prj/ci", index=index) for index in range(2))
+KEY, SECOND_KEY = (TargetKey(policy_id="prj/ci", target_id=name) for name in "ab")
 TARGET, SECOND = Target(address="https://ci.example/hook"), Target(address="https://second.example/")
 POLICY = WebhookPolicy(id="prj/ci", project="prj", name="ci", targets=(TARGET,))
 BOTH = replace(POLICY, targets=(TARGET, SECOND))
@@ -100,7 +100,7 @@ async def test_a_list_that_was_read_before_a_target_was_put_on_it_is_not_taken(s
 
 async def test_a_target_stays_disabled_until_its_own_address_changes(setting: Setting) -> None:
     setting.snapshot.add(KEY, at=START)
-    other = TargetKey(policy_id="prj/other", index=0)
+    other = TargetKey(policy_id="prj/other", target_id="0")
     renamed = replace(POLICY, name="renamed"), replace(TARGET, auth_header=Secret("new"))
     setting.configure({KEY: renamed, other: (POLICY, TARGET)})
     await setting.snapshot.follow()

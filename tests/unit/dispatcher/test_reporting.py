@@ -84,7 +84,7 @@ def test_what_is_reported(
 
 def test_cancelled_deliveries_are_counted_and_none_is_nothing_to_say() -> None:
     counted = Counted()
-    reporter, target = Reporter(counted, lambda _: ""), TargetKey(policy_id="prj/ci", index=0)
+    reporter, target = Reporter(counted, lambda _: ""), TargetKey(policy_id="prj/ci", target_id="0")
     with capture_logs() as logs:
         reporter.cancelled(target, 0, "the policy is disabled")
         reporter.cancelled(target, 2, "the policy is disabled")

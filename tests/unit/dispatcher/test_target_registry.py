@@ -11,7 +11,7 @@ from sidecar.policies.target import Target, TlsFiles
 from sidecar.queue.schedule import RetrySchedule
 from tests.support.certificates import write_certificate
 
-KEY = TargetKey(policy_id="prj/ci", index=0)
+KEY = TargetKey(policy_id="prj/ci", target_id="0")
 TARGET = Target(address="https://user:pw@ci.example/token?x=y")
 POLICY = WebhookPolicy(id="prj/ci", project="prj", name="ci", targets=(TARGET,))
 TLS = make_tls_contexts()
@@ -59,7 +59,7 @@ def test_policy_has_a_schedule_and_time_limit_of_its_own_or_the_common_ones() ->
     assert before.limits is None
     assert after.limits
     assert (after.limits.whole_s, after.limits.connect_s) == (0.5, 0.5)
-    assert configuration.registry.schedule_of(TargetKey(policy_id="x", index=0), common) == common
+    assert configuration.registry.schedule_of(TargetKey(policy_id="x", target_id="0"), common) == common
 
 
 def test_what_cannot_be_used_now_is_tried_again(tmp_path: Path) -> None:

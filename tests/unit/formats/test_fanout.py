@@ -31,14 +31,16 @@ def deliver(event: Event, *policies: WebhookPolicy) -> tuple[Delivery, ...]:
 
 def test_each_target_of_each_policy_gets_one_delivery() -> None:
     event = an_event()
-    deliveries = deliver(event, a_policy(a_target(), a_target()), a_policy(a_target(), name="ops"))
-    keys = [
-        TargetKey(policy_id="prj/ci", index=0),
-        TargetKey(policy_id="prj/ci", index=1),
-        TargetKey(policy_id="prj/ops", index=0),
+    ci, ops = a_policy(a_target(), a_target()), a_policy(a_target(), name="ops")
+    deliveries = deliver(event, ci, ops)
+    assert [delivery.target for delivery in deliveries] == [
+        TargetKey(policy_id=policy.id, target_id=own) for policy in (ci, ops) for own in policy.target_ids
     ]
-    assert [delivery.target for delivery in deliveries] == keys
-    assert [delivery.id for delivery in deliveries] == [delivery_id(event, key) for key in keys]
+    assert [delivery.position for delivery in deliveries] == [0, 1, 0]
+    assert [delivery.id for delivery in deliveries] == [
+        delivery_id(event, policy_id, position)
+        for policy_id, position in (("prj/ci", 0), ("prj/ci", 1), ("prj/ops", 0))
+    ]
     assert len({delivery.id for delivery in deliveries}) == 3
 
 
@@ -121,8 +123,9 @@ def test_cdevents_name_the_registry_as_source_whatever_the_policy() -> None:
 @pytest.mark.parametrize("kind", [EventType.QUOTA_EXCEED, EventType.SCAN_COMPLETED, EventType.SCAN_FAILED])
 def test_a_target_whose_format_does_not_support_an_event_is_not_sent_it(kind: EventType) -> None:
     unsupported, other = a_target(PayloadFormat.CDEVENTS), a_target()
-    (delivery,) = deliver(an_event(kind), a_policy(unsupported, other), a_policy(unsupported, name="ops"))
-    assert delivery.target == TargetKey(policy_id="prj/ci", index=1)
+    ci = a_policy(unsupported, other)
+    (delivery,) = deliver(an_event(kind), ci, a_policy(unsupported, name="ops"))
+    assert delivery.target == TargetKey(policy_id="prj/ci", target_id=ci.target_ids[1])
     assert delivery.state is DeliveryState.WAITING
 
 

@@ -9,7 +9,7 @@ from sidecar.model.delivery import Delivery, TargetKey
 from sidecar.queue.order import OrderedJobs
 from tests.wire.delivery_bench import a_delivery
 
-KEY = TargetKey(policy_id="prj/ci", index=0)
+KEY = TargetKey(policy_id="prj/ci", target_id="0")
 
 
 def some(*repositories: str) -> list[Delivery]:

@@ -45,10 +45,10 @@ from tests.support.builders import DOCKER, SKOPEO, START, a_body, a_digest, a_ma
 
 APP = repository_of("prj/app", default_project="library")
 IMAGE = a_manifest("image")
-KEY = TargetKey(policy_id="prj/ci", index=0)
 POLICY = WebhookPolicy(
     id="prj/ci", project="prj", name="ci", targets=(Target(address="http://127.0.0.1:9/hook"),)
 )
+KEY = TargetKey(policy_id="prj/ci", target_id=POLICY.target_ids[0])
 SETTINGS = RecorderSettings(
     hostname="reg.example.com",
     external_url="https://reg.example.com",

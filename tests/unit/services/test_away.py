@@ -8,8 +8,8 @@ from sidecar.store.disabled import DisabledTarget, DisabledTargets, hash_of
 from tests.support.builders import START
 from tests.unit.store.test_history import Shelf
 
-CI, GONE = TargetKey(policy_id="prj/ci", index=0), TargetKey(policy_id="prj/gone", index=0)
-SECOND = TargetKey(policy_id="prj/second", index=0)
+CI, GONE = TargetKey(policy_id="prj/ci", target_id="0"), TargetKey(policy_id="prj/gone", target_id="0")
+SECOND = TargetKey(policy_id="prj/second", target_id="0")
 
 
 async def test_only_targets_with_the_same_address_still_are_meant(settings: Settings, shelf: Shelf) -> None:

@@ -78,8 +78,8 @@ async def test_others_get_theirs_and_the_failed_one_is_sent_after_the_fix(
     deliveries = history.deliveries(Chosen(), limit=99)
     assert len(deliveries) == 2 * len(TARGETS)
     number = list(TARGETS).index(broken)
-    failed = [found for found in deliveries if found.target.index == number]
-    others = [found for found in deliveries if found.target.index != number]
+    failed = [found for found in deliveries if found.position == number]
+    others = [found for found in deliveries if found.position != number]
     assert {found.state for found in failed} == {DeliveryState.GIVEN_UP}
     assert all(found.reason.startswith(f"the format failed: {type(error).__name__}") for found in failed)
     assert all(found.state is DeliveryState.WAITING and history.body(found.id) for found in others)

@@ -29,7 +29,7 @@ from sidecar.store.history import FAILED, Chosen, RecordedDelivery
 from tests.support.builders import START
 from tests.unit.store.test_history import CD, Shelf
 
-KEY = TargetKey(policy_id="prj/ci", index=0)
+KEY = TargetKey(policy_id="prj/ci", target_id="0")
 MINUTE = timedelta(minutes=1)
 AWAY = AwayTarget(target=KEY, address_hash="", since=START, until=START + 3 * MINUTE, reason="answered 503")
 WAITING = RecordedDelivery(
@@ -37,6 +37,7 @@ WAITING = RecordedDelivery(
     event_id=UUID(int=2),
     event_type=EventType.IMAGE_PUSH,
     target=KEY,
+    position=0,
     project="prj",
     repository="prj/app",
     state=DeliveryState.WAITING,
@@ -75,22 +76,22 @@ def test_failed_is_a_word_for_two_states() -> None:
 def test_the_next_attempt_is_never_in_the_past(
     due: datetime, now: datetime, expected: datetime | None
 ) -> None:
-    status = DeliveryStatus(recorded=replace(WAITING, next_attempt_at=due), away=AWAY)
+    status = DeliveryStatus(position=0, recorded=replace(WAITING, next_attempt_at=due), away=AWAY)
     assert status.next_attempt_at(now=now) == expected
 
 
 def test_of_a_target_that_is_there_its_own_time_counts() -> None:
-    there = DeliveryStatus(recorded=WAITING, away=None)
+    there = DeliveryStatus(position=0, recorded=WAITING, away=None)
     assert there.next_attempt_at(now=START - MINUTE) == START
     assert there.next_attempt_at(now=START + MINUTE) is None
-    sending = DeliveryStatus(recorded=replace(WAITING, state=DeliveryState.SENDING), away=None)
+    sending = DeliveryStatus(position=0, recorded=replace(WAITING, state=DeliveryState.SENDING), away=None)
     assert sending.next_attempt_at(now=START - MINUTE) is None
 
 
 def test_only_what_waits_waits_for_its_target() -> None:
-    assert DeliveryStatus(recorded=WAITING, away=AWAY).waits_for_target == AWAY
+    assert DeliveryStatus(position=0, recorded=WAITING, away=AWAY).waits_for_target == AWAY
     ended = replace(WAITING, state=DeliveryState.DELIVERED)
-    assert DeliveryStatus(recorded=ended, away=AWAY).waits_for_target is None
+    assert DeliveryStatus(position=0, recorded=ended, away=AWAY).waits_for_target is None
 
 
 async def test_the_list_has_what_is_meant_and_who_is_away(settings: Settings, shelf: Shelf) -> None:

@@ -12,7 +12,7 @@ from sidecar.store.disabled import DisabledTarget, DisabledTargets, hash_of
 from tests.support.builders import START
 from tests.unit.store.test_history import Shelf
 
-CI = TargetKey(policy_id="prj/ci", index=0)
+CI = TargetKey(policy_id="prj/ci", target_id="0")
 
 
 async def _disable(settings: Settings, shelf: Shelf) -> None:
@@ -35,7 +35,7 @@ async def test_a_policy_says_what_waits_what_came_and_what_holds_it(settings: Se
 
     ci, second = list_policies(settings)
     (target,) = ci.targets
-    assert (ci.policy, target.key, target.target) == (settings.policies[0], CI, ci.policy.targets[0])
+    assert (ci.policy, target.position, target.target) == (settings.policies[0], 0, ci.policy.targets[0])
     assert (ci.waiting, target.waiting, second.waiting) == (1, 1, 0)
     assert target.disabled
     assert (target.disabled.reason, target.away) == ("answered 410", away)

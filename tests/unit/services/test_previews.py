@@ -21,7 +21,7 @@ def test_each_target_for_each_event_that_is_wanted_whatever_is_filtered(settings
         ),
     )
     found = preview(settings, policy)
-    assert [(each.event_type, each.target.index) for each in found.deliveries] == [
+    assert [(each.event_type, each.position) for each in found.deliveries] == [
         ("pushImage", 0),
         ("pushImage", 1),
         ("uploadChart", 0),

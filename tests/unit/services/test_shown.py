@@ -27,7 +27,7 @@ def test_times_are_utc() -> None:
 
 def test_a_target_that_is_away_says_until_when_and_nothing_of_its_address() -> None:
     away = AwayTarget(
-        target=TargetKey(policy_id="prj/ci", index=0),
+        target=TargetKey(policy_id="prj/ci", target_id="0"),
         address_hash="x",
         since=START,
         until=START + timedelta(minutes=1),

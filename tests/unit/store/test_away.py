@@ -6,7 +6,7 @@ from sidecar.store.disabled import hash_of
 from sidecar.store.sqlite import SqliteDatabase
 from tests.support.builders import START
 
-FIRST, SECOND = (TargetKey(policy_id="prj/ci", index=index) for index in range(2))
+FIRST, SECOND = (TargetKey(policy_id="prj/ci", target_id=name) for name in ("a", "b"))
 ADDRESS = "https://chat.example.com/hooks/s3cret"
 
 
@@ -45,7 +45,5 @@ async def test_a_row_that_cannot_be_read_hides_no_other(database: SqliteDatabase
     targets = AwayTargets(database)
     for target in (FIRST, SECOND):
         await targets.note(away(target))
-    await database.write(
-        lambda sql: sql.execute("UPDATE away_targets SET until = 'x' WHERE target_index = 0")
-    )
+    await database.write(lambda sql: sql.execute("UPDATE away_targets SET until = 'x' WHERE target_id = 'a'"))
     assert await targets.all() == [away(SECOND)]

@@ -3,8 +3,8 @@ from sidecar.store.disabled import DisabledTarget, DisabledTargets, enable_targe
 from sidecar.store.sqlite import SqliteDatabase
 from tests.support.builders import START
 
-FIRST, SECOND = (TargetKey(policy_id="prj/ci", index=index) for index in range(2))
-OTHER = TargetKey(policy_id="prj/cd", index=0)
+FIRST, SECOND = (TargetKey(policy_id="prj/ci", target_id=name) for name in ("a", "b"))
+OTHER = TargetKey(policy_id="prj/cd", target_id="0")
 ADDRESS = "https://chat.example.com/hooks/s3cret"
 
 
@@ -47,7 +47,7 @@ async def test_enabling_one_of_a_policy_or_all_of_it(database: SqliteDatabase) -
     targets = DisabledTargets(database)
     for target in (FIRST, SECOND, OTHER):
         await targets.disable(disabled(target))
-    assert await database.write(lambda sql: enable_target(sql, "prj/ci", 7)) == 0
-    assert await database.write(lambda sql: enable_target(sql, "prj/ci", 1)) == 1
+    assert await database.write(lambda sql: enable_target(sql, "prj/ci", "c")) == 0
+    assert await database.write(lambda sql: enable_target(sql, "prj/ci", "b")) == 1
     assert await database.write(lambda sql: enable_target(sql, "prj/ci")) == 1
     assert await targets.all() == [disabled(OTHER)]

@@ -19,10 +19,10 @@ DUE = START + timedelta(seconds=1)
 
 def some_deliveries(event: Event) -> list[Delivery]:
     """In turn: two bodies, and one that could not be made."""
-    found = [a_delivery(event, TargetKey(policy_id=f"prj/{n}", index=n % 2)) for n in range(6)]
+    found = [a_delivery(event, TargetKey(policy_id=f"prj/{n}", target_id=f"t{n % 2}")) for n in range(6)]
     given_up = {"state": DeliveryState.GIVEN_UP, "reason": "the template failed", "body": b""}
     bodies = [{"body": b"\xff\x00'"}, {"content_type": "text/plain"}, given_up]
-    return [replace(delivery, **bodies[n % 3]) for n, delivery in enumerate(found)]  # type: ignore[arg-type]
+    return [replace(delivery, position=n % 2, **bodies[n % 3]) for n, delivery in enumerate(found)]  # type: ignore[arg-type]
 
 
 async def rows(database: SqliteDatabase, columns: str, table: str = "deliveries") -> list[tuple[object, ...]]:
@@ -33,10 +33,13 @@ async def test_every_delivery_is_a_row_of_its_own(database: SqliteDatabase) -> N
     event = an_event("prj/app")
     deliveries = some_deliveries(event)
     await database.write(lambda sql: store_event(sql, event, deliveries, next_attempt_at=DUE))
-    columns = "id, event_id, policy_id, target_index, project, repository, content_type, body, state, reason"
+    columns = (
+        "id, event_id, policy_id, target_id, position, project, repository, content_type, body, state, reason"
+    )
     assert set(await rows(database, columns)) == {
         (
-            *(str(found.id), str(event.id), found.target.policy_id, found.target.index, "prj", "prj/app"),
+            *(str(found.id), str(event.id), found.target.policy_id, found.target.target_id),
+            *(found.position, "prj", "prj/app"),
             *(found.content_type, found.body, found.state, found.reason),
         )
         for found in deliveries
@@ -75,7 +78,7 @@ async def test_each_policy_was_triggered(database: SqliteDatabase) -> None:
 def test_last_triggered_never_goes_back(memory: sqlite3.Connection) -> None:
     for seconds in (5, 0):
         event = replace(an_event(), id=uuid4(), occurred_at=START + timedelta(seconds=seconds))
-        delivery = replace(a_delivery(event, TargetKey(policy_id="prj/ci", index=0)), id=uuid4())
+        delivery = replace(a_delivery(event, TargetKey(policy_id="prj/ci", target_id="0")), id=uuid4())
         store_event(memory, event, [delivery], next_attempt_at=START)
     at = memory.execute("SELECT at FROM last_triggered WHERE policy_id = 'prj/ci'").fetchall()
     assert at == [((START + timedelta(seconds=5)).timestamp(),)]

@@ -29,7 +29,7 @@ from tests.support.rows import store_event
 from tests.unit.formats.samples import an_event
 from tests.unit.store.statements import plan_of
 
-CI, CD = TargetKey(policy_id="prj/ci", index=0), TargetKey(policy_id="prj/cd", index=1)
+CI, CD = TargetKey(policy_id="prj/ci", target_id="0"), TargetKey(policy_id="prj/cd", target_id="1")
 
 
 class Shelf:

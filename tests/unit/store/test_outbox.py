@@ -30,7 +30,7 @@ from sidecar.store.sqlite import SqliteDatabase
 from tests.support.builders import START
 from tests.support.rows import store_event
 
-FAST, SLOW = TargetKey(policy_id="prj/fast", index=0), TargetKey(policy_id="prj/slow", index=1)
+FAST, SLOW = TargetKey(policy_id="prj/fast", target_id="0"), TargetKey(policy_id="prj/slow", target_id="1")
 
 
 def an_event(repository: str = "prj/app") -> Event:

@@ -22,7 +22,7 @@ def test_of_what_waits_only_what_no_queue_can_hold_is_given_up() -> None:
     times = [("1.5", "2"), ("'x'", "2"), ("1", "1e300"), ("-1", "1"), ("1e10", "1")]
     for number, (created_at, next_attempt_at) in enumerate(times):
         sql.execute(
-            "INSERT INTO deliveries (id, event_id, event_type, policy_id, target_index, project, repository, "
+            "INSERT INTO deliveries (id, event_id, event_type, policy_id, position, project, repository, "
             f"content_type, body, state, created_at, next_attempt_at) VALUES ({number}, '', '', 'p', 0, '', '', '', "
             f"x'', 'waiting', {created_at}, {next_attempt_at})"
         )

@@ -140,7 +140,16 @@ def test_each_variant_has_a_text_of_its_own_that_is_made_once() -> None:
 
 
 #: Tables that hold few rows, whatever happens.
-SMALL = {"away_targets", "clock", "disabled_targets", "held", "intents", "refused_pushes", "runs"}
+SMALL = {
+    "away_targets",
+    "clock",
+    "disabled_targets",
+    "held",
+    "intents",
+    "policy_targets",
+    "refused_pushes",
+    "runs",
+}
 
 
 def walks(sql: sqlite3.Connection, one: Statement) -> set[str]:
