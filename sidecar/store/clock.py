@@ -19,9 +19,13 @@ from typing import Final, TypeVar
 
 from sidecar.model.delivery import TargetKey
 from sidecar.model.errors import StoreUnavailable
+from sidecar.store.intents import move_intents_back
+from sidecar.store.manifests import move_manifests_back
 from sidecar.store.outbox import Outbox
 from sidecar.store.sqlite import SqliteDatabase
 from sidecar.store.statement import Statement
+from sidecar.store.tags import move_tags_back, tags_after
+from sidecar.store.traces import move_traces_back
 
 T = TypeVar("T")
 
@@ -73,46 +77,6 @@ _WAITING_AFTER: Final = Statement(
 _MAKE_DUE: Final = Statement(
     "A delivery is due at another time.", "UPDATE deliveries SET next_attempt_at = :at WHERE seq = :seq"
 )
-_MOVE_INTENTS: Final = Statement(
-    "Intents from the future come to lie in the past.",
-    "UPDATE intents SET opened_at = {least(opened_at - :by, :now)} WHERE opened_at > :now",
-)
-_TAGS_AFTER: Final = Statement(
-    "Tags that were seen in the future.", "SELECT repository, tag FROM tags WHERE seen_at > :now"
-)
-_MOVE_TAG: Final = Statement(
-    "A tag from the future comes to lie in the past.",
-    """
-    UPDATE tags SET seen_at = {least(seen_at - :by, :now)}
-    WHERE repository = :repository AND tag = :tag AND seen_at > :now
-    """,
-)
-_MOVE_MANIFESTS: Final = Statement(
-    "Manifests from the future come to lie in the past; the next of them, and all as old as the last one.",
-    """
-    UPDATE manifests SET seen_at = {least(seen_at - :by, :now)} WHERE seen_at > :now AND seen_at <= coalesce(
-        (SELECT seen_at FROM manifests WHERE seen_at > :now ORDER BY seen_at LIMIT 1 OFFSET :most), 1e12)
-    """,
-)
-# Their time is part of what traces are known by: one that is there already stays.
-_COPY_TRACES: Final = Statement(
-    "Traces from the future are there in the past, too; the next of them, and all as old as the last one.",
-    """
-    INSERT INTO traces (kind, client, connection, repository, digest, tag, seen_at, taken_at, untaken)
-    SELECT kind, client, connection, repository, digest, tag, {least(seen_at - :by, :now)},
-        {least(taken_at - :by, :now)}, untaken
-    FROM traces WHERE seen_at > :now AND seen_at <= coalesce(
-        (SELECT seen_at FROM traces WHERE seen_at > :now ORDER BY seen_at LIMIT 1 OFFSET :most), 1e12)
-    ORDER BY seen_at ON CONFLICT (kind, client, repository, digest, tag, seen_at) DO NOTHING
-    """,
-)
-_FORGET_COPIED_TRACES: Final = Statement(
-    "Forget the traces from the future that were copied.",
-    """
-    DELETE FROM traces WHERE seen_at > :now AND seen_at <= coalesce(
-        (SELECT seen_at FROM traces WHERE seen_at > :now ORDER BY seen_at LIMIT 1 OFFSET :most), 1e12)
-    """,
-)
 
 
 class StoredTimes:
@@ -144,11 +108,11 @@ class StoredTimes:
             pass
         for target in await _patiently(self._outbox.queues_waiting):
             await self._bring_forward(target, by_s, shown_s)
-        await self._write(lambda sql: _MOVE_INTENTS.run(sql, by=by_s, now=self._now()))
+        await self._write(lambda sql: move_intents_back(sql, by_s, now_s=self._now()))
         await self._move_tags(by_s)
         # The newest times last: until then a start after a crash sees that there is something to do.
-        await self._move(_move_manifests, by_s)
-        await self._move(_move_traces, by_s)
+        await self._move(move_manifests_back, by_s)
+        await self._move(move_traces_back, by_s)
         await self._write(lambda sql: _MOVE_READING.run(sql, by=by_s, now=self._now()))
 
     async def _bring_forward(self, target: TargetKey, by_s: float, shown_s: float) -> None:
@@ -162,15 +126,13 @@ class StoredTimes:
     async def _move_tags(self, by_s: float) -> None:
         """No index tells which: they are looked for where nobody waits."""
         now_s = self._now()
-        found = await _patiently(
-            lambda: self._database.read(lambda sql: _TAGS_AFTER.run(sql, now=now_s).fetchall())
-        )
+        found = await _patiently(lambda: self._database.read(lambda sql: tags_after(sql, now_s)))
         for first in range(0, len(found), _AT_ONCE):
             some = found[first : first + _AT_ONCE]
-            await self._write(partial(_move_tags, tags=some, by_s=by_s, now_s=self._now()))
+            await self._write(partial(move_tags_back, tags=some, by_s=by_s, now_s=self._now()))
 
-    async def _move(self, some: Callable[[sqlite3.Connection, float, float], int], by_s: float) -> None:
-        while await self._write(lambda sql: some(sql, by_s, self._now())) >= _AT_ONCE:
+    async def _move(self, some: Callable[..., int], by_s: float) -> None:
+        while await self._write(lambda sql: some(sql, by_s, now_s=self._now(), most=_AT_ONCE)) >= _AT_ONCE:
             pass
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -220,20 +182,3 @@ def _bring_forward(
     ).fetchall()
     _MAKE_DUE.run_many(sql, ({"at": max(at - by_s, shown_s), "seq": seq} for at, seq in rows))
     return rows[-1] if len(rows) == _AT_ONCE else None
-
-
-def _move_tags(sql: sqlite3.Connection, tags: list[tuple[str, str]], by_s: float, now_s: float) -> None:
-    _MOVE_TAG.run_many(
-        sql, ({"by": by_s, "now": now_s, "repository": repository, "tag": tag} for repository, tag in tags)
-    )
-
-
-def _move_manifests(sql: sqlite3.Connection, by_s: float, now_s: float) -> int:
-    """How many were moved; as many as at once, or more, where there may be others."""
-    return _MOVE_MANIFESTS.run(sql, by=by_s, now=now_s, most=_AT_ONCE - 1).rowcount
-
-
-def _move_traces(sql: sqlite3.Connection, by_s: float, now_s: float) -> int:
-    """As `_move_manifests`."""
-    _COPY_TRACES.run(sql, by=by_s, now=now_s, most=_AT_ONCE - 1)
-    return _FORGET_COPIED_TRACES.run(sql, now=now_s, most=_AT_ONCE - 1).rowcount

@@ -30,6 +30,10 @@ _LEFT_OPEN: Final = Statement(
     ORDER BY opened_at LIMIT 1000
     """,
 )
+_MOVE_BACK: Final = Statement(
+    "Intents from the future come to lie in the past.",
+    "UPDATE intents SET opened_at = {least(opened_at - :by, :now)} WHERE opened_at > :now",
+)
 
 
 def open_intent(sql: sqlite3.Connection, intent: Intent, *, run: str) -> None:
@@ -55,3 +59,7 @@ def intents_left_open(sql: sqlite3.Connection, *, on_unreadable: Callable[[Row],
     """Intents whose exchange no run that is alive will finish, the oldest first."""
     rows = _LEFT_OPEN.run(sql, unreadable=UNREADABLE).fetchall()
     return readable(rows, lambda row: intent_from_json(*row), table="intents", on_unreadable=on_unreadable)
+
+
+def move_intents_back(sql: sqlite3.Connection, by_s: float, *, now_s: float) -> None:
+    _MOVE_BACK.run(sql, by=by_s, now=now_s)

@@ -67,6 +67,13 @@ _LEARN: Final = Statement(
 _FORGET: Final = Statement(
     "A manifest is gone.", "DELETE FROM manifests WHERE repository = :repository AND digest = :digest"
 )
+_MOVE_BACK: Final = Statement(
+    "Manifests from the future come to lie in the past; the next of them, and all as old as the last one.",
+    """
+    UPDATE manifests SET seen_at = {least(seen_at - :by, :now)} WHERE seen_at > :now AND seen_at <= coalesce(
+        (SELECT seen_at FROM manifests WHERE seen_at > :now ORDER BY seen_at LIMIT 1 OFFSET :more), 1e308)
+    """,
+)
 
 
 def learn_manifests(sql: sqlite3.Connection, changes: Sequence[ManifestLearnt]) -> None:
@@ -96,3 +103,8 @@ def read_manifests(rows: Iterable[Row]) -> dict[str, SeenManifest]:
 def _manifest(row: Row) -> tuple[str, SeenManifest]:
     digest, document, _, _, _, _, seen_at, *_ = row
     return digest, SeenManifest(known_from_json(document), moment(seen_at))
+
+
+def move_manifests_back(sql: sqlite3.Connection, by_s: float, *, now_s: float, most: int) -> int:
+    """How many were moved; as many as `most`, or more, where there may be others."""
+    return _MOVE_BACK.run(sql, by=by_s, now=now_s, more=most - 1).rowcount

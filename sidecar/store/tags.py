@@ -62,6 +62,16 @@ _LATEST: Final = Statement(
     ORDER BY moved_at IS NULL, moved_at DESC, tag LIMIT :most
     """,
 )
+_AFTER: Final = Statement(
+    "Tags that were seen in the future.", "SELECT repository, tag FROM tags WHERE seen_at > :now"
+)
+_MOVE_BACK: Final = Statement(
+    "A tag from the future comes to lie in the past.",
+    """
+    UPDATE tags SET seen_at = {least(seen_at - :by, :now)}
+    WHERE repository = :repository AND tag = :tag AND seen_at > :now
+    """,
+)
 
 
 def learn_tags(sql: sqlite3.Connection, changes: Sequence[TagLearnt]) -> None:
@@ -138,3 +148,16 @@ def read_tags(rows: Iterable[Row]) -> tuple[str, ...]:
         return (-moved_at if isinstance(moved_at, int | float) else math.inf, tag)
 
     return tuple(tag for tag, _ in sorted(found, key=rank))
+
+
+def tags_after(sql: sqlite3.Connection, now_s: float) -> list[tuple[str, str]]:
+    """Repository and tag of those seen in the future."""
+    return _AFTER.run(sql, now=now_s).fetchall()
+
+
+def move_tags_back(
+    sql: sqlite3.Connection, tags: Iterable[tuple[str, str]], by_s: float, now_s: float
+) -> None:
+    _MOVE_BACK.run_many(
+        sql, ({"by": by_s, "now": now_s, "repository": repository, "tag": tag} for repository, tag in tags)
+    )

@@ -55,6 +55,25 @@ _CHANGE: Final = Statement(
 _FORGET: Final = Statement(
     "Forget what was done before a time.", "DELETE FROM traces WHERE seen_at < :before"
 )
+# Their time is part of what traces are known by: one that is there already stays.
+_COPY_BACK: Final = Statement(
+    "Traces from the future are there in the past, too; the next of them, and all as old as the last one.",
+    """
+    INSERT INTO traces (kind, client, connection, repository, digest, tag, seen_at, taken_at, untaken)
+    SELECT kind, client, connection, repository, digest, tag, {least(seen_at - :by, :now)},
+        {least(taken_at - :by, :now)}, untaken
+    FROM traces WHERE seen_at > :now AND seen_at <= coalesce(
+        (SELECT seen_at FROM traces WHERE seen_at > :now ORDER BY seen_at LIMIT 1 OFFSET :more), 1e308)
+    ORDER BY seen_at ON CONFLICT (kind, client, repository, digest, tag, seen_at) DO NOTHING
+    """,
+)
+_FORGET_COPIED: Final = Statement(
+    "Forget the traces from the future that were copied.",
+    """
+    DELETE FROM traces WHERE seen_at > :now AND seen_at <= coalesce(
+        (SELECT seen_at FROM traces WHERE seen_at > :now ORDER BY seen_at LIMIT 1 OFFSET :more), 1e308)
+    """,
+)
 
 
 def leave_traces(sql: sqlite3.Connection, changes: Sequence[TraceLeft]) -> None:
@@ -133,3 +152,9 @@ def _key(trace: Trace) -> str:
 
 def _connection(trace: Trace) -> str:
     return trace.client.connection if trace.client else ""
+
+
+def move_traces_back(sql: sqlite3.Connection, by_s: float, *, now_s: float, most: int) -> int:
+    """How many were moved; as many as `most`, or more, where there may be others."""
+    _COPY_BACK.run(sql, by=by_s, now=now_s, more=most - 1)
+    return _FORGET_COPIED.run(sql, now=now_s, more=most - 1).rowcount
