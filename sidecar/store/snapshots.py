@@ -7,7 +7,7 @@ the file of its table, as does what reads its rows.
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -93,7 +93,10 @@ def snapshot_of(sql: sqlite3.Connection, scope: Scope) -> Snapshot:
     """What is remembered of a scope; held events that cannot be read are marked, where they can be."""
     if scope.meant_tag and (digest := tags.named_by(sql, scope.repository, scope.meant_tag)):
         scope = replace(scope, digests=(digest,))
-    rows = _by_kind(_statement_for(scope).run(sql, **_values(scope)))
+    statement = _statement_for(scope)
+    rows = _by_kind(statement.run(sql, **{name: _VALUES[name](scope) for name in statement.parameters}))
+    if not rows:
+        return Snapshot()
     refused, pinged_at = refused_pushes.read_refused_push(rows["refused"])
     return Snapshot(
         named=tags.read_named(rows["named"]),
@@ -173,28 +176,37 @@ def _covering(**needed: bool) -> Statement:
     return next(_SCOPES[name] for name, covered in _COVERED.items() if parts <= covered)
 
 
-def _values(scope: Scope) -> dict[str, object]:
-    name, client = scope.repository.full_name, client_key(scope.client) if scope.client else ""
-    clients = {kind: quoted("" if kind is TraceKind.CONFIG else client) for kind, _ in scope.traces}
+def _client(scope: Scope) -> str:
+    return client_key(scope.client) if scope.client else ""
+
+
+def _traces(scope: Scope) -> str:
+    of_client = quoted(_client(scope))
+    clients = {kind: '""' if kind is TraceKind.CONFIG else of_client for kind, _ in scope.traces}
     wanted = [f'["{kind}", {clients[kind]}, {quoted(digest)}]' for kind, digest in scope.traces]
-    return {
-        "repository": name,
-        "client": client,
-        "tags": _list(scope.tags),
-        "digests": _list(scope.digests),
-        "upper": _list(scope.digests if scope.deep else ()),
-        "tags_of": scope.tags_of,
-        "most_tags": _MOST_TAGS + 1,
-        "traces": f"[{','.join(wanted)}]",
-        "pulls_of": _list(scope.pulls_of),
-        # "" is no repository's name.
-        "pulls_in": name if scope.all_pulls else "",
-        "bases_in": name if scope.manifests_of_pulls else "",
-        "pushes_in": name if scope.pushes else "",
-        "refused_in": scope.refused_in.full_name if scope.refused_in else "",
-        "agent": refused_pushes.agent_key(scope.client) if scope.refused_in and scope.client else "",
-    }
+    return "[" + ",".join(wanted) + "]"
 
 
 def _list(texts: Sequence[str]) -> str:
     return "[" + ",".join([f"[{quoted(text)}]" for text in texts]) + "]"
+
+
+#: What a statement is given, by parameter; "" where nothing is asked for, which is no repository's name.
+_VALUES: Final[dict[str, Callable[[Scope], object]]] = {
+    "repository": lambda scope: scope.repository.full_name,
+    "client": _client,
+    "tags": lambda scope: _list(scope.tags),
+    "digests": lambda scope: _list(scope.digests),
+    "upper": lambda scope: _list(scope.digests if scope.deep else ()),
+    "tags_of": lambda scope: scope.tags_of,
+    "most_tags": lambda _: _MOST_TAGS + 1,
+    "traces": _traces,
+    "pulls_of": lambda scope: _list(scope.pulls_of),
+    "pulls_in": lambda scope: scope.repository.full_name if scope.all_pulls else "",
+    "bases_in": lambda scope: scope.repository.full_name if scope.manifests_of_pulls else "",
+    "pushes_in": lambda scope: scope.repository.full_name if scope.pushes else "",
+    "refused_in": lambda scope: scope.refused_in.full_name if scope.refused_in else "",
+    "agent": lambda scope: (
+        refused_pushes.agent_key(scope.client) if scope.refused_in and scope.client else ""
+    ),
+}
