@@ -21,7 +21,7 @@ class StoreFigures:
             oldest_delivery_age_s=lambda: _age_s(self._figures.oldest_waiting_at),
             intents_open=lambda: self._figures.intents_open,
             events_held=lambda: self._figures.events_held,
-            events_in_memory=lambda: store.health.kept_in_memory,
+            events_in_memory=lambda: store.health.pending_events,
             files_put_aside=lambda: store.health.put_aside,
             store_up=lambda: float(not store.health.error),
             targets_disabled=targets_disabled,

@@ -1,16 +1,16 @@
 """Exchange and Snapshot ⇒ Events and Changes; pure: no clock, no I/O, no settings but those handed in.
 
-scopes          what is to be remembered for an exchange to be understood
-artifacts       what an exchange with the registry says on its own
-charts          what an exchange with the chart repository says
-enriching       tags, size and platforms, out of what is remembered
-grouping        one event for one thing done
+scopes          which part of the memory an exchange needs
+artifacts       what one exchange with the registry means on its own
+charts          what one exchange with the chart repository means
+enriching       adds tags, size and platforms from memory
+grouping        one event for one action
 asking          whether a request belongs to a pull that is held
 preparing       what a client fetched only to push something made of it
-due             what time brings: held events that nothing has come for
+due             held events whose time is over
 learning        what is remembered of an exchange in every mode
 traces          what clients did a moment ago
-rejections      what a refused write says on its own
+rejections      what one refused write means on its own
 refused_pushes  which refused requests are one push
 """
 
@@ -41,8 +41,8 @@ def detect(
 
     snapshot    of `scopes.scope_of` the exchange
     holds       None for exactly what Harbor would send
-    now         what was seen later was written before the clock was set back
-    rejection   what was recognised in the refusal of a write
+    now         traces later than this were written before the clock was set back
+    rejection   the rejection recognised in the refusal of a write
     """
     if rejection:
         return detect_rejection(exchange, rejection, snapshot, grouped=holds is not None, routes=routes)

@@ -1,7 +1,7 @@
-"""What an exchange with the registry says on its own: pushes, pulls and deletes of artifacts.
+"""What one exchange with the registry means on its own: pushes, pulls and deletes of artifacts.
 
-One event per manifest request, exactly as Harbor itself would raise them; joining what belongs
-together is `grouping`'s. Source: Harbor src/server/registry/manifest.go and
+One event per manifest request, exactly as Harbor itself would raise them; `grouping` joins the ones that
+belong together. Source: Harbor src/server/registry/manifest.go and
 src/controller/event/handler/webhook/artifact/artifact.go.
 """
 
@@ -16,7 +16,7 @@ from sidecar.model.operation import DeleteManifest, GetManifest, PutManifest
 
 
 def artifact_events(exchange: Exchange) -> tuple[Event, ...]:
-    """The events of one exchange; none when it failed or was only a look."""
+    """The events of one exchange; none when it failed or was a mere lookup."""
     match exchange.operation:
         case PutManifest() as put if exchange.succeeded:
             return _pushes(exchange, put)
@@ -43,14 +43,13 @@ def is_attached(manifest: Manifest | None, reference: Reference) -> bool:
 def digest_of(exchange: Exchange, reference: Reference) -> Digest | None:
     """The digest that an exchange is about.
 
-    A digest in the URL is what the client meant. Else the registry's own word, or what the bytes were hashed
-    to.
+    A digest in the URL counts first, then the registry's header, then the hash of the bytes.
     """
     return reference.digest or exchange.content_digest or exchange.facts.digest
 
 
 def platforms_of(manifest: Manifest, facts: Facts) -> tuple[str, ...]:
-    """Platforms of an index, nested indexes and look-ups included; attestations are none."""
+    """Platforms of an index, including nested indexes and look-ups; attestations have none."""
     found: dict[str, None] = {}
     for child in manifest.children:
         if child.is_attestation:
@@ -79,7 +78,7 @@ def size_of(manifest: Manifest, children: Mapping[Digest, Manifest]) -> int:
 
 
 def _without(facts: Facts, digest: Digest) -> Facts:
-    # An index cannot contain itself, digests see to that; hostile look-up answers can pretend so.
+    # An index cannot contain itself, because of digests; hostile look-up responses may claim so.
     children = {known: child for known, child in facts.children.items() if known != digest}
     return Facts(children=children, platforms=facts.platforms)
 
@@ -98,7 +97,7 @@ def _pushes(exchange: Exchange, put: PutManifest) -> tuple[Event, ...]:
 def _delete(exchange: Exchange, delete: DeleteManifest) -> Event:
     facts = exchange.facts
     if delete.reference.tag:
-        # Only the tag goes; the manifest and its other tags stay.
+        # Only the tag is deleted; the manifest and its other tags stay.
         return _event(exchange, EventType.IMAGE_DELETE, delete.repository, delete.reference)
     first = facts.tags[0] if facts.tags else ""
     return _event(

@@ -1,4 +1,4 @@
-"""Whether a request is one more of a process whose pull is held, or a pull of its own.
+"""Whether a request belongs to a held pull, or is a pull of its own.
 
 Measured with docker, containerd, podman, buildah, skopeo, crane, oras, helm and regctl: docs/events.md.
 """
@@ -13,20 +13,19 @@ from sidecar.model.memory import HeldPull, Snapshot
 
 #: docker and containerd fetch right after resolving; a slow client gets a minute.
 RESOLUTION_KEPT: Final = timedelta(seconds=60)
-#: A client that asks several times does it within this time, children included.
+#: A client that sends several requests per pull does it within this time, children included.
 ASKED_AGAIN: Final = timedelta(seconds=10)
-#: Clients that ask several times and keep no connection, with how often: `docker manifest` asks for a tag
-#: anew for each form that it tries (measured); CRI-O looks at an image before it copies it (its
+#: Clients that send several requests on different connections, and how many: `docker manifest` requests a tag
+#: again for each form that it tries (measured); CRI-O inspects an image before it copies it (its
 #: server/image_pull.go, PrepareImage).
 _ASKS: Final = (("Docker-Client/", 4), ("cri-o/", 2))
 
 
 def asked_before(client: Client, event: Event, snapshot: Snapshot) -> HeldPull | None:
-    """The held pull that this is once more, None for a pull of its own.
+    """The held pull that this request belongs to, None for a pull of its own.
 
-    Address, user and user agent are those of many processes. One that asks twice does it on one connection;
-    on others only clients that are known for it do. Any other process asks once: so many requests, so many
-    pulls.
+    Address, user and user agent may be shared by many processes. A process that asks twice uses one connection;
+    only known clients use several. Any other process asks once, so each request is a pull.
     """
     for held in snapshot.held_pulls:
         asks_again = held.client.shares_connection(client) or held.asked < times_asked(client)
@@ -38,10 +37,10 @@ def asked_before(client: Client, event: Event, snapshot: Snapshot) -> HeldPull |
 
 
 def _walks_again(client: Client, event: Event, held: HeldPull, snapshot: Snapshot) -> bool:
-    """Whether this may be the second request of a process that walked over what is attached meanwhile.
+    """Whether this may be the second request of a process that looked up attachments meanwhile.
 
-    `oras cp -r` resolves and fetches on one connection, asks what is attached on several, and fetches again
-    to copy. Others that resolve do it on a connection of its own.
+    `oras cp -r` resolves and fetches on one connection, looks up attachments on several, and fetches again
+    to copy. Other clients resolve on a separate connection.
     """
 
     def resolved_by(asking: Client) -> bool:
@@ -53,5 +52,5 @@ def _walks_again(client: Client, event: Event, held: HeldPull, snapshot: Snapsho
 
 
 def times_asked(client: Client) -> int:
-    """How often a client asks for a manifest, at most, each time on a new connection, for one pull."""
+    """The most requests that a client sends for one pull, each on a new connection."""
     return next((times for agent, times in _ASKS if client.user_agent.startswith(agent)), 1)

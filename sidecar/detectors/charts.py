@@ -1,7 +1,7 @@
-"""What an exchange with the chart repository says: charts pushed, pulled and deleted.
+"""What one exchange with the chart repository means: charts pushed, pulled and deleted.
 
-A chart is identified by what the upstream stored, as far as that could be learnt, else by the words of the
-URL. An upload that was accepted and that nobody could read still raises an event, without names.
+A chart is identified by what the upstream stored, if that is known, otherwise by the
+URL. An accepted upload that could not be parsed still raises an event, without names.
 Sources: ChartMuseum pkg/chartmuseum/server/multitenant/handlers.go; Harbor v2.7.0
 src/chartserver/reverse_proxy.go and src/core/api/chart_repository.go.
 """
@@ -23,15 +23,15 @@ from sidecar.model.operation import (
 
 
 def chart_events(exchange: Exchange, routes: Routes) -> tuple[Event, ...]:
-    """The events of one exchange; none when it failed or was about no chart."""
+    """The events of one exchange; none when it failed or did not concern a chart."""
     match exchange.operation:
         case UploadChart(tenant) if exchange.succeeded and exchange.chart:
-            # ChartMuseum answers 201, the one in front of which older Harbor stood 202.
+            # ChartMuseum answers 201; the one behind older Harbor answered 202.
             return (_event(exchange, EventType.CHART_PUSH, exchange.chart, tenant, routes),)
         case DownloadChart(tenant) if exchange.status == 200 and exchange.outcome is Outcome.COMPLETED:
             return (_event(exchange, EventType.CHART_PULL, _chart_of(exchange), tenant, routes),)
         case DeleteChart(tenant) if exchange.succeeded and exchange.facts.existed is not False:
-            # Object stores answer 200 for what was not there.
+            # Object stores answer 200 even if nothing was there.
             return (_event(exchange, EventType.CHART_DELETE, _chart_of(exchange), tenant, routes),)
         case _:
             return ()
@@ -78,5 +78,5 @@ def _download_path(exchange: Exchange, chart: Chart, tenant: str, routes: Routes
 
 
 def path_of(chart: Chart, tenant: str, routes: Routes) -> str:
-    """Where a chart is downloaded from once it is there, below external_url; "" when its name is not known."""
+    """The path of a chart's download, below external_url; "" when its name is not known."""
     return chart_download_path(tenant, f"{chart.name}-{chart.version}.tgz", routes) if chart.name else ""

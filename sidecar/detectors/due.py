@@ -1,4 +1,4 @@
-"""What time brings: held events that nothing has come for, and held events that turned out to be none."""
+"""Held events that are due: they are raised, or dropped if they turned out to be none."""
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ from sidecar.model.memory import HeldPull, HeldPush, HeldSnapshot, Trace
 
 
 def due(held: HeldSnapshot, holds: Holds, now: datetime, *, several_workers: bool = False) -> Detected:
-    """Held events whose time has come; what turned out to be none is dropped.
+    """Held events that are due; those that turned out to be none are dropped.
 
-    several_workers   exchanges were recorded by several processes: one may have come before an earlier one
+    several_workers   exchanges were recorded by several processes, and possibly out of order
     """
-    # None is held longer than from now on, unless the clock was set back meanwhile.
+    # No event is held beyond a full hold from now, unless the clock was set back meanwhile.
     pulls_until, pushes_until = now + holds.pull, now + holds.push
     late = any(pull.due_at > pulls_until for pull in held.pulls) or any(
         push.due_at > pushes_until for push in held.pushes
@@ -50,7 +50,7 @@ def _due_pushes(pushes: list[HeldPush], held: HeldSnapshot, holds: Holds, now: d
 def _still_uploads(push: HeldPush, held: HeldSnapshot, holds: Holds, now: datetime) -> datetime | None:
     """How long a push waits because the other children of its index are still being uploaded."""
     uploaded_at = held.uploaded_at.get(push.event.repository.full_name)
-    # Not in the future: that was before the clock was set back.
+    # A time in the future is from before the clock was set back.
     if uploaded_at and uploaded_at <= now < uploaded_at + holds.push:
         return uploaded_at + holds.push
     return None
@@ -61,7 +61,7 @@ _About = tuple[Client, str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What becomes of one held pull, and the traces that are left for the next one of the same."""
+    """The event of one held pull, if any, and the traces that are left for the next."""
 
     event: Event | None
     taken: tuple[TraceChanged, ...]

@@ -1,6 +1,6 @@
-"""What is remembered makes an event complete: all its tags, its size, its platforms.
+"""Completes events from memory: all tags, size, platforms.
 
-Of tags the upstream's answer stands wherever there was one; memory fills what was not asked or not answered.
+The upstream's answer about a tag is authoritative; memory supplies the others.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from sidecar.model.operation import DeleteManifest
 
 
 def enriched_events(exchange: Exchange, snapshot: Snapshot) -> tuple[Event, ...]:
-    """The events of one exchange, none for a delete of what was not there."""
+    """The events of one exchange, none for a delete of something that was not there."""
     delete = exchange.operation
     if isinstance(delete, DeleteManifest):
         exchange = _with_remembered_digest(exchange, delete, snapshot)
@@ -23,7 +23,7 @@ def enriched_events(exchange: Exchange, snapshot: Snapshot) -> tuple[Event, ...]
 
 
 def with_tags(event: Event, *, tag: str, tags: tuple[str, ...]) -> Event:
-    """An event with that tag first among those tags."""
+    """An event with these tags, that tag first."""
     return replace(event, tag=tag, tags=_first_of(tag, tags))
 
 
@@ -52,7 +52,7 @@ def _with_remembered_digest(exchange: Exchange, delete: DeleteManifest, snapshot
 
 
 def _was_there(exchange: Exchange, delete: DeleteManifest, snapshot: Snapshot) -> bool:
-    """Some registries answer 202 to the delete of what is not there; others hide from who may not pull."""
+    """Some registries answer 202 to the delete of a missing manifest; others hide it from clients that may not pull."""
     if exchange.facts.existed is not False:
         return True
     reference = delete.reference
@@ -74,18 +74,18 @@ def _enriched(event: Event, exchange: Exchange, snapshot: Snapshot) -> Event:
 
 
 def _tags(event: Event, exchange: Exchange, snapshot: Snapshot) -> tuple[str, tuple[str, ...]]:
-    """The tag that was meant, and all of them, that one first."""
+    """The tag that was named, and all of them, that one first."""
     if not isinstance(exchange.operation, DeleteManifest):
         return event.tag, _first_of(event.tag, snapshot.tags)
     if exchange.operation.reference.tag:
-        return event.tag, event.tags  # only this tag went
+        return event.tag, event.tags  # only this tag was deleted
     gone = tuple(tag for tag in snapshot.tags if tag not in exchange.facts.other_tags)
     gone = tuple(dict.fromkeys((*gone, *exchange.facts.tags)))
     return gone[0] if gone else "", gone
 
 
 def _platforms(event: Event, exchange: Exchange, snapshot: Snapshot) -> tuple[str, ...]:
-    """Platforms of an index; those of a nested index may have been learnt when it was pushed."""
+    """Platforms of an index; those of a nested index may be known from its push."""
     manifest = manifest_of(exchange)
     nested = (c.digest for c in manifest.children if not c.platform) if manifest else ()
     known = (snapshot.manifest(digest) for digest in nested)

@@ -1,8 +1,8 @@
-"""One event for one thing done.
+"""One event for one action.
 
 Clients need many requests for one action: children before an index, a GET before a delete, a HEAD
-that resolves the tag and a GET of the digest. This module decides, with what is remembered, which
-event is raised now, which is held for a while and which is none. DESIGN decision: a push by tag and a
+that resolves the tag and a GET of the digest. This module decides, using the memory, which
+events are raised now, which are held for a while, and which are dropped. A push by tag and a
 delete never wait; a push by digest and a pull may. Sequences of real clients: docs/events.md.
 """
 
@@ -14,7 +14,7 @@ from sidecar.detectors.artifacts import digest_of, is_attached, manifest_of
 from sidecar.detectors.asking import ASKED_AGAIN, RESOLUTION_KEPT, asked_before, times_asked
 from sidecar.detectors.enriching import enriched_events, with_tags
 from sidecar.detectors.learning import learnt
-from sidecar.detectors.preparing import layers_mark, preparing_pulls, subjects_of
+from sidecar.detectors.preparing import layers_fingerprint, preparing_pulls, subjects_of
 from sidecar.detectors.traces import fetched_child, is_traced, resolved_tag, taken_child, traced
 from sidecar.model.changes import (
     AskedAgain,
@@ -34,29 +34,29 @@ from sidecar.model.memory import HeldPull, HeldPush, Snapshot, Trace, TraceKind
 from sidecar.model.names import Digest, fallback_subject
 from sidecar.model.operation import DeleteManifest, GetManifest, HeadManifest, PutManifest
 
-#: Between two children of one pull there may be minutes of layers.
+#: The layers of one child may take minutes before the next is fetched.
 CHILDREN_KEPT = timedelta(minutes=5)
-#: helm, oras and BuildKit read back what they pushed at once.
+#: helm, oras and BuildKit read back at once what they pushed.
 READ_BACK = timedelta(seconds=5)
-#: A config is known as one for longer than its manifest's pull is held; then it is noted again.
+#: A config is remembered for longer than the pull of its manifest is held; then it is noted again.
 CONFIG_KNOWN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holds:
-    """How long an event may wait for what it belongs to."""
+    """How long an event may wait for the action that it belongs to."""
 
     pull: timedelta = timedelta(seconds=PULL_HOLD_S)
     push: timedelta = timedelta(seconds=PUSH_HOLD_S)
 
 
 def exact(exchange: Exchange, snapshot: Snapshot, *, now: datetime) -> Detected:
-    """What Harbor itself would raise, one event for one manifest request."""
+    """The events that Harbor itself would raise, one for each manifest request."""
     return Detected(enriched_events(exchange, snapshot), learnt(exchange, snapshot, now=now))
 
 
 def group(exchange: Exchange, snapshot: Snapshot, holds: Holds, *, now: datetime) -> Detected:
-    """The events to raise now; what has to wait is among the changes."""
+    """The events to raise now; those that are held are among the changes."""
     grouped = _grouped(exchange, enriched_events(exchange, snapshot), snapshot, holds)
     return Detected(grouped.events, (*grouped.changes, *learnt(exchange, snapshot, now=now)))
 
@@ -96,7 +96,7 @@ def _group_push(
 def _part_of_push(
     exchange: Exchange, put: PutManifest, digest: Digest, manifest: Manifest | None, snapshot: Snapshot
 ) -> tuple[Released, ...]:
-    """What is held and turns out to be part of this push."""
+    """Held events that turn out to be part of this push."""
     below = descendants(manifest, snapshot) if manifest else ()
     whole = {digest, *below}
     pushes = (Released(event_id) for event_id, pushed in snapshot.held_pushes.items() if pushed in whole)
@@ -105,7 +105,7 @@ def _part_of_push(
 
 
 def descendants(manifest: Manifest, snapshot: Snapshot, *, levels: int = 3) -> tuple[Digest, ...]:
-    """The digests that an index names, and those that they name as far as they are known."""
+    """The digests that an index names, and those below them as far as known."""
     found = [child.digest for child in manifest.children]
     level = found
     for _ in range(levels - 1):
@@ -135,7 +135,7 @@ def _group_pull(
         client=exchange.client,
         due_at=exchange.answered_at + holds.pull,
         needs_blob=bool(get.reference.digest) and _reads_back(event, snapshot, exchange.answered_at),
-        layers=layers_mark(manifest),
+        layers=layers_fingerprint(manifest),
     )
     return (*seen, PullHeld(pull))
 
@@ -153,7 +153,7 @@ def _taken_as_child(exchange: Exchange, get: GetManifest, event: Event, snapshot
 def _contents_seen(
     exchange: Exchange, get: GetManifest, manifest: Manifest | None, snapshot: Snapshot
 ) -> Changes:
-    """What may be fetched next as part of the same pull."""
+    """The digests that may be fetched next as part of the same pull."""
     client, repository, at = exchange.client, get.repository, exchange.answered_at
     if manifest is None:
         return ()
@@ -178,9 +178,9 @@ def _is_known_config(traces: tuple[Trace, ...], digest: Digest, at: datetime) ->
 
 
 def _reads_back(event: Event, snapshot: Snapshot, at: datetime) -> bool:
-    """Whether a client may only be looking at what it has just pushed.
+    """Whether a client may only be reading back what it has just pushed.
 
-    One that asked for the tag in between pulls, even if it has every blob (docker then fetches none).
+    A client that resolved the tag in between pulls, even if it has every blob (docker then fetches none).
     """
     since = at - READ_BACK
     return is_traced(snapshot.traces, TraceKind.PUSHED, event.digest, since) and not resolved_tag(
@@ -197,7 +197,7 @@ def _group_delete(
     prepared = tuple(held for held in _held_of(exchange, delete, snapshot) if not held.blob_fetched)
     released = tuple(Released(held.event.id) for held in prepared)
     if delete.reference.tag:
-        # The tag that is deleted is the one that was meant.
+        # The deleted tag is the one that was named.
         is_none = is_attached(manifest_of(exchange), delete.reference)
         return Detected(() if is_none else events, released)
     meant = _tag_meant(exchange, delete, prepared, snapshot)
@@ -212,13 +212,13 @@ def _group_delete(
 
 
 def _held_of(exchange: Exchange, delete: DeleteManifest, snapshot: Snapshot) -> tuple[HeldPull, ...]:
-    """The client's held pulls of what is deleted, for they may only have prepared this."""
+    """The client's held pulls of the deleted manifest, which may only have prepared this delete."""
     digest = digest_of(exchange, delete.reference)
     return tuple(held for held in snapshot.held_pulls if held.event.digest == digest)
 
 
 def _was_attached(exchange: Exchange, event: Event, snapshot: Snapshot) -> bool:
-    """Whether what went was no image: by its own word, else by the tags that it had, else by memory."""
+    """Whether the deleted manifest was no image: by its content, else by its tags, else by memory."""
     manifest = manifest_of(exchange)
     if manifest and manifest.subject:
         return True
@@ -231,7 +231,7 @@ def _was_attached(exchange: Exchange, event: Event, snapshot: Snapshot) -> bool:
 def _tag_meant(
     exchange: Exchange, delete: DeleteManifest, prepared: tuple[HeldPull, ...], snapshot: Snapshot
 ) -> str:
-    """The tag that the pulls named that prepared a delete, or that the client resolved for it, or ""."""
+    """The tag of the pulls that prepared a delete, or that the client resolved for it, or ""."""
     digest, at = digest_of(exchange, delete.reference), exchange.answered_at
     named = [held.event.tag for held in prepared if held.event.tag]
     if named or not digest:
@@ -254,11 +254,11 @@ def _resolution(exchange: Exchange, head: HeadManifest) -> Changes:
     return (TraceLeft(trace),)
 
 
-# Charts kept as OCI artifacts
+# Charts stored as OCI artifacts
 
 
 def with_chart_events(event: Event, *, wanted: bool) -> tuple[Event, ...]:
-    """An image event, followed by the chart event that it also is where the project asks for it."""
+    """An image event, followed by its chart event if the project is configured for it."""
     kind = event.type.about.as_oci_chart
     if not wanted or event.chart is None or kind is None:
         return (event,)

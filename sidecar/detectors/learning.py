@@ -20,14 +20,14 @@ from sidecar.model.memory import KnownManifest, SeenManifest, SeenTag, Snapshot,
 from sidecar.model.names import Digest, Reference, Repository
 from sidecar.model.operation import DeleteManifest, GetManifest, HeadManifest, PutManifest
 
-#: What is known as it is now is not written again so soon.
+#: Unchanged knowledge is not written again within this time.
 _TAG_READ_AGAIN: Final = timedelta(seconds=1)
 _MANIFEST_SEEN_AGAIN: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sight:
-    """What an exchange shows of one manifest."""
+    """What an exchange shows about one manifest."""
 
     exchange: Exchange
     repository: Repository
@@ -44,7 +44,7 @@ class _Sight:
 
 
 def learnt(exchange: Exchange, snapshot: Snapshot, *, now: datetime) -> Changes:
-    """What is remembered of an exchange; what was seen after `now` was written before the clock was set back."""
+    """What is remembered of an exchange; times after `now` are from before the clock was set back."""
     match exchange.operation:
         case PutManifest(repository, reference) if exchange.succeeded:
             return _seen(exchange, repository, reference, snapshot, now=now)
@@ -80,7 +80,7 @@ def _seen(
 
 
 def _tag(sight: _Sight, tag: str, before: SeenTag | None, *, now: datetime) -> TagLearnt | None:
-    """What a tag names; None when that was seen later, or a moment ago."""
+    """What a tag names; None when that was seen later, or recently."""
     at, digest = sight.at, sight.digest
     if before is None:
         moved_at = at if sight.is_push else None
@@ -90,13 +90,13 @@ def _tag(sight: _Sight, tag: str, before: SeenTag | None, *, now: datetime) -> T
     is_same = before.digest == digest
     if is_same and not sight.is_push and before.seen_at <= at < before.seen_at + _TAG_READ_AGAIN:
         return None
-    # A read only shows that a tag was moved when it was known to name something else before.
+    # A read shows that a tag was moved only if it was known to name something else before.
     moved_at = before.moved_at if is_same else at
     return TagLearnt(sight.repository, tag, SeenTag(digest=digest, seen_at=at, moved_at=moved_at))
 
 
 def _manifest(sight: _Sight, manifest: Manifest, before: SeenManifest | None) -> ManifestLearnt | None:
-    """A manifest as it is known now; None when it was known so a moment ago."""
+    """A manifest as it is known now; None when the same was noted recently."""
     at = sight.at
     known = KnownManifest(
         media_type=manifest.media_type,
@@ -111,7 +111,7 @@ def _manifest(sight: _Sight, manifest: Manifest, before: SeenManifest | None) ->
 
 
 def _is_known_attached(manifest: Manifest, reference: Reference, before: KnownManifest | None) -> bool:
-    """Whether all that is known of a manifest says that it is no image: an ordinary tag makes it one."""
+    """Whether everything known about a manifest says that it is no image; an ordinary tag makes it one."""
     if manifest.subject:
         return True
     if reference.digest:

@@ -1,4 +1,4 @@
-"""What a client fetched only to push something made of it: part of that push, and no pull.
+"""Fetches that only prepare a push of something derived: they are part of that push, and no pull.
 
     tag, copy within a repository      GET D, PUT D under another tag
     make an index                      GET of each child, perhaps its config, PUT of the index
@@ -6,7 +6,7 @@
     append a layer, change the config  GET D and its config, PUT of a manifest with D's layers, perhaps more
     append to an index                 GET of an index, PUT of one with its children and more
 
-Whoever fetched a layer has pulled, whatever it pushes then. Sequences of real clients: docs/events.md.
+A client that fetched a layer has pulled, whatever it pushes then. Sequences of real clients: docs/events.md.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ from sidecar.model.names import Reference, fallback_subject
 def preparing_pulls(
     client: Client, manifest: Manifest | None, named: Iterable[str], snapshot: Snapshot
 ) -> tuple[Released, ...]:
-    """The held pulls of what is pushed, of what it is made of and of what it is attached to; they are none.
+    """The held pulls that prepared a push: of the manifest, of its parts and of its subject.
 
     named   digests of the manifest, of those below it and of its subject
     """
@@ -42,39 +42,39 @@ def preparing_pulls(
 
 
 def _is_base(held: HeldPull, manifest: Manifest, snapshot: Snapshot) -> bool:
-    """Whether a manifest has all of what another one has that was looked at a moment ago: made from it."""
+    """Whether a manifest contains all of another one that was fetched recently, and so is derived from it."""
     if not manifest.children:
-        return held.layers in _prefix_marks(manifest.layers)
+        return held.layers in _prefix_fingerprints(manifest.layers)
     known = snapshot.manifest(held.event.digest)
     children = known.children if known else ()
     return bool(children) and {child.digest for child in manifest.children}.issuperset(children)
 
 
 def subjects_of(manifest: Manifest | None, reference: Reference) -> tuple[str, ...]:
-    """What a manifest is attached to, by its own word or by its tag; of a cut digest only the beginning."""
+    """The digest that a manifest is attached to, by its subject or its tag; only the beginning of a cut digest."""
     by_tag = fallback_subject(reference.tag) if reference.tag else None
     return tuple(subject for subject in (manifest.subject if manifest else None, by_tag) if subject)
 
 
-def layers_mark(manifest: Manifest | None) -> str:
-    """One text for a list of layers, "" for none: equal for equal lists."""
-    marks = _prefix_marks(manifest.layers) if manifest else []
-    return marks[-1] if marks else ""
+def layers_fingerprint(manifest: Manifest | None) -> str:
+    """A hash of a list of layers, "" for none."""
+    fingerprints = _prefix_fingerprints(manifest.layers) if manifest else []
+    return fingerprints[-1] if fingerprints else ""
 
 
-def _prefix_marks(layers: Iterable[Descriptor]) -> list[str]:
-    """The marks of the first layer, of the first two, and so on."""
-    running, marks = sha256(), []
+def _prefix_fingerprints(layers: Iterable[Descriptor]) -> list[str]:
+    """The fingerprints of the first layer, of the first two, and so on."""
+    running, fingerprints = sha256(), []
     for layer in layers:
         running.update(f"{layer.digest}\n".encode())
-        marks.append(running.hexdigest())
-    return marks
+        fingerprints.append(running.hexdigest())
+    return fingerprints
 
 
 def _of_one_process(looks: list[HeldPull], client: Client) -> list[HeldPull]:
-    """Of pulls without a layer those of the same connection, or all where none is.
+    """The pulls without a layer on the same connection, or all if there are none.
 
-    crane tags on the connection on which it asked, beside others that pull; it puts an index on another
-    one, for it has looked at the children in parallel.
+    crane tags on the connection of its lookup, while others pull; it pushes an index on another
+    one, because it has looked up the children in parallel.
     """
     return [held for held in looks if held.client.shares_connection(client)] or looks

@@ -1,8 +1,8 @@
 """Which refused requests are one push.
 
-An upstream refuses each blob of a push, in parallel, and clients try again: docker five times in 50 s for each
-layer. Nobody says where a push ends. It has ended when its client pauses for longer than clients do, or is
-seen to begin anew, by what it does once for each push and never when it tries again. Measured with docker,
+An upstream refuses each blob of a push, in parallel, and clients retry: docker five times in 50 s for each
+layer. There is no explicit end of a push. It has ended when its client pauses for longer than clients do, or
+begins another push, recognised by what it does once per push and never when it retries. Measured with docker,
 podman, buildah, skopeo, crane, oras, helm and containerd: docs/events.md.
 """
 
@@ -22,12 +22,12 @@ from sidecar.model.operation import PutManifest, Routes, UploadChart, UploadProv
 _TRIED_AGAIN: Final = timedelta(seconds=30)
 #: Of any other they tell their user at once; what is refused later are other blobs that were on their way.
 _FINAL: Final = timedelta(seconds=10)
-#: Between `GET /v2/`, which most clients ask once for each command, and what they ask for next.
+#: Between `GET /v2/`, which most clients send once for each command, and their next request.
 _PING_KEPT: Final = timedelta(seconds=3)
 _ASKED_KEPT: Final = timedelta(minutes=10)
-#: What was asked when another request was being refused.
+#: Requests sent while another one was being refused.
 _AT_ONCE: Final = timedelta(milliseconds=100)
-#: Clients that try again by beginning the whole push anew do it within this time.
+#: Clients that retry by repeating the whole push do it within this time.
 _RESTARTED_WITHIN: Final = timedelta(seconds=5)
 
 _BUILDKIT: Final = "buildkit/"
@@ -36,18 +36,18 @@ _PODMAN_AND_BUILDAH: Final = ("containers/", "Buildah/")
 
 
 def asks_for_blobs_once(client: Client) -> bool:
-    """Whether a client begins with asking for its blobs, and does not ask again when it tries again (crane does)."""
+    """Whether a client begins with HEADs of its blobs, and does not repeat them when it retries (crane does)."""
     return client.user_agent.startswith(_ASK_FOR_BLOBS_ONCE)
 
 
 def refused_scope(client: Client, repository: Repository, asked: Reference | None = None) -> Scope:
-    """What tells whether a refused push goes on, and whether something was asked for before."""
+    """The part of the memory that shows whether a refused push goes on, and what was requested before."""
     traces = ((TraceKind.ASKED, str(asked)),) if asked else ()
     return Scope(repository=repository, client=client, traces=traces, refused_in=repository)
 
 
 def goes_on(exchange: Exchange, event: Event, snapshot: Snapshot, routes: Routes) -> tuple[bool, Changes]:
-    """Whether a refused request is of a push that was refused before; it is refused now."""
+    """Whether a refused request belongs to a push that was refused before; it is noted as refused."""
     client, at = exchange.client, exchange.answered_at
     repository, what = subject_of(exchange, event, routes)
     known, pinged = _after_request(client, snapshot, began_at=exchange.began_at)
@@ -70,7 +70,7 @@ def goes_on(exchange: Exchange, event: Event, snapshot: Snapshot, routes: Routes
 def request_noted(
     client: Client, repository: Repository, snapshot: Snapshot, *, began_at: datetime
 ) -> Changes:
-    """A client asks for something in a repository: if it asked `GET /v2/` before, this is what for."""
+    """A client requests something in a repository: a preceding `GET /v2/` belongs to this."""
     push, pinged = _after_request(client, snapshot, began_at=began_at)
     return (*pinged, *_changed(push, client, repository, snapshot))
 
@@ -78,7 +78,7 @@ def request_noted(
 def upload_noted(
     client: Client, repository: Repository, snapshot: Snapshot, *, began_at: datetime, at: datetime
 ) -> Changes:
-    """A step of an upload begins or ends: while its client is at it, a refused push goes on."""
+    """A step of an upload begins or ends: its client's refused push goes on."""
     push, pinged = _after_request(client, snapshot, began_at=began_at)
     if push and _is_at_time_of(push, began_at, at):
         push = replace(push, until=max(push.until, at + _pause_after(push.status)))
@@ -94,10 +94,10 @@ def question_noted(
     at: datetime,
     is_blob: bool,
 ) -> Changes:
-    """A client asks whether a manifest or blob is there, before it pushes it: once for each push.
+    """A client checks whether a manifest or blob is there, before it pushes it: once per push.
 
-    oras and helm ask for the manifest first, containerd for its blobs, the last of them when others may have been
-    refused already. Of an index each manifest is asked for.
+    oras and helm check the manifest first, containerd its blobs, the last of them when others may have been
+    refused already. For an index, each manifest is checked.
     """
     push, pinged = _after_request(client, snapshot, began_at=at)
     asked = asked_noted(client, repository, what, snapshot, at=at)
@@ -109,23 +109,23 @@ def question_noted(
 def asked_noted(
     client: Client, repository: Repository, what: Reference, snapshot: Snapshot, *, at: datetime
 ) -> Changes:
-    """As `question_noted` while nothing was refused."""
+    """As `question_noted`, if nothing was refused."""
     return (traced(snapshot.traces, TraceKind.ASKED, client, repository, str(what), at=at),)
 
 
 def _after_request(
     client: Client, snapshot: Snapshot, *, began_at: datetime
 ) -> tuple[RefusedPush | None, Changes]:
-    """The refused push, opened if its client asked `GET /v2/` before, and that this is taken.
+    """The refused push, ended if its client sent `GET /v2/` before; that ping is then used up.
 
-    The ping says nothing of its user, nor of a repository: what its client does next, in any of them, takes it.
+    The ping has no user and no repository: the next request of its client, in any repository, uses it up.
     """
     since, push = began_at - _PING_KEPT, snapshot.refused_push
     taken: Changes = ()
     if any(since <= ping <= began_at for ping in snapshot.pings):
         taken = (PingsTaken(client, since, began_at),)
     if push and snapshot.pinged_at and since <= snapshot.pinged_at <= began_at:
-        push = _opened(push, client, at=began_at)  # whatever of it was refused meanwhile
+        push = _opened(push, client, at=began_at)  # even if more of it was refused meanwhile
     return push, taken
 
 
@@ -138,18 +138,18 @@ def _asked_before(push: RefusedPush, what: Reference, snapshot: Snapshot, at: da
 
 
 def _has_ended(push: RefusedPush, at: datetime, *, is_blob: bool) -> bool:
-    """Whether a client that asks for a manifest can only be beginning another push."""
+    """Whether a client that checks a manifest must be beginning another push."""
     return not is_blob and _pause_after(push.status) == _FINAL and at > push.refused_at + _AT_ONCE
 
 
 def _opened(push: RefusedPush, client: Client, *, at: datetime) -> RefusedPush:
-    """As its client begins another push, unless it does so by itself to try again."""
+    """The push after its client has begun another one, unless that is an automatic retry."""
     begins_by_itself = _begins_again(client, push.status) and at < push.refused_at + _RESTARTED_WITHIN
     return push if push.opened_at or begins_by_itself else replace(push, opened_at=at)
 
 
 def _begins_again(client: Client, status: int) -> bool:
-    """Whether the whole push is tried again (BuildKit: util/push; containers/common: libimage)."""
+    """Whether its client retries the whole push (BuildKit: util/push; containers/common: libimage)."""
     agent = client.user_agent
     return (
         agent.startswith(_PODMAN_AND_BUILDAH)
@@ -159,14 +159,14 @@ def _begins_again(client: Client, status: int) -> bool:
 
 
 def _since(known: RefusedPush | None, began_at: datetime) -> datetime:
-    """From when on a question is one of the push that began at about that time."""
+    """The earliest time of a check that belongs to the push that began at about that time."""
     if known is None or known.refused_at > began_at:
         return began_at - _ASKED_KEPT
     return known.opened_at or known.refused_at
 
 
 def subject_of(exchange: Exchange, event: Event, routes: Routes) -> tuple[Repository, str]:
-    """Where refused requests of one push meet, and what is pushed as far as this one says it."""
+    """The key of a refused push, and the pushed object as far as this request names it."""
     match exchange.operation:
         case UploadChart(tenant) | UploadProvenance(tenant):
             name = f"{event.chart.name} {event.chart.version}" if event.chart else ""
@@ -176,14 +176,14 @@ def subject_of(exchange: Exchange, event: Event, routes: Routes) -> tuple[Reposi
 
 
 def _is_of(push: RefusedPush, exchange: Exchange, what: str) -> bool:
-    """Whether a refused request is of a push."""
+    """Whether a refused request is part of a push."""
     began_at = exchange.began_at
     if not _is_at_time_of(push, began_at, exchange.answered_at):
         return False
     if push.opened_at and began_at >= push.opened_at:
         return False
     match exchange.operation:
-        case UploadChart():  # one request is one push, unless a process sends it again
+        case UploadChart():  # one request is one push, unless a process repeats it
             return bool(what) and what == push.what and exchange.client.connection == push.connection != ""
         case PutManifest():
             return not what or push.what in {"", what}
@@ -192,13 +192,13 @@ def _is_of(push: RefusedPush, exchange: Exchange, what: str) -> bool:
 
 
 def _is_at_time_of(push: RefusedPush, began_at: datetime, ended_at: datetime) -> bool:
-    """Whether a request goes by before a push has ended, be it that it began minutes before the first refusal.
+    """Whether a request comes before the end of a push, even if it began minutes before the first refusal.
 
-    A push that lies ahead of its end is from before the clock was set back.
+    A push in the future is from before the clock was set back.
     """
     return began_at <= push.until and ended_at >= push.refused_at - _TRIED_AGAIN
 
 
 def _pause_after(status: int) -> timedelta:
-    """How long a client may pause in a push that was refused so."""
+    """How long a client may pause in a push after such a refusal."""
     return _TRIED_AGAIN if status == 429 or status >= 500 else _FINAL

@@ -1,4 +1,4 @@
-"""PROJECT QUOTA EXCEED: what a refused write says on its own, and whether its push has said it already."""
+"""PROJECT QUOTA EXCEED: what one refused write means, and whether its push has raised the event already."""
 
 from dataclasses import replace
 from uuid import uuid5
@@ -28,7 +28,7 @@ def detect_rejection(
 ) -> Detected:
     """The event of a refused write, unless its push has raised one already.
 
-    grouped   False: as Harbor, one for each request that it counts; of an upload, PATCH is none
+    grouped   False: as Harbor, one event for each request that it counts; PATCH of an upload does not count
               (Harbor src/server/middleware/quota)
     """
     event = rejection_event(exchange, rejection, routes)
@@ -63,7 +63,7 @@ def rejection_event(exchange: Exchange, rejection: Rejection, routes: Routes) ->
 
 
 def _of_chart(bare: Event, chart: Chart, tenant: str, routes: Routes) -> Event:
-    """With the place where the chart would be, which tells it apart from an image."""
+    """With the path that the chart would have, which distinguishes it from an image."""
     tags = (chart.version,) if chart.version else ()
     chart = replace(chart, path=path_of(chart, tenant, routes))
     return replace(bare, tag=chart.version, tags=tags, chart=chart)

@@ -1,4 +1,4 @@
-"""What is to be remembered for an exchange to be understood: the scope of the snapshot that detectors are handed."""
+"""Which part of the memory an exchange needs: the scope of the snapshot that detectors are given."""
 
 from collections.abc import Iterable
 
@@ -25,7 +25,7 @@ from sidecar.quota.rules import Rejection
 def scope_of(
     exchange: Exchange, *, grouped: bool, routes: Routes, rejection: Rejection | None = None
 ) -> Scope | None:
-    """What `detect` needs to know of the past; None for nothing."""
+    """The part of the memory that `detect` needs; None for nothing."""
     if rejection:
         return _of_rejection(exchange, rejection, grouped=grouped, routes=routes)
     match exchange.operation:
@@ -108,7 +108,7 @@ def _of_delete(exchange: Exchange, repository: Repository, reference: Reference)
         tags=_tags(reference),
         digests=_unique((digest,)),
         deep=True,
-        # Some registries do not say which digest went with a tag; it is what the tag is remembered to name.
+        # Some registries do not say which digest a deleted tag named; memory does.
         meant_tag="" if digest else reference.tag or "",
         tags_of=reference.digest or "",
         traces=((TraceKind.RESOLVED, digest),) if digest and reference.digest else (),
@@ -129,7 +129,7 @@ def _tags(reference: Reference) -> tuple[str, ...]:
 
 
 def scope_of_intent(intent: Intent) -> Scope | None:
-    """What tells whether what a write operation is about was there before; None where nothing does."""
+    """The part of the memory that shows the state before a write operation; None for nothing."""
     operation = intent.operation
     if not isinstance(operation, PutManifest | DeleteManifest):
         return None
@@ -144,7 +144,7 @@ def scope_of_intent(intent: Intent) -> Scope | None:
 
 
 def remembered(intent: Intent, snapshot: Snapshot) -> Remembered:
-    """What was there before, as far as is remembered, of what a write is about."""
+    """The remembered state before a write."""
     operation = intent.operation
     if not isinstance(operation, PutManifest | DeleteManifest):
         return Remembered.NOTHING
@@ -160,5 +160,5 @@ def remembered(intent: Intent, snapshot: Snapshot) -> Remembered:
 
 
 def scope_of_recall(repository: Repository, digest: str) -> Scope:
-    """What tells of a manifest that is to be deleted."""
+    """The part of the memory about a manifest that is to be deleted."""
     return Scope(repository=repository, digests=(digest,), deep=True, tags_of=digest)

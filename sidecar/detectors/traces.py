@@ -1,4 +1,4 @@
-"""What clients did a moment ago, asked of a snapshot: who pushed, resolved, asked for or fetched what."""
+"""Queries on a snapshot's traces: which client recently pushed, resolved, requested or fetched what."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,7 +15,7 @@ def is_traced(traces: Iterable[Trace], kind: TraceKind, digest: str, since: date
 
 
 def resolutions(traces: Iterable[Trace], digest: str, *, since: datetime, until: datetime) -> list[Trace]:
-    """What was resolved to the digest in that time, the last one first."""
+    """The resolutions to the digest in that time, the last one first."""
     found = [
         trace
         for trace in traces
@@ -50,10 +50,10 @@ def taken_child(
     since: datetime,
     again_since: datetime | None = None,
 ) -> TraceChanged | None:
-    """The trace of an index that the client fetched since then and that names the digest, as it is once taken.
+    """The updated trace of an index that names the digest and that the client fetched since then.
 
-    A child is taken once for each fetch of its index, by a client that asks several times again as long
-    as it was taken after `again_since`. Fetched once more, it is a pull of its own.
+    A child counts once for each fetch of its index, and again for a client that sends several requests, as long
+    as it was counted after `again_since`. Any further fetch is a pull of its own.
     """
     for found in traces:
         if found.kind is not TraceKind.CHILD or found.digest != digest or found.seen_at < since:
@@ -74,7 +74,7 @@ def fetched_child(
     at: datetime,
     since: datetime,
 ) -> Change:
-    """A client fetched an index that names the digest, once more; what it did before `since` is over."""
+    """A client fetched an index that names the digest once more; its actions before `since` are over."""
     before = next((t for t in traces if t.kind is TraceKind.CHILD and t.digest == digest), None)
     if before is None:
         trace = Trace(kind=TraceKind.CHILD, client=client, repository=repository, digest=digest, seen_at=at)
@@ -92,7 +92,7 @@ def traced(
     *,
     at: datetime,
 ) -> Change:
-    """Something was done now; of PUSHED, ASKED and CONFIG only the last time counts."""
+    """A new trace; for PUSHED, ASKED and CONFIG only the last time counts."""
     before = next((t for t in traces if t.kind is kind and t.digest == digest), None)
     if before is None:
         return TraceLeft(Trace(kind=kind, client=client, repository=repository, digest=digest, seen_at=at))

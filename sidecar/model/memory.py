@@ -68,7 +68,7 @@ class HeldPull:
     needs_blob: bool  #: a read-back of something just pushed: a pull only if blobs are fetched
     blob_fetched: bool = False
     layer_fetched: bool = False  #: a blob other than a config: a mere lookup fetches none
-    layers: str = ""  #: `preparing.layers_mark` of its manifest
+    layers: str = ""  #: `preparing.layers_fingerprint` of its manifest
     asked: int = 1  #: how often the manifest was asked for
 
 

@@ -1,7 +1,7 @@
-"""The head of an upstream's answer, from what came to what the parser takes. Pure.
+"""Normalises the head of an upstream's response for the parser. Pure.
 
-Reads as curl and Go's net/http do (net/textproto ReadMIMEHeader, net/http transfer.go): a length said twice
-is one length, a chunked answer has none, lines may be folded or end in LF alone.
+Parses as curl and Go's net/http do (net/textproto ReadMIMEHeader, net/http transfer.go): a repeated length
+is one length, a chunked response has none, lines may be folded or end in a bare LF.
 """
 
 import re
@@ -19,7 +19,7 @@ def status_of(head: bytes) -> int:
 
 
 def normalized(head: bytes) -> bytes:
-    """A whole head as RFC 9112 wants it; what cannot be mended stays as it is, for the parser to refuse."""
+    """A complete head in the form of RFC 9112; errors that cannot be corrected are left for the parser to refuse."""
     if not _SUSPECT.search(head):
         return head
     first, *lines = _FOLDED.sub(b" ", head.rstrip(b"\r\n")).replace(b"\r\n", b"\n").split(b"\n")
@@ -27,7 +27,7 @@ def normalized(head: bytes) -> bytes:
     return b"\r\n".join([first, *(name + colon + value for name, colon, value in _framed(headers)), b"", b""])
 
 
-_Line = tuple[bytes, bytes, bytes]  #: name, what is between, value
+_Line = tuple[bytes, bytes, bytes]  #: name, separator, value
 
 
 def _pair(line: bytes) -> _Line:
@@ -45,9 +45,9 @@ def _framed(headers: list[_Line]) -> list[_Line]:
         value for lower, (_, _, value) in zip(names, headers, strict=True) if lower == b"transfer-encoding"
     ]
     if codings and codings[-1].lower().endswith(b"chunked"):
-        kept = 0
+        wanted = 0
     elif len(set(lengths)) == 1:
-        kept = 1
+        wanted = 1
     else:
         return headers
     seen = 0
@@ -55,7 +55,7 @@ def _framed(headers: list[_Line]) -> list[_Line]:
     for lower, line in zip(names, headers, strict=True):
         if lower == b"content-length":
             seen += 1
-            if seen > kept:
+            if seen > wanted:
                 continue
         result.append(line)
     return result

@@ -1,4 +1,4 @@
-"""A request that has arrived: what its head says in aiohttp's shape, what it holds, why it may be refused."""
+"""A request that has arrived: its head in aiohttp's form, its share of the memory, the reason of a refusal."""
 
 from dataclasses import dataclass, field
 from typing import Final, Protocol, cast, runtime_checkable
@@ -26,7 +26,7 @@ class Lingers(Protocol):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Arrival:
-    """A request as aiohttp wants to be told of it (its RawRequestMessage), and what it holds."""
+    """A request in the form that aiohttp expects (its RawRequestMessage), and its share of the memory."""
 
     method: str
     path: str
@@ -34,7 +34,7 @@ class Arrival:
     version: HttpVersion = HttpVersion11
     headers: CIMultiDictProxy[str] = field(
         default_factory=lambda: _NO_HEADERS
-    )  #: only what aiohttp itself looks at
+    )  #: only those that aiohttp itself uses
     raw_headers: tuple[RawHeader, ...] = ()
     should_close: bool = True
     fault: Refused | None = None
@@ -49,12 +49,12 @@ class ClientRequest(web.BaseRequest):
 
     @property
     def share(self) -> Share:
-        """What it holds of the budget; whoever handles the request closes it."""
+        """Its share of the budget; the handler of the request closes it."""
         return self._arrival.share
 
     @property
     def fault(self) -> Refused | None:
-        """Why it is not served, where its head says that already."""
+        """Why it is refused, if its head already shows that."""
         return self._arrival.fault
 
     @property
@@ -62,7 +62,7 @@ class ClientRequest(web.BaseRequest):
         return cast("Arrival", self._message)
 
     async def linger(self) -> None:
-        """Let the client read what it was answered, while it may still be sending."""
+        """Let the client read the response while it may still be sending."""
         if isinstance(self._protocol, Lingers):
             await self._protocol.linger()
 

@@ -1,8 +1,8 @@
-"""An upload of a chart as it goes by: counted, hashed, and copied as far as there is room.
+"""A chart upload while it is relayed: counted, hashed, and copied as far as memory allows.
 
-Nothing is read in it before the upstream has taken it. What is kept of it before that are hashes, by
-which the chart is found again after a crash: of the whole body, or of each part of a form. A part is found
-by a search for the boundary, which takes as long as the body is, whatever it holds.
+It is not parsed before the upstream has accepted it. Until then only hashes are kept, by
+which the chart is found after a crash: of the whole body, or of each part of a form. Parts are found
+by a search for the boundary, in time proportional to the length of the body.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ LARGEST_CHART_BYTES: Final = 20 * 1024 * 1024
 _MOST_PARTS: Final = 100
 _LONGEST_CONTENT_TYPE: Final = 4096
 _LONGEST_HEAD_BYTES: Final = 64 * 1024
-_WINDOW_BYTES: Final = 64 * 1024  # a search in C lets nobody else run until it ends
+_WINDOW_BYTES: Final = 64 * 1024  # a search in C blocks the event loop until it ends
 
 
 class ChartCopy:
@@ -43,11 +43,11 @@ class ChartCopy:
 
     @property
     def content(self) -> bytearray | None:
-        """All of it, None when it was too large, or there was no room."""
-        return self._copy.kept
+        """The whole upload, None when it was too large, or there was no memory."""
+        return self._copy.buffer
 
     def sizes_by_digest(self) -> dict[Digest, int]:
-        """What may be the chart, by its sha256; of a form of 10 MiB it takes some 50 ms, so not on the loop."""
+        """Possible charts, by their sha256; takes some 50 ms for a form of 10 MiB, so not on the event loop."""
         if not self.is_form:
             return {_digest(self._sha256.hexdigest()): self.size_bytes}
         body = self.content if self._boundary else None
@@ -81,7 +81,7 @@ def _contents(body: bytearray, boundary: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _end_of_head(body: bytearray, at: int, following: int) -> int:
-    """Where the content begins, behind the first empty line; -1 when there is none."""
+    """The start of the content, after the first empty line; -1 when there is none."""
     limit = min(at + _LONGEST_HEAD_BYTES, following + 3)
     ends = (
         body.find(blank, at, limit) + len(blank) for blank in (b"\n\r\n", b"\n\n") if blank in body[at:limit]
@@ -90,7 +90,7 @@ def _end_of_head(body: bytearray, at: int, following: int) -> int:
 
 
 def _find(body: bytearray, needle: bytes, start: int) -> int:
-    """As bytes.find, in steps of a fraction of a millisecond, between which the event loop gets its turn."""
+    """As bytes.find, in steps of a fraction of a millisecond, between which the event loop runs."""
     for at in range(start, len(body), _WINDOW_BYTES):
         time.sleep(0)
         found = body.find(needle, at, at + _WINDOW_BYTES + len(needle) - 1)

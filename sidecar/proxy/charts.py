@@ -147,7 +147,7 @@ class ChartDownloaded(Read):
         """What was downloaded; None where only its file name is known."""
         operation = self.context.operation
         assert isinstance(operation, DownloadChart)
-        content = self._copy.kept if self._copy else None
+        content = self._copy.buffer if self._copy else None
         read = None
         if content:
             read = await self.hooks.parse("chart", content, {}, asked_by=self.context.client.address)

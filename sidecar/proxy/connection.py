@@ -1,6 +1,6 @@
-"""One connection of a client, as aiohttp has it, with what comes on it read by `incoming`.
+"""One client connection as an aiohttp protocol; `incoming` parses its bytes.
 
-aiohttp's own protocol parses whatever comes, repeats it in its errors, and counts neither bytes nor time of
+aiohttp's own protocol parses any input, quotes it in its errors, and limits neither the size nor the time of
 a head. Here its parser sees bodies only.
 """
 
@@ -20,8 +20,8 @@ from sidecar.proxy.incoming import CONNECTION_BYTES, IncomingRequests
 from sidecar.proxy.refusals import Refused, no_memory_left, refusal_body, whole_refusal
 from sidecar.proxy.timer import Timer
 
-#: How long a refused client may go on sending before its connection is closed: else it might be reset
-#: before the answer was read. Source: Go's rstAvoidanceDelay.
+#: How long a refused client may continue to send before its connection is closed: otherwise it might be reset
+#: before the response was read. Source: Go's rstAvoidanceDelay.
 _LINGER_S: Final = 0.5
 
 
@@ -56,14 +56,14 @@ class ClientConnection(RequestHandler):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits for a request of which nothing has come."""
+        """Whether it is idle: nothing of a next request has arrived."""
         is_waiting = self._waiter is not None and not self._messages and self._incoming.is_idle
-        return is_waiting and self._share.held_bytes > 0
+        return is_waiting and self._share.taken_bytes > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not self._open.has_room() or not self._share.take(CONNECTION_BYTES):
             _turn_away(cast("asyncio.Transport", transport))
-            self._manager = None  # connection_lost has nothing to end then
+            self._manager = None  # connection_lost then has nothing to end
             return
         super().connection_made(transport)
         self._is_counted = True
@@ -82,12 +82,12 @@ class ClientConnection(RequestHandler):
         super().connection_lost(exc)
 
     def give_way(self) -> None:
-        """End a connection that waits, and give back what it holds now rather than when it is closed."""
+        """Close an idle connection, and give back its memory now rather than when it is closed."""
         self.force_close()
         self._give_back()
 
     def _give_back(self) -> None:
-        self._share.release(self._share.held_bytes)
+        self._share.release(self._share.taken_bytes)
         if self._is_counted:
             self._is_counted = False
             self._open.number -= 1
@@ -96,7 +96,7 @@ class ClientConnection(RequestHandler):
         self._left.set()
 
     async def linger(self) -> None:
-        """Say the end, and wait until the client has left; not for long."""
+        """Close the sending side, and wait briefly until the client has left."""
         if self.transport is None:
             return
         with suppress(OSError, RuntimeError, NotImplementedError):
@@ -109,7 +109,7 @@ class ClientConnection(RequestHandler):
         if not self._force_close and not self._close:
             self._incoming.feed(data)
 
-    # What its requests ask of it
+    # Called by its requests
 
     def queue(self, arrival: Arrival, payload: StreamReader) -> None:
         self._request_count += 1
@@ -127,7 +127,7 @@ class ClientConnection(RequestHandler):
         if not self._buffer_paused:
             self._pause_reading_for_buffer()
 
-    # An answer on its way
+    # A response in progress
 
     def handle_error(
         self,
@@ -136,7 +136,7 @@ class ClientConnection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002  # repeats what the client sent
     ) -> web.StreamResponse:
-        """A fault of ours that the handler did not see."""
+        """A bug of ours that the handler did not catch."""
         self.log_exception("Error handling request from %s", request.remote, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
@@ -160,6 +160,6 @@ class ClientConnection(RequestHandler):
 
 
 def _turn_away(transport: asyncio.Transport) -> None:
-    """Answer a connection that there is no room for, before it has said anything."""
+    """Answer a connection that exceeds a limit, before it has sent anything."""
     transport.write(whole_refusal(no_memory_left()))
     transport.close()

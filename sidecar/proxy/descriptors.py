@@ -1,18 +1,18 @@
-"""How many connections this process may have open: the system's limit, raised as far as it goes.
+"""The number of connections that this process may have open: the system's limit, raised as far as possible.
 
-A request needs two, the client's and the upstream's. Where the last one is taken nobody is accepted any more,
-and nothing can be opened; so clients are answered 503 before that.
+A request needs two, the client's and the upstream's. Without free descriptors nothing can be accepted or
+opened; so clients are answered 503 before that.
 """
 
 import resource
 from collections.abc import Callable
 from typing import Final
 
-#: For the store, the dispatcher, log files and what else is open.
+#: Reserved for the store, the dispatcher, log files and others.
 _OURS: Final = 128
 _OF_A_REQUEST: Final = 2
 _LEAST: Final = 16
-#: More than anybody needs; some systems say that there is no limit.
+#: More than needed; some systems report no limit.
 _MOST: Final = 1024 * 1024
 
 

@@ -181,11 +181,11 @@ class Handler:
             self._tasks.start(unharmed_work(asking), name="reconcile")
 
     def _response(self, context: RequestContext, answer: ClientResponse) -> RelayedResponse:
-        kept = headers_of.end_to_end(answer.raw_headers)
+        passed_on = headers_of.end_to_end(answer.raw_headers)
         response = RelayedResponse(
             status=answer.status,
             reason=answer.reason or "",
-            headers=headers_of.with_own_location(kept, context.upstream.url),
+            headers=headers_of.with_own_location(passed_on, context.upstream.url),
         )
         if self.is_closing or not context.request.content.is_eof():
             response.force_close()

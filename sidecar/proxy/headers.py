@@ -1,6 +1,6 @@
-"""Which headers pass, and which are changed on the way. Pure.
+"""Which headers are passed on, and which are changed. Pure.
 
-Headers are pairs of bytes as they stood on the wire: repeated ones stay repeated, in their order, in
+Headers are pairs of bytes as on the wire: repeated ones stay repeated, in their order, in
 their spelling. Sources: RFC 9110 7.6.1 (hop-by-hop), RFC 9112 6 (framing); for X-Forwarded-* and
 Location: distribution registry/api/v2/urls.go, which builds absolute locations from them.
 """
@@ -24,7 +24,7 @@ _HOP_BY_HOP: Final = frozenset(
         b"upgrade",
     }
 )
-# Naming one of these in Connection must not take it away: routing and framing hang on them.
+# Naming one of these in Connection must not remove it: routing and framing depend on them.
 _NEVER_DROPPED: Final = frozenset({b"host", b"content-length"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -41,12 +41,12 @@ def text_of(headers: Iterable[RawHeader], name: bytes) -> str:
 
 def end_to_end(headers: Iterable[RawHeader]) -> list[RawHeader]:
     """Headers without those that are about one connection only."""
-    kept = list(headers)
+    pairs = list(headers)
     named = {
-        token.strip().lower() for value in values_of(kept, b"connection") for token in value.split(b",")
+        token.strip().lower() for value in values_of(pairs, b"connection") for token in value.split(b",")
     } - _NEVER_DROPPED
     dropped = _HOP_BY_HOP | named
-    return [(key, value) for key, value in kept if key.lower() not in dropped]
+    return [(key, value) for key, value in pairs if key.lower() not in dropped]
 
 
 def with_forwarded(
@@ -54,8 +54,8 @@ def with_forwarded(
 ) -> list[RawHeader]:
     """Headers with X-Forwarded-For, -Proto and -Host.
 
-    What a trusted outer proxy said stays as it is: the registry must build its locations with the
-    scheme that the client used. What anybody else said is replaced.
+    Values from a trusted outer proxy are kept: the registry must build its locations with the
+    scheme that the client used. Values from anybody else are replaced.
     """
     ours = (
         (b"X-Forwarded-For", peer.encode()),
@@ -78,7 +78,7 @@ def with_host(headers: list[RawHeader], host: bytes) -> list[RawHeader]:
 
 
 def with_own_location(headers: list[RawHeader], upstream_url: str) -> list[RawHeader]:
-    """Headers whose Location does not lead around the sidecar."""
+    """Headers with a Location that does not bypass the sidecar."""
     return [
         (key, relative_location(value, upstream_url) if key.lower() == b"location" else value)
         for key, value in headers

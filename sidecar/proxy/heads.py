@@ -1,8 +1,8 @@
-"""A request's head, from bytes to what it says. Pure.
+"""Parses the head of a request. Pure.
 
-Reads as Go's net/http does, which registries and ChartMuseum are made with: what they serve is served, what
-they refuse is refused here, with their status. What differs, and why, stands in docs/compatibility.md. An
-error never repeats anything of the request.
+It parses as Go's net/http, which registries and ChartMuseum use: heads that they serve are served, and those that
+they refuse are refused here, with their status. docs/compatibility.md lists the differences and their reasons. An
+error never quotes the request.
 """
 
 import re
@@ -26,22 +26,22 @@ _HOST: Final = re.compile(
     rb"[0-9A-Za-z!$%&()*+,.:;=\[\]'_~-]*"
 )  # golang.org/x/net/http/httpguts ValidHostHeader
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
-# Go takes # for a part of the path or query, and bytes beyond ASCII as they are: the same when escaped.
+# Go treats # as part of the path or query, and accepts bytes beyond ASCII: equivalent to escaped ones.
 _TO_ESCAPE: Final = re.compile(rb"[\x80-\xff#]")
-#: What decides how a request is read, with all its values.
-_TELLING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
-_Told = dict[bytes, list[bytes]]
+#: Headers that decide how the request is parsed; all their values are collected.
+_DECIDING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
+_Deciding = dict[bytes, list[bytes]]
 _OFTEN: Final = (
     b"Accept Accept-Encoding Accept-Language Authorization Cache-Control Content-Range Content-Type Cookie "
     b"Docker-Distribution-Api-Version Forwarded If-None-Match Origin Range Referer User-Agent X-Forwarded-For "
     b"X-Forwarded-Host X-Forwarded-Port X-Forwarded-Proto X-Meta-Source-Type X-Real-Ip X-Request-Id"
 )
-#: Names that need no look, as they are written most.
+#: The most common spellings, which need no check.
 _PLAIN: Final = frozenset({*_OFTEN.split(), *_OFTEN.lower().split()})
 
 
 class HeadRefused(SidecarError):
-    """A head that is not served."""
+    """A head that is refused."""
 
     def __init__(self, message: str, *, status: int = 400) -> None:
         super().__init__(message)
@@ -50,19 +50,19 @@ class HeadRefused(SidecarError):
 
 
 class Head(NamedTuple):
-    """What the head of a request says."""
+    """The contents of a request's head."""
 
     method: str
     target: str  #: of ASCII
     version: HttpVersion
-    headers: tuple[RawHeader, ...]  #: in their order and spelling; of equal lengths one
+    headers: tuple[RawHeader, ...]  #: in their order and spelling; equal Content-Lengths once
     length: int | None  #: of the body; None = not said
     is_chunked: bool
     keep_alive: bool
 
 
 def end_of_head(received: bytes | bytearray, begin: int = 0) -> int:
-    """Where a head, of a request or an answer, ends, its empty line included; -1 when that is still to come."""
+    """The end of a head, of a request or response, with its empty line; -1 if it is incomplete."""
     found = _END.search(received, begin)
     return found.end() if found else -1
 
@@ -78,10 +78,10 @@ def parse_head(raw: bytes) -> Head:
         raise HeadRefused("a control character in the head")
     first, _, rest = text.partition(b"\n")
     method, target, version = _request_line(first)
-    headers, told = _headers(rest)
-    _check_host(told, version)
-    length, is_chunked = _framing(told, version)
-    if len(told.get(b"content-length", ())) > 1:
+    headers, deciding = _headers(rest)
+    _check_host(deciding, version)
+    length, is_chunked = _framing(deciding, version)
+    if len(deciding.get(b"content-length", ())) > 1:
         headers = _with_one_length(headers)
     return Head(
         method=method,
@@ -90,24 +90,24 @@ def parse_head(raw: bytes) -> Head:
         headers=tuple(headers),
         length=length,
         is_chunked=is_chunked,
-        keep_alive=_keep_alive(told, version),
+        keep_alive=_keep_alive(deciding, version),
     )
 
 
 def too_large(received: bytes | bytearray) -> HeadRefused:
-    """Of a head, or its beginning, that is longer than is read."""
+    """The refusal of a head, or its beginning, that is too long."""
     if len(received) > LONGEST_LINE_BYTES and received.find(b"\n", 0, LONGEST_LINE_BYTES + 1) < 0:
         return HeadRefused("the request line is too long", status=414)
     return HeadRefused("the head of the request is too large", status=431)
 
 
 def method_of(received: bytes | bytearray) -> str:
-    """The method of a head that may be refused: an answer to HEAD has no body."""
+    """The method of a head that may be invalid: a response to HEAD has no body."""
     return "HEAD" if received.startswith(b"HEAD ") else "GET"
 
 
 def path_of(received: bytes | bytearray) -> str:
-    """The path of a head that may be refused: it says in which form. Without one, as registries do."""
+    """The path of a head that may be invalid, which decides the form of the error. Without one, as registries do."""
     parts = bytes(received[:LONGEST_LINE_BYTES]).partition(b"\n")[0].split(b" ", 2)
     is_path = len(parts) > 1 and parts[1].startswith(b"/")
     return parts[1].decode("latin-1") if is_path else "/v2/"
@@ -131,14 +131,14 @@ def _request_line(line: bytes) -> tuple[str, str, HttpVersion]:
     return method.decode(), escaped.decode(), HttpVersion10 if matched[2] == b"0" else HttpVersion11
 
 
-def _headers(text: bytes) -> tuple[list[RawHeader], _Told]:
+def _headers(text: bytes) -> tuple[list[RawHeader], _Deciding]:
     headers: list[RawHeader] = []
-    told: _Told = {}
+    deciding: _Deciding = {}
     for line in text.split(b"\n"):
         if not line:
             break
         if line[0] in b" \t":
-            _fold(headers, told, line)
+            _fold(headers, deciding, line)
             continue
         name, colon, value = line.partition(b":")
         value = value.strip(b" \t")
@@ -147,24 +147,24 @@ def _headers(text: bytes) -> tuple[list[RawHeader], _Told]:
             continue
         if not colon or not _TOKEN.fullmatch(name):
             raise HeadRefused("a header is malformed")
-        if (lower := name.lower()) in _TELLING:
-            told.setdefault(lower, []).append(value)
-    return headers, told
+        if (lower := name.lower()) in _DECIDING:
+            deciding.setdefault(lower, []).append(value)
+    return headers, deciding
 
 
-def _fold(headers: list[RawHeader], told: _Told, line: bytes) -> None:
-    """A line that goes on with the value before it (RFC 9112 5.2)."""
+def _fold(headers: list[RawHeader], deciding: _Deciding, line: bytes) -> None:
+    """A continuation line of a folded header (RFC 9112 5.2)."""
     if not headers:
         raise HeadRefused("a header is malformed")
     name, value = headers[-1]
     whole = b" ".join(filter(None, (value, line.strip(b" \t"))))
     headers[-1] = (name, whole)
-    if values := told.get(name.lower()):
+    if values := deciding.get(name.lower()):
         values[-1] = whole
 
 
-def _check_host(told: _Told, version: HttpVersion) -> None:
-    hosts = told.get(b"host", [])
+def _check_host(deciding: _Deciding, version: HttpVersion) -> None:
+    hosts = deciding.get(b"host", [])
     if len(hosts) > 1:
         raise HeadRefused("more than one Host")
     if not hosts and version >= HttpVersion11:
@@ -173,11 +173,11 @@ def _check_host(told: _Told, version: HttpVersion) -> None:
         raise HeadRefused("Host is malformed")
 
 
-def _framing(told: _Told, version: HttpVersion) -> tuple[int | None, bool]:
-    """The length of the body, or that it is chunked."""
-    lengths, codings = told.get(b"content-length"), told.get(b"transfer-encoding")
+def _framing(deciding: _Deciding, version: HttpVersion) -> tuple[int | None, bool]:
+    """The length of the body, and whether it is chunked."""
+    lengths, codings = deciding.get(b"content-length"), deciding.get(b"transfer-encoding")
     if codings:
-        if lengths or version < HttpVersion11:  # Go takes the one and forgets the other; proxies differ
+        if lengths or version < HttpVersion11:  # Go ignores one of them; proxies differ
             raise HeadRefused("the length of the body is said in two ways")
         if len(codings) > 1 or codings[0].lower() != b"chunked":
             raise HeadRefused("no transfer coding but chunked", status=501)
@@ -194,6 +194,8 @@ def _with_one_length(headers: list[RawHeader]) -> list[RawHeader]:
     return [header for at, header in enumerate(headers) if at not in where[1:]]
 
 
-def _keep_alive(told: _Told, version: HttpVersion) -> bool:
-    tokens = {token.strip().lower() for value in told.get(b"connection", []) for token in value.split(b",")}
+def _keep_alive(deciding: _Deciding, version: HttpVersion) -> bool:
+    tokens = {
+        token.strip().lower() for value in deciding.get(b"connection", []) for token in value.split(b",")
+    }
     return b"close" not in tokens and (version >= HttpVersion11 or b"keep-alive" in tokens)

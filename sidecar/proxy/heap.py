@@ -1,7 +1,7 @@
-"""Gives memory that is free back to the system.
+"""Returns free memory to the system.
 
-The C library keeps what was freed for the next time: after many bodies at once a process would stay as large
-as it was then, for as long as it lives.
+The C library keeps freed memory for reuse: after many concurrent bodies a process would stay as large
+as it was then.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Final
 
 from sidecar.proxy.budget import Budget
 
-#: For what has just ended to be freed.
+#: Time for ended requests to be freed.
 _WAIT_S: Final = 1.0
 
 
@@ -30,12 +30,12 @@ class Heap:
 
     def _trim(self) -> None:
         self._is_waiting = False
-        gc.collect()  # bodies of connections that ended hang on cycles
+        gc.collect()  # bodies of ended connections are in reference cycles
         trim()
 
 
 def trim() -> None:
-    """Where the C library can (glibc); others do it by themselves, or not at all."""
+    """If the C library can (glibc); others do it automatically, or not at all."""
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if malloc_trim is not None:
         malloc_trim(0)

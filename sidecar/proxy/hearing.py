@@ -1,6 +1,6 @@
-"""Connections to upstreams: whole heads, within bounds, and the last words of one that broke.
+"""Connections to upstreams: complete heads, within limits, and the response of a broken connection.
 
-aiohttp parses; what it does not offer is added here, on the protocol that it drives. tests/wire pins each
+aiohttp parses; features that it lacks are added here, on its protocol. tests/wire covers each
 part (test_early_answers, test_upstream_heads).
 """
 
@@ -19,9 +19,9 @@ from aiohttp.http_exceptions import BadHttpMessage
 from sidecar.proxy.answer_head import normalized, status_of
 from sidecar.proxy.heads import end_of_head
 
-#: Of one answer, with all that came before it (100, 103); nothing that registries are known to send is larger.
+#: Of one response, with those before it (100, 103); no registry is known to send more.
 LARGEST_HEADS_BYTES: Final = 1024 * 1024 + 64 * 1024
-MOST_INFORMATIONAL: Final = 64  #: answers before the final one
+MOST_INFORMATIONAL: Final = 64  #: responses before the final one
 MOST_HEADERS_OF_ANSWER: Final = 16_384
 
 _LAST_READ_BYTES: Final = 64 * 1024
@@ -29,30 +29,30 @@ _MOST_LAST_READS: Final = 64
 
 
 class Hearing(ResponseHandler):
-    """A connection whose heads are handed to the parser whole, and whose last words are heard.
+    """A connection that passes complete heads to the parser, and reads a response after a failed write.
 
-    An upstream that refuses an upload answers, closes, and resets what still arrives. When a write
-    meets that reset first, the event loop gives the connection up with the answer unread in the socket.
+    An upstream that refuses an upload responds, closes, and resets later writes. If a write
+    fails first, the event loop drops the connection with the response unread in the socket.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
-        self._head: bytearray | None = None  #: what came of a head; None while a body comes
+        self._head: bytearray | None = None  #: the received part of a head; None during a body
         self._looked_at = 0
         self._heads_bytes = 0
         self._informational = 0
-        self._has_no_body = False  #: the answer that comes is one to HEAD
+        self._has_no_body = False  #: the next response is one to HEAD
         self._ear: socket.socket | None = None
 
     def set_response_params(self, **params: Any) -> None:
-        """A request is about to be sent on this connection: what comes next is a head."""
+        """A request is about to be sent on this connection: the next bytes are a head."""
         self._begin_head()
         self._heads_bytes = self._informational = 0
         self._has_no_body = bool(params.get("skip_payload"))
         super().set_response_params(**params)
 
     def hear_to_the_end(self) -> None:
-        """Keep what the upstream says readable even after a write has failed; for uploads."""
+        """Keep the response readable even after a failed write; for uploads."""
         sock = self.transport.get_extra_info("socket") if self.transport else None
         if self._ear is None and sock is not None and not self.transport.get_extra_info("sslcontext"):  # type: ignore[union-attr]
             self._ear = _second_handle(sock)
@@ -80,7 +80,7 @@ class Hearing(ResponseHandler):
         if not self._has_no_body:
             super().data_received(data)
         elif data and self.transport is not None:
-            # Go's server gives a HEAD that it cannot read an answer with a body, and closes: no fault.
+            # Go's server answers an invalid HEAD with a body, and closes: not an error.
             self.transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -90,7 +90,7 @@ class Hearing(ResponseHandler):
                     self.data_received(data)
             self._ear.close()
             self._ear = None
-        if self._head:  # cut off: the parser knows that something came
+        if self._head:  # truncated: the parser knows that something arrived
             head, self._head = bytes(self._head), None
             super().data_received(head)
         super().connection_lost(exc)
@@ -99,7 +99,7 @@ class Hearing(ResponseHandler):
         self._head, self._looked_at = bytearray(), 0
 
     def _take_head(self, end: int) -> bytes:
-        """Hand a whole head to the parser; what came after it."""
+        """Pass a complete head to the parser; returns the bytes after it."""
         assert self._head is not None
         head, rest = bytes(self._head[:end]), bytes(self._head[end:])
         self._heads_bytes += end
@@ -121,7 +121,7 @@ class Hearing(ResponseHandler):
 
 
 class _HearingTls(SSLProtocol):
-    """TLS that reads what is left in the socket when a write has failed. Any event loop's own leaves it there."""
+    """TLS that reads the rest of the socket after a failed write, which event loops do not."""
 
     _ear: socket.socket | None = None
 
@@ -145,11 +145,11 @@ class _HearingTls(SSLProtocol):
 
 
 class Connector(TCPConnector):
-    """Makes connections that hear to the end, with TLS or without."""
+    """Creates such connections, with or without TLS."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # There is no public way to hand a connector its protocol; tests/wire pins this one.
+        # There is no public way to give a connector its protocol; tests/wire covers this one.
         self._factory = cast("partial[ResponseHandler]", partial(Hearing, loop=self._loop))
 
     async def _wrap_create_connection(

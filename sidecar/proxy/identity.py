@@ -1,4 +1,4 @@
-"""Who made a request, read from its headers without keeping a credential. Pure.
+"""The sender of a request, from its headers, without keeping credentials. Pure.
 
 Nothing is verified here: a name is only believed after the upstream accepted the request.
 """
@@ -18,7 +18,7 @@ from sidecar.proxy.interface import Network
 _LONGEST_TEXT: Final = 256
 #: Token issuers put the user's name into one of these; `sub` is what registries themselves use.
 _NAME_CLAIMS: Final = ("sub", "preferred_username", "name", "azp")
-#: One of these is in what a proxy passes on.
+#: A request passed on by a proxy has one of these.
 _OF_PROXIES: Final = (b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip", b"x-forwarded-host")
 
 
@@ -34,7 +34,7 @@ def client_of(
 
 
 def connection_of(headers: Sequence[RawHeader], peername: object) -> str:
-    """What tells the connections of one address apart: its port. "" behind a proxy, which shares its own.
+    """Distinguishes the connections of one address: the port. "" behind a proxy, which shares connections.
 
     headers    as they arrived, before any of ours is added
     peername   of the socket; a tuple of address and port for TCP
@@ -57,9 +57,9 @@ def operator_of(authorization: str) -> str:
 
 
 def client_address(headers: Sequence[RawHeader], *, peer: str, trusted: tuple[Network, ...]) -> str:
-    """The nearest hop that is no trusted proxy; the farthest hop when all are trusted.
+    """The nearest hop that is not a trusted proxy; the farthest hop when all are trusted.
 
-    Hops are read from the right: only what a trusted proxy appended can be believed.
+    Hops are read from the right: only entries of trusted proxies are reliable.
     """
     address = _parse_address(peer)
     if address is None:
@@ -87,7 +87,7 @@ def _forwarded_for(headers: Sequence[RawHeader]) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, with the port that some proxies append taken off."""
+    """An address without the port that some proxies append."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

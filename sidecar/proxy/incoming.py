@@ -1,7 +1,7 @@
 """Bytes of a client's connection => requests.
 
-A head is collected as it came, within the budget and its time, and read by `heads`. What is refused becomes a
-request too, with its fault, so that every answer is made in one place.
+A head is collected within the budget and its time limit, and parsed by `heads`. A refused head becomes a
+request too, with its fault, so that every response is made in one place.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from sidecar.proxy.incoming_body import IncomingBody
 from sidecar.proxy.refusals import Refused, no_memory_left
 from sidecar.proxy.timer import Timer
 
-#: What a connection takes of the budget, with all that is made for it.
+#: Memory of a connection with all its objects.
 CONNECTION_BYTES: Final = 8 * 1024
-#: What a request takes, for each byte of its head and for each of its headers: measured.
+#: Memory of a request, for each byte of its head and for each of its headers: measured.
 _REQUEST_BYTES: Final = 16 * 1024
 _FOR_EACH_BYTE: Final = 4
 _FOR_EACH_HEADER: Final = 512
@@ -39,27 +39,27 @@ _TLS_HANDSHAKE: Final = 0x16
 
 
 class Carrier(Protocol):
-    """What is asked of the connection whose bytes they are."""
+    """What the connection has to offer."""
 
     transport: asyncio.Transport | None
 
     def queue(self, arrival: Arrival, payload: StreamReader) -> None:
-        """Have a request handled, after those before it."""
+        """Handle a request after the previous ones."""
 
     def has_enough(self) -> bool:
-        """Whether as many requests wait as may."""
+        """Whether the queue of requests is full."""
 
     def is_paused(self) -> bool:
-        """Whether nothing is read, as a body is not taken."""
+        """Whether reading is paused, because a body is not consumed."""
 
     def hold_back(self) -> None:
-        """Read nothing until requests that wait are handled; then `feed` is called again."""
+        """Pause reading until the waiting requests are handled; then `feed` is called again."""
 
     def force_close(self) -> None: ...
 
 
 class IncomingRequests:
-    """What comes on one connection."""
+    """The bytes that arrive on one connection."""
 
     __slots__ = (
         "_body",
@@ -84,14 +84,14 @@ class IncomingRequests:
         share: Share,
         limits: ClientLimits,
     ) -> None:
-        """`share` is the connection's own, which holds what came of a head too."""
+        """`share` is that of the connection, which also accounts for an incomplete head."""
         self._connection = connection
         self._budget = budget
         self._share = share
         self._limits = limits
-        self._received = bytearray()  # of a head that is not whole, or of requests that wait
-        self._searched = 0  # where the end of the head is not
-        self._is_over = False  # what still comes is thrown away
+        self._received = bytearray()  # of an incomplete head, or of waiting requests
+        self._searched = 0  # the end of the head is not before this
+        self._is_over = False  # further bytes are discarded
         self._is_reading = False
         self._timer = Timer(loop, self._head_is_late)
         self._body = IncomingBody(
@@ -100,11 +100,11 @@ class IncomingRequests:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing of a request has come."""
+        """Whether nothing of a request has arrived."""
         return not self._received and not self._is_reading
 
     def begin(self) -> None:
-        """The first head has to come in time."""
+        """Start the time limit of the first head."""
         self._timer.start(self._limits.head_timeout_s)
 
     def stop(self) -> None:
@@ -140,7 +140,7 @@ class IncomingRequests:
         self._keep(rest, is_waiting=is_waiting)
 
     def _keep(self, rest: bytes | bytearray, *, is_waiting: bool) -> None:
-        """Wait for the rest of a head, or until requests before it are handled."""
+        """Wait for the rest of a head, or until previous requests are handled."""
         if self._is_over or not rest:
             self._forget()
             return
@@ -158,18 +158,18 @@ class IncomingRequests:
             self.begin()
 
     def _fault_of_beginning(self, rest: bytes | bytearray) -> Refused | None:
-        """Why the rest of a head is not waited for."""
-        if rest[0] == _TLS_HANDSHAKE:  # docker tries https first, and would wait for an answer
+        """Why waiting for the rest of a head is pointless."""
+        if rest[0] == _TLS_HANDSHAKE:  # docker tries https first, and would wait for a response
             return refused_by(HeadRefused("TLS is not spoken here"))
         if len(rest) > LARGEST_HEAD_BYTES:
             return refused_by(too_large(rest))
-        more_bytes = len(rest) + CONNECTION_BYTES - self._share.held_bytes
+        more_bytes = len(rest) + CONNECTION_BYTES - self._share.taken_bytes
         return no_memory_left() if more_bytes > 0 and not self._share.take(more_bytes) else None
 
     def _forget(self) -> None:
         self._received = bytearray()
         self._searched = 0
-        self._share.release(self._share.held_bytes - CONNECTION_BYTES)
+        self._share.release(self._share.taken_bytes - CONNECTION_BYTES)
         self._timer.stop()
 
     def _take_head(self, raw: bytes) -> None:
@@ -177,7 +177,7 @@ class IncomingRequests:
         try:
             head, body_bytes = _admitted(raw, share)
         except Refused as refused:
-            share.release(share.held_bytes)
+            share.release(share.taken_bytes)
             self._refuse(refused, raw)
             return
         arrival, payload = arrival_of(head, share), EMPTY_PAYLOAD
@@ -186,7 +186,7 @@ class IncomingRequests:
         self._connection.queue(arrival, payload)
 
     def _refuse(self, refused: Refused, received: bytes | bytearray) -> None:
-        """Let it be answered, and read no more."""
+        """Have it answered, and stop reading."""
         self._is_over = True
         share = self._budget.share()
         arrival = Arrival(method=method_of(received), path=path_of(received), share=share, fault=refused)
@@ -202,7 +202,7 @@ class IncomingRequests:
 
 
 def _admitted(raw: bytes, share: Share) -> tuple[Head, int]:
-    """What a head says, and how much its body may hold on its way (0: it has none). Raises Refused."""
+    """The contents of a head, and the size of its body's buffers (0: no body). Raises Refused."""
     try:
         if len(raw) > LARGEST_HEAD_BYTES:
             raise too_large(raw)

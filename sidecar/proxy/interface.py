@@ -1,6 +1,6 @@
-"""How the proxy is joined to the rest: what it is told, and the functions it is handed.
+"""How the proxy is connected to the rest: its settings, and the functions it is given.
 
-The proxy knows nothing of events, policies or stores. app.py hands in the functions of `Hooks`.
+The proxy knows nothing of events, policies or stores. `app` passes in the functions of `Hooks`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -20,7 +20,7 @@ from sidecar.model.operation import Operation, Routes
 
 Network = IPv4Network | IPv6Network
 
-#: How an https upstream is verified: as usual, not at all, or by a context with its own authorities.
+#: How an https upstream is verified: by default, not at all, or by a context with its own authorities.
 TlsChoice = SSLContext | bool
 
 #: Peers whose X-Forwarded-* headers are believed.
@@ -48,7 +48,7 @@ def _counts_none(_: Operation, __: int, ___: float) -> None:
 
 
 class Parse(Protocol):
-    """Reads what strangers wrote, off the event loop and within hard limits."""
+    """Parses untrusted input, off the event loop and within hard limits."""
 
     async def __call__(
         self,
@@ -59,7 +59,7 @@ class Parse(Protocol):
         *,
         asked_by: str = "",
     ) -> dict[str, Any] | None:
-        """What was read, None for anything else; never raises for what the payload holds."""
+        """The result, None if it failed; never raises because of the payload."""
 
 
 async def _recalls_nothing(_: Repository, __: Digest) -> Recalled:
@@ -79,9 +79,9 @@ async def _reads_nothing(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """What happens beside the relaying."""
+    """The functions called in addition to relaying."""
 
-    #: Whether anybody cares; False means plain relaying: no copy, no identity, no look-up, and nobody asked to admit it.
+    #: Whether any policy is interested; False means plain relaying: no copy, no identity, no look-up, no admission.
     is_observed: Callable[[Operation], bool]
     #: Whether Chart.yaml of OCI charts of this repository is to be looked up.
     wants_oci_chart: Callable[[Repository], bool]
@@ -96,11 +96,11 @@ class Hooks:
     saw_upload: Callable[[Client, Repository, datetime], None]
     #: A client asked whether a blob is there.
     saw_blob_question: Callable[[Client, Repository, Digest], None] = _notes_nothing
-    #: A client asked whether this is a registry, perhaps without its user's name.
+    #: A client checked whether this is a registry, perhaps without a user name.
     saw_ping: Callable[[Client], None] = _notes_none
     #: Whether the Authorization of an accepted request of this kind is of use to `reconcile_as`.
     wants_credentials: Callable[[Operation], bool] = _wants_none
-    #: Gets it once, beside the request, and must not keep it.
+    #: Gets it once, in addition to the request, and must not store it.
     reconcile_as: Callable[[Operation, str], Awaitable[None]] = _takes_none
     #: Operation, status (0 = no whole answer) and seconds of every request, when it has ended.
     finished: Callable[[Operation, int, float], None] = _counts_none
@@ -112,7 +112,7 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySettings:
-    """What of the configuration the proxy needs; can be replaced while it runs."""
+    """The proxy's part of the configuration; can be replaced while it runs."""
 
     registry_url: str
     chart_repository_url: str | None = None  #: None: every path goes to the registry

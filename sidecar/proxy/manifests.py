@@ -1,7 +1,7 @@
-"""Manifests as the relay reads them: after the upstream has accepted them, and never for long on the event loop.
+"""Parses manifests after the upstream has accepted them, without blocking the event loop.
 
-A small one is read at once: 2 ms for the worst 32 KiB that anybody could write. A larger one is read by a
-parser process with hard limits; one that it does not read is still an event, with what path and headers say.
+A small one is parsed at once: 2 ms for the worst 32 KiB. A larger one is parsed by a
+parser process with hard limits; one that fails still raises an event, with what path and headers say.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from sidecar.model.manifest import LARGEST_MANIFEST_BYTES, Manifest, manifest_fr
 from sidecar.model.names import Digest
 from sidecar.proxy.interface import Parse
 
-#: Larger ones are read elsewhere; images have a few KiB.
+#: Larger ones are parsed in a process; those of images have a few KiB.
 SMALL_BYTES: Final = 32 * 1024
 
 
 async def read_manifest(body: Body, parse: Parse, *, asked_by: str = "") -> Manifest | None:
-    """The manifest, None for what is not understood or beyond a limit."""
+    """The manifest, None if it is not understood or exceeds a limit."""
     if len(body.content) <= SMALL_BYTES:
         return read_small(body)
     answer = await parse("manifest", body.content, {"content_type": body.content_type}, asked_by=asked_by)
@@ -42,7 +42,7 @@ async def decoded(content: bytes | None, encoding: str) -> bytes | None:
         return content
     if encoding not in {"gzip", "x-gzip"}:
         return None
-    # zlib lets go of the interpreter
+    # zlib releases the interpreter
     plain, is_whole = await asyncio.to_thread(inflated, content, encoding, LARGEST_MANIFEST_BYTES)
     return plain if is_whole else None
 

@@ -79,7 +79,7 @@ class Observer:
 
     def recorded(self, work: Awaitable[None]) -> Coroutine[Any, Any, None]:
         """Recording, which keeps what the request holds until it has ended."""
-        leave = self.context.share.hold()
+        leave = self.context.share.retain()
 
         async def recorded() -> None:
             try:

@@ -17,7 +17,7 @@ from sidecar.proxy.request_context import Upstreams
 from sidecar.proxy.server import Server
 from sidecar.proxy.tasks import Tasks
 from sidecar.proxy.unharmed import unharmed
-from sidecar.proxy.upstream import READ_BYTES, Connections, Upstream
+from sidecar.proxy.upstream import READ_BYTES, Upstream, UpstreamConnections
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ class Proxy:
     def __init__(self, settings: ProxySettings, hooks: Hooks) -> None:
         self._hooks = hooks
         self._tasks = Tasks()
-        self._connections: Connections | None = None
+        self._connections: UpstreamConnections | None = None
         self._server: web.Server | None = None
         self._requests_in_flight = 0
         self._is_idle = asyncio.Event()
@@ -40,7 +40,7 @@ class Proxy:
         self._heap = Heap(self.budget)
 
     async def start(self) -> None:
-        self._connections = Connections()
+        self._connections = UpstreamConnections()
         self.apply(self._settings)
 
     def apply(self, settings: ProxySettings) -> None:

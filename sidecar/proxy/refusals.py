@@ -1,4 +1,4 @@
-"""What the proxy itself answers when no upstream's answer can be given, in the words of the protocol.
+"""The proxy's own responses when there is none from the upstream, in the form of the protocol.
 
 Registries answer errors as {"errors": [...]} (distribution-spec, "Error Codes"), ChartMuseum as
 {"error": "..."}.
@@ -20,7 +20,7 @@ _RETRY_AFTER_S: Final = 2
 
 
 class Refused(SidecarError):
-    """The request cannot be forwarded, or was forwarded in vain."""
+    """The request cannot be forwarded, or got no response."""
 
     def __init__(
         self, message: str, *, status: int, code: str = "UNAVAILABLE", retry_after_s: int | None = None
@@ -33,7 +33,7 @@ class Refused(SidecarError):
 
 
 def no_memory_left() -> Refused:
-    """A new request, where what the others hold leaves nothing for it (limits.client_memory)."""
+    """A new request when other requests have taken all memory (limits.client_memory)."""
     return Refused(
         "too much is under way right now; try again later",
         status=503,
@@ -48,7 +48,7 @@ def denial(denied: Denied) -> Refused:
 
 
 async def refuse(request: web.BaseRequest, refused: Refused) -> web.StreamResponse:
-    """Answer for an upstream that did not."""
+    """The response when the upstream gave none."""
     body = refusal_body(refused, is_registry=is_registry_path(request.raw_path))
     response = RelayedResponse(
         status=refused.status, reason=_phrase(refused), headers=_headers(refused, body)
@@ -73,7 +73,7 @@ def whole_refusal(refused: Refused) -> bytes:
 def _phrase(refused: Refused) -> str:
     try:
         return HTTPStatus(refused.status).phrase
-    except ValueError:  # a status that nobody gave a name
+    except ValueError:  # a status without a name
         return ""
 
 

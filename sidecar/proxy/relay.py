@@ -1,8 +1,8 @@
-"""Moves bodies from one side to the other, as they come and with back-pressure.
+"""Streams bodies from one side to the other, with back-pressure.
 
-A read waits until the write before it was taken, so at most a few reads of each body are in memory.
-Nothing here decides what a request means. Uses the parts of aiohttp that a response or payload of one's
-own overrides; tests/wire pins each of them on the wire.
+A read waits until the previous write was accepted, so at most a few reads of each body are in memory.
+Nothing here decides what a request means. It overrides internal parts of aiohttp's responses and
+payloads; tests/wire covers each of them on the wire.
 """
 
 import asyncio
@@ -22,23 +22,23 @@ from sidecar.model.errors import SidecarError
 from sidecar.proxy.budget import Share
 from sidecar.proxy.headers import RawHeader, values_of
 
-#: How long a client that waits for "100 Continue" is kept waiting for an upstream that never says so.
+#: How long to wait for an upstream's "100 Continue" before the client is told to continue.
 _CONTINUE_WAIT_S: Final = 3.0
 _TRANSPORT_READ_BYTES: Final = 256 * 1024  #: of one read of a transport, as asyncio has it
 _LEAST_READ_BYTES: Final = 32 * 1024
 
 
 class ClientGone(SidecarError):
-    """The client left, or sent what is no body."""
+    """The client left, or sent an invalid body."""
 
 
 class BodyCopy:
-    """A bounded copy of a body that goes by; given up where there is no memory for it."""
+    """A bounded copy of a relayed body; abandoned when there is no memory for it."""
 
     def __init__(self, limit_bytes: int, share: Share) -> None:
         self._limit_bytes = limit_bytes
         self._share = share
-        self._copy: bytearray | None = bytearray()  # not a list: pieces of one byte would take fifty each
+        self._copy: bytearray | None = bytearray()  # not a list: a piece of one byte would take fifty
 
     def feed(self, piece: bytes) -> None:
         if self._copy is None:
@@ -50,18 +50,18 @@ class BodyCopy:
         self._copy = None
 
     @property
-    def kept(self) -> bytearray | None:
+    def buffer(self) -> bytearray | None:
         """As `content`, without copying it once more; not to be changed."""
         return self._copy
 
     @property
     def content(self) -> bytes | None:
-        """The whole body, None when it was larger than the limit, or than what memory was left."""
+        """The whole body, None when it was larger than the limit or than the memory left."""
         return None if self._copy is None else bytes(self._copy)
 
 
 class Tap(Protocol):
-    """Sees a request body go by, and may act before its end is let through."""
+    """Observes a request body, and may act before its end is forwarded."""
 
     def feed(self, piece: bytes) -> None: ...
 
@@ -71,9 +71,9 @@ class Tap(Protocol):
 class Upload(payload.Payload):
     """A request body on its way from the client to the upstream.
 
-    opening       what was read of it already
-    rest          where the rest comes from, None when there is none
-    tap           sees each piece of the rest; the last of all is held back until it has acted
+    opening       the part that was read already
+    rest          the source of the rest, None when there is none
+    tap           observes each piece of the rest; the last one is withheld until it has acted
     say_continue  tells a client that waits with its body to send it; None for any other client
     """
 
@@ -88,7 +88,7 @@ class Upload(payload.Payload):
         super().__init__(None, content_type="application/octet-stream")
         self.is_complete = False
         self.client_gone = False
-        self.fault: Exception | None = None  #: why the tap does not let its end through
+        self.fault: Exception | None = None  #: why the tap does not forward the end
         self._opening = tuple(opening)
         self._rest = rest
         self._tap = tap
@@ -106,7 +106,7 @@ class Upload(payload.Payload):
         self._go_ahead.set()
 
     async def stop(self) -> None:
-        """Send no more: the upstream has answered. Returns when nobody reads the client any longer."""
+        """Stop sending: the upstream has responded. Returns when nothing reads from the client any more."""
         if self.is_complete or self._timeout is None:
             return
         self._is_stopped = True
@@ -127,11 +127,11 @@ class Upload(payload.Payload):
             self.client_gone = True
             raise
         except ConnectionError:
-            pass  # the upstream has closed; what it said before is still to be read
+            pass  # the upstream has closed; its response must still be read
         finally:
             self._left.set()
         if not self.is_complete:
-            # Neither an end that would make half a body look whole, nor a closed connection, on which
+            # Neither an end, which would make half a body look complete, nor a closed connection, on which
             # the answer could not be read: aiohttp cancels this when the answer is through, or lost.
             await asyncio.get_running_loop().create_future()
 
@@ -192,10 +192,10 @@ class Upload(payload.Payload):
 
 
 def bound(body: StreamReader, transport: asyncio.BaseTransport | None, size_bytes: int) -> None:
-    """Let a body hold so much in memory on its way, at all places together.
+    """Limit the memory of a body in transfer, over all buffers.
 
-    What waits in the reader, what was read of it, and its copy in the socket's buffer; each may be too
-    large by one read of the transport.
+    These are the reader's buffer, the piece being relayed, and the socket's write buffer; each may exceed its
+    share by one read of the transport.
     """
     high_bytes = max(size_bytes // 4, _LEAST_READ_BYTES)
     body._high_water = high_bytes  # noqa: SLF001  # there is no public way to make it smaller
@@ -205,7 +205,7 @@ def bound(body: StreamReader, transport: asyncio.BaseTransport | None, size_byte
 
 
 async def read_whole(content: StreamReader, limit_bytes: int) -> tuple[bytes, bool]:
-    """What fits of a body, or a read more, and whether that is all of it."""
+    """The part of a body that fits, or one read more, and whether that is all of it."""
     read = bytearray()
     while piece := await content.readany():
         read += piece
@@ -277,7 +277,7 @@ def break_off(request: web.BaseRequest) -> None:
     if request.version < HttpVersion11 and sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
-    transport.close()  # what came is good, and lets a client resume
+    transport.close()  # the bytes so far are valid, and let a client resume
 
 
 async def relay_body(
@@ -286,10 +286,10 @@ async def relay_body(
     saw_piece: Callable[[bytes], None] | None,
     before_end: Callable[[], Awaitable[None]] | None,
 ) -> None:
-    """Everything that is left of a body. Raises ClientGone, or what reading from the upstream raises.
+    """Relay the rest of a body. Raises ClientGone, or the exceptions of reading from the upstream.
 
-    before_end  called once, before the last piece is written; where that is known only afterwards, before the
-                end of the answer is
+    before_end  called once, before the last piece is written, or before the end of the response if the last
+                piece is known only afterwards
     """
     while piece := await source.readany():
         if saw_piece is not None:
@@ -303,7 +303,7 @@ async def relay_body(
 
 
 async def taken(write: Awaitable[object]) -> None:
-    """A write to the client; raises ClientGone when it was not taken."""
+    """A write to the client; raises ClientGone when it was not accepted."""
     try:
         await write
     except (ConnectionError, RuntimeError) as exc:

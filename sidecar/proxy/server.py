@@ -1,4 +1,4 @@
-"""All connections of clients: made, closed where there are too many, drained at the end."""
+"""All client connections: creates them, closes idle ones when there are too many, drains them at the end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,15 +17,15 @@ from sidecar.proxy.connection import ClientConnection
 from sidecar.proxy.descriptors import OpenConnections
 from sidecar.proxy.incoming import CONNECTION_BYTES
 
-#: For what was cancelled to leave.
+#: Time for cancelled requests to end.
 _LAST_WAIT_S: Final = 0.2
-#: Where there are as many connections as may be.
+#: When the limit of connections is reached.
 _CLOSED_AT_ONCE: Final = 16
-_MOST_LOOKED_AT: Final = 1024  #: connections, for one that may be closed in favour of a new one
+_MOST_LOOKED_AT: Final = 1024  #: connections examined to find an idle one that may be closed
 
 
 class Server(web.Server):
-    """Drains before it closes: aiohttp's own shutdown drops what still arrives of a request body."""
+    """Drains before it closes: aiohttp's own shutdown drops the rest of a request body."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Server(web.Server):
         )
 
     def _close_idle(self, size_bytes: int) -> None:
-        """Where memory is short, connections that wait for nothing make room: the oldest first."""
+        """When memory is short, idle connections are closed, the oldest first."""
         enough = self._budget.free_bytes + size_bytes
         for connection in islice(self._connections, _MOST_LOOKED_AT):
             if self._budget.free_bytes >= enough:

@@ -1,4 +1,4 @@
-"""The owner of what goes on beside requests: keeps references, reports failures, ends with the proxy."""
+"""The owner of tasks beyond requests: keeps references, reports failures, ends with the proxy."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -22,11 +22,11 @@ class Tasks:
         return task
 
     async def see_through(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
-        """Wait for work that goes on even when the caller is cancelled."""
+        """Wait for work that continues even when the caller is cancelled."""
         await asyncio.shield(self.start(work, name=name))
 
     async def finish(self, limit_s: float) -> None:
-        """Wait for all that was started, then cancel what is left."""
+        """Wait for all tasks, then cancel the remaining ones."""
         if self._running:
             await asyncio.wait(set(self._running), timeout=limit_s)
         for task in tuple(self._running):

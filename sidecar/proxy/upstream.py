@@ -1,9 +1,9 @@
 """One request to an upstream, sent once.
 
 aiohttp's client repeats GET, HEAD, PUT and DELETE by itself when a reused connection dies (aiohttp issue
-10790), which would push or delete twice. Here that is switched off: what may change something always has
-a connection of its own, and a GET or HEAD is repeated at most once, openly, when the pooled connection
-died before any byte of an answer.
+10790), which would push or delete twice. Here that is disabled: a request that may change something always has
+a connection of its own, and a GET or HEAD is repeated at most once, and logged, when the pooled connection
+died before any byte of a response.
 """
 
 import weakref
@@ -42,11 +42,11 @@ log = structlog.get_logger()
 
 READ_BYTES: Final = 1024 * 1024  #: measured: 64 KiB reads cost 1.4 times the CPU
 
-#: What a read from an upstream may raise.
+#: The exceptions of reading from an upstream.
 FAULTS: Final = (ClientError, OSError, HttpProcessingError)
 _NEVER_SENT: Final = (ClientConnectorError, ConnectionTimeoutError)
 _NOTHING_ADDED: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
-#: Shorter than what servers close idle connections after.
+#: Shorter than the idle timeout of servers.
 _IDLE_CONNECTION_S: Final = 15.0
 
 #: A status and headers that came before the final answer.
@@ -54,12 +54,12 @@ Informational = Callable[[int, str, list[RawHeader]], None]
 
 
 class NothingSent(UpstreamUnavailable):
-    """There was no connection: the upstream cannot have done anything."""
+    """There was no connection, so the upstream cannot have done anything."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One request as the upstream is to get it."""
+    """One request in the form in which the upstream gets it."""
 
     method: str
     target: str  #: path and query as the client wrote them
@@ -78,8 +78,8 @@ class Call:
         return self.body is not None and not values_of(self.headers, b"content-length")
 
     def head(self, upstream: URL) -> bytes:
-        """The head as it goes out to an upstream, which is its Host where the client named none."""
-        # Bytes that are no UTF-8 stand in it as surrogates.
+        """The head as sent to an upstream, whose address is the Host if the client sent none."""
+        # Bytes that are not UTF-8 are in it as surrogates.
         target = (upstream.raw_path.rstrip("/") + self.target).encode("utf-8", "surrogateescape")
         headers = list(self.headers)
         if not values_of(headers, b"host"):
@@ -93,15 +93,15 @@ class Call:
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-# aiohttp makes request and response objects itself; this is how they find the call they belong to.
+# aiohttp creates request and response objects itself; this is how they find their call.
 _current: ContextVar[Call] = ContextVar("call")
 
 
 class _Request(ClientRequest):
-    """A request whose head is the call's own bytes: aiohttp adds nothing to it, and leaves nothing out."""
+    """A request whose head is the call's own bytes: aiohttp neither adds nor omits anything."""
 
     def update_expect_continue(self, expect: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Waiting for 100 is the upload's business: it also knows when to stop waiting."""
+        """The upload waits for 100 itself: it also knows when to stop waiting."""
 
     async def send(self, conn: Connection) -> ClientResponse:
         call = _current.get()
@@ -140,12 +140,12 @@ class _Response(ClientResponse):
                 break
             if call.on_informational:
                 call.on_informational(message.code, message.reason, list(message.raw_headers))
-        protocol.feed_data((message, body), 0)  # back again, for aiohttp to begin the answer with
+        protocol.feed_data((message, body), 0)  # pushed back, for aiohttp to begin the response with
         return await super().start(connection)
 
 
-class Connections:
-    """The pool for what may be repeated, and the means to connect afresh for everything else."""
+class UpstreamConnections:
+    """The pool for requests that may be repeated, and fresh connections for all others."""
 
     def __init__(self) -> None:
         self.pooled = _session(Connector(limit=0, keepalive_timeout=_IDLE_CONNECTION_S))
@@ -178,7 +178,7 @@ class Upstream:
     """A registry or chart repository."""
 
     def __init__(
-        self, url: str, connections: Connections, *, connect_timeout_s: float, tls: TlsChoice = True
+        self, url: str, connections: UpstreamConnections, *, connect_timeout_s: float, tls: TlsChoice = True
     ) -> None:
         self.url = str(URL(url, encoded=True).with_user(None).with_query(None).with_fragment(None)).rstrip(
             "/"
@@ -189,7 +189,7 @@ class Upstream:
         self._timeout = ClientTimeout(total=None, sock_connect=connect_timeout_s)
 
     async def send(self, call: Call) -> ClientResponse:
-        """The upstream's answer, its body still to be read and to be closed by the caller.
+        """The upstream's response; the caller reads its body and closes it.
 
         Raises UpstreamUnavailable; NothingSent when there was not even a connection.
         """
@@ -205,7 +205,7 @@ class Upstream:
         return answer
 
     def elsewhere(self, location: str, *, method: str) -> tuple["Upstream", Call]:
-        """Where a redirect to another host leads, and the request for there: without credentials."""
+        """The target of a redirect to another host, and the request for it: without credentials."""
         url = URL(location, encoded=True)
         base = Upstream(
             str(url.origin()), self._connections, connect_timeout_s=self._timeout.sock_connect or 0
@@ -231,7 +231,7 @@ class Upstream:
             return await session.request(
                 call.method,
                 self._address,
-                data=Upload() if call.body is None else call.body,  # an empty one writes the head alone
+                data=Upload() if call.body is None else call.body,  # an empty one writes only the head
                 allow_redirects=False,
                 timeout=self._timeout,
                 ssl=self._tls,
@@ -241,5 +241,5 @@ class Upstream:
 
 
 def _has_begun(exc: Exception) -> bool:
-    """Whether a part of an answer had come; aiohttp then carries it instead of a text."""
+    """Whether a part of a response had arrived; aiohttp then carries it instead of a text."""
     return isinstance(exc, ServerDisconnectedError) and not isinstance(exc.message, str)

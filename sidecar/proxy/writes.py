@@ -35,7 +35,7 @@ _REFUSAL_PAUSES_S: Final = 2.0
 
 
 class Write(GatedWrite):
-    """A request that may be refused for want of room: recorded before the client sees the end of the answer.
+    """A request that may be refused for lack of storage: recorded before the client sees the end of the answer.
 
     Of a refusal the client gets what comes as it comes, all but its end.
     """
@@ -187,8 +187,8 @@ class ManifestPut(IntendedWrite):
 
     async def _ask_with(self, content: bytes) -> None:
         self._body = Body(content, text_of(self.context.headers, b"content-type"))
-        kept = self._body if len(content) <= LARGEST_NOTED_BYTES else None
-        await self.ask(request_body=kept, content_digest=await sha256_of(content))
+        noted = self._body if len(content) <= LARGEST_NOTED_BYTES else None
+        await self.ask(request_body=noted, content_digest=await sha256_of(content))
 
     def feed(self, piece: bytes) -> None:
         self._running.update(piece)
@@ -200,7 +200,7 @@ class ManifestPut(IntendedWrite):
         request = self.context.request
         if not request.body_exists:
             return b"", True
-        # Of a body without a length, before it comes: what has begun must not fail for want of room.
+        # Of a body without a length, before it comes: what has begun must not fail for lack of storage.
         size_bytes = LARGEST_MANIFEST_BYTES if request.content_length is None else request.content_length
         if size_bytes > LARGEST_MANIFEST_BYTES:
             return b"", False

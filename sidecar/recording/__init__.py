@@ -1,9 +1,9 @@
-"""What the proxy hands over becomes events, and events become stored deliveries.
+"""Turns exchanges from the proxy into events, and events into stored deliveries.
 
 recorder    one exchange: detected, encoded, stored. Read this first
-admission   what may stop a write before it is forwarded
-fan_out     what was detected, with the deliveries of its events: all that is written
-refusals    refused pushes between their requests
-reconciler  operations whose answer was never recorded
-clock       what is stored follows a clock that was set
+admission   decides whether a write may be forwarded
+fan_out     the decision that is written: events with their deliveries, and changes
+refusals    state of refused pushes between their requests
+reconciler  operations whose response was never recorded
+clock       adjusts stored times when the clock was set
 """

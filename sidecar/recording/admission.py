@@ -1,7 +1,7 @@
-"""What may stop a write before it is forwarded.
+"""Decides whether a write may be forwarded.
 
-A write that raises an event is noted as an intent. Where the store does not take that in time, the write goes on: its
-event can be kept in memory. With `strict` it is denied.
+A write that raises an event is noted as an intent. If the store does not accept that in time, the write is forwarded
+nevertheless: its event can be kept in memory. With `strict` it is denied.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from sidecar.store.store import Store
 
 log = structlog.get_logger()
 
-#: A store that takes longer than this does not hold a client any longer.
+#: A client does not wait longer than this for the store.
 _PATIENCE_S: Final = 5.0
 _NOT_KEPT: Final = Denied(
     status=503, code="UNAVAILABLE", message="events cannot be kept right now; try again later"
@@ -30,7 +30,7 @@ _NOT_KEPT: Final = Denied(
 
 
 class Admission:
-    """The one gate; the proxy is handed its method."""
+    """The admission of writes; the proxy is given its method."""
 
     def __init__(self, store: Store, *, run: str, is_strict: Callable[[], bool]) -> None:
         """`is_strict`: whether writes are denied while the store cannot keep their events."""
@@ -44,10 +44,10 @@ class Admission:
         Asked again with the same id, it amends the intent.
         """
         if not isinstance(request.operation, WriteOperation):
-            return ADMITTED  # raises no event: nothing to note
+            return ADMITTED  # raises no event, so nothing is noted
         try:
             is_noted = await self._note(_intent_of(request, request.operation))
-        except Exception:  # a fault of ours must not refuse a push
+        except Exception:  # a bug of ours must not refuse a push
             log.exception("intent.not_opened", operation=type(request.operation).__name__)
             return ADMITTED
         return ADMITTED if is_noted or not self._is_strict() else _NOT_KEPT

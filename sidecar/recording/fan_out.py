@@ -1,4 +1,4 @@
-"""What was detected becomes a decision: events with their deliveries, changes, and first sights of repositories."""
+"""Turns what was detected into a decision: events with their deliveries, changes, and new repositories."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -24,9 +24,9 @@ class FanOut:
         wants_oci_chart: Callable[[Repository], bool],
         context: Callable[[str, int | None], FormatContext],
     ) -> None:
-        """No policies, None, where webhooks are switched off: nothing is raised then.
+        """No policies, or None, where webhooks are switched off: nothing is raised then.
 
-        `context` is what formats are told, of a project and when a repository was first seen (Unix seconds).
+        `context` makes the formats' context from a project and the time a repository was first seen (Unix seconds).
         """
         self._policies = policies
         self._wants_oci_chart = wants_oci_chart
@@ -40,7 +40,7 @@ class FanOut:
         at: datetime,
         closes: UUID | None = None,
     ) -> Decided:
-        """All that is written of what was detected.
+        """Everything that is written for what was detected.
 
         created   when repositories were first seen, by full name
         at        when the deliveries are made, and due
@@ -74,7 +74,7 @@ class FanOut:
 
 
 def _seen_first(events: Sequence[Event], created: Mapping[str, datetime]) -> tuple[RepositorySeen, ...]:
-    """A repository older than the sidecar is dated from its first sight, whatever was done to it."""
+    """A repository older than the sidecar is dated from when it was first seen, whatever the operation."""
     seen: dict[str, RepositorySeen] = {}
     for event in events:
         name = event.repository.full_name

@@ -1,12 +1,11 @@
-"""What became of write operations whose answer was never recorded.
+"""Finds out whether write operations took effect whose response was never recorded.
 
-After a crash, or when the upstream vanished before it answered, an intent is left open. The upstream's
-state tells whether it accepted the operation: a tag that names the manifest's digest, a digest that is
-gone, a chart whose bytes have the uploaded hash in the chart repository's own index. What was so before, as far
-as is remembered, shows nothing. What was accepted is recorded under the intent's id, so it does not matter
-how often this is done. The client's credentials are never kept: the upstream is
-asked with those of the configuration or with none, and where that does not do, as the next client whose
-request for the same repository is accepted.
+After a crash, or when the upstream vanished before it responded, an intent is left open. The upstream's
+state shows whether it accepted the operation: a tag that names the manifest's digest, a digest that is
+gone, a chart with the uploaded hash in the chart repository's index. A state that is remembered from before proves
+nothing. An accepted operation is recorded under the intent's id, so repeating this is harmless. The client's
+credentials are never stored: the upstream is asked with those of the configuration or anonymously and, if that
+fails, with those of the next client whose request for the same repository is accepted.
 """
 
 import time
@@ -45,16 +44,16 @@ from sidecar.upstreams.stored_charts import Parse, StoredCharts, Unknown
 
 log = structlog.get_logger()
 
-#: An upstream may still be working on what a dead process forwarded; "not there" is believed after this.
+#: An upstream may still be processing a request of a dead process; "not there" counts only after this time.
 _SETTLED_S: Final = 10.0
-#: So often an intent is tried that fails by a bug of ours.
+#: Attempts at an intent that fails because of a bug of ours.
 _MOST_FAILURES: Final = 5
 
 
-class Verdict(StrEnum):
+class Finding(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    UNKNOWN = "unknown"  #: the upstream cannot be asked, or will not tell
+    UNKNOWN = "unknown"  #: the upstream cannot be reached, or does not say
 
 
 class Reconciler:
@@ -70,7 +69,7 @@ class Reconciler:
         routes: Callable[[], Routes],
         parse: Parse,
         read_manifest: Callable[[Body], Awaitable[Manifest | None]],
-        steady_s: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read_manifest = read_manifest
         self._store = store
@@ -79,18 +78,18 @@ class Reconciler:
         self._charts = charts
         self._routes = routes
         self._parse = parse
-        self._steady_s = steady_s
+        self._monotonic = monotonic
         self._charts_found: dict[str, Chart] = {}  # by intent
         self._complained: set[str] = set()
         self._failures: dict[str, int] = {}
         self._first_asked_s: dict[str, float] = {}
-        self._unanswered: dict[str, list[Intent]] = {}  # by repository: the registry wants to know who asks
+        self._unanswered: dict[str, list[Intent]] = {}  # by repository: the registry requires credentials
 
     async def reconcile(self) -> int:
-        """Settle what can be settled; answers how many intents are still open."""
+        """Settle what can be settled; returns how many intents are still open."""
         intents = await self._store.intents_left_open()
         open_now = {str(intent.id) for intent in intents}
-        # One that was left open for a moment only is asked about anew the next time.
+        # An intent that was left open only briefly is asked about again the next time.
         self._first_asked_s = {key: at_s for key, at_s in self._first_asked_s.items() if key in open_now}
         self._unanswered.clear()
         remaining = 0
@@ -103,7 +102,7 @@ class Reconciler:
             upstream = self._registry()
             return RegistryAuth(upstream.username, upstream.password)
         charts = self._charts()
-        # Not RegistryAuth: it reads every answer whole, and a chart is read as a stream.
+        # Not RegistryAuth: it buffers every response, and a chart is read as a stream.
         return (
             httpx.BasicAuth(charts.username, charts.password.reveal())
             if charts and charts.username
@@ -111,13 +110,13 @@ class Reconciler:
         )
 
     def wants_credentials(self, operation: Operation) -> bool:
-        """Whether an upstream did not answer, without credentials, about what this operation is about."""
+        """Whether the upstream of this operation refused to answer without other credentials."""
         return bool(self._unanswered) and _subject(operation) in self._unanswered
 
     async def reconcile_as(self, operation: Operation, authorization: str) -> None:
         """Ask again as a client whose request about the same repository was just accepted.
 
-        Its credentials serve these questions and are kept nowhere.
+        Its credentials are used for these requests only, and not stored.
         """
         for intent in self._unanswered.pop(_subject(operation), []):
             await self._settle(intent, _Borrowed(authorization))
@@ -125,29 +124,29 @@ class Reconciler:
     async def _settle(self, intent: Intent, auth: httpx.Auth) -> bool:
         manifest = None
         try:
-            verdict = await self._ask(intent, auth)
-            if verdict is Verdict.ACCEPTED:
+            finding = await self._ask(intent, auth)
+            if finding is Finding.ACCEPTED:
                 manifest = await self._manifest(intent, auth)
         except httpx.HTTPError as exc:
-            verdict = Verdict.UNKNOWN
+            finding = Finding.UNKNOWN
             self._complain(intent, repr(exc))
         except StoreUnavailable:
             raise
         except Exception:  # our own bug with one intent must not leave the others open
             log.exception("intent.not_settled", operation=_name(intent), request_id=intent.request_id)
             return await self._has_failed_often(intent)
-        if verdict is Verdict.ACCEPTED:
+        if finding is Finding.ACCEPTED:
             if not await self._pipeline.conclude(self._concluded(intent, manifest)):
                 return await self._has_failed_often(intent)
-        elif verdict is Verdict.REFUSED and self._has_settled(intent):
+        elif finding is Finding.REFUSED and self._has_settled(intent):
             await self._store.close_intent(intent.id)
         else:
             return False
-        log.info("intent.reconciled", request_id=intent.request_id, verdict=verdict, operation=_name(intent))
+        log.info("intent.reconciled", request_id=intent.request_id, verdict=finding, operation=_name(intent))
         return True
 
     async def _has_failed_often(self, intent: Intent) -> bool:
-        """Close an intent that we cannot settle however often we try; that event is lost, and said so."""
+        """Close an intent that cannot be settled after several attempts; its event is lost, and logged."""
         failures = self._failures.pop(str(intent.id), 0) + 1
         if failures < _MOST_FAILURES:
             self._failures[str(intent.id)] = failures
@@ -167,19 +166,19 @@ class Reconciler:
         return replace(_concluded(intent, datetime.now(UTC)), manifest=manifest, chart=chart)
 
     def _has_settled(self, intent: Intent) -> bool:
-        # By a clock that is never set: an intent that is closed too early is an event lost.
-        now_s = self._steady_s()
+        # By the monotonic clock: an intent that is closed too early is a lost event.
+        now_s = self._monotonic()
         return now_s - self._first_asked_s.setdefault(str(intent.id), now_s) >= _SETTLED_S
 
     def _complain(self, intent: Intent, error: str) -> None:
-        """Say once for each intent why it stays open."""
+        """Log once for each intent why it stays open."""
         if str(intent.id) not in self._complained:
             self._complained.add(str(intent.id))
             log.warning(
                 "intent.left_open", operation=_name(intent), request_id=intent.request_id, error=error
             )
 
-    async def _ask(self, intent: Intent, auth: httpx.Auth) -> Verdict:
+    async def _ask(self, intent: Intent, auth: httpx.Auth) -> Finding:
         match intent.operation:
             case PutManifest() as put:
                 return await self._ask_put(intent, put, auth)
@@ -190,34 +189,34 @@ class Reconciler:
             case DeleteChart() as delete:
                 return await self._ask_delete_chart(intent, delete, auth)
 
-    async def _ask_put(self, intent: Intent, put: PutManifest, auth: httpx.Auth) -> Verdict:
+    async def _ask_put(self, intent: Intent, put: PutManifest, auth: httpx.Auth) -> Finding:
         expected = put.reference.digest or intent.content_digest
         if expected is None:
-            return Verdict.REFUSED  # its last bytes were never forwarded
+            return Finding.REFUSED  # its last bytes were never forwarded
         found = await self._manifest_digest(intent, put.repository, str(put.reference), auth)
         if found and found != expected:
             return await self._ask_overtaken(intent, put, auth, expected=expected, found=found)
-        # What was named so before does not show that it was named so again.
-        return _verdict(found, accepted=bool(found) and intent.remembered is not Remembered.REFERENCE)
+        # A tag that named it before does not prove that the push took effect.
+        return _finding(found, accepted=bool(found) and intent.remembered is not Remembered.REFERENCE)
 
     async def _ask_overtaken(
         self, intent: Intent, put: PutManifest, auth: httpx.Auth, *, expected: str, found: str
-    ) -> Verdict:
-        """The tag names something else: another push may have come after this one.
+    ) -> Finding:
+        """The tag names something else: another push may have followed.
 
-        Accepted when the manifest is there, was not before, and a later push is what moved the tag; else the
-        upstream never saw it.
+        Accepted when the manifest is there, was not before, and a later push moved the tag; otherwise the
+        upstream never got it.
         """
         later = await self._store.tag_seen_since(put.repository, str(put.reference), found, intent.opened_at)
         if not later or intent.remembered is not Remembered.NOTHING:
-            return Verdict.REFUSED
-        kept = await self._manifest_digest(intent, put.repository, expected, auth)
-        return _verdict(kept, accepted=bool(kept))
+            return Finding.REFUSED
+        stored = await self._manifest_digest(intent, put.repository, expected, auth)
+        return _finding(stored, accepted=bool(stored))
 
-    async def _ask_delete(self, intent: Intent, delete: DeleteManifest, auth: httpx.Auth) -> Verdict:
+    async def _ask_delete(self, intent: Intent, delete: DeleteManifest, auth: httpx.Auth) -> Finding:
         found = await self._manifest_digest(intent, delete.repository, str(delete.reference), auth)
         was_there = intent.facts.existed or intent.remembered is Remembered.REFERENCE
-        return _verdict(found, accepted=found == "" and was_there)
+        return _finding(found, accepted=found == "" and was_there)
 
     async def _manifest(self, intent: Intent, auth: httpx.Auth) -> Manifest | None:
         """The manifest that was PUT, as it was noted or, if it was large, as the registry has it."""
@@ -240,7 +239,7 @@ class Reconciler:
     async def _manifest_digest(
         self, intent: Intent, repository: Repository, reference: str, auth: httpx.Auth
     ) -> str | None:
-        """The digest that a reference names, "" when it names nothing, None when it cannot be known."""
+        """The digest that a reference names, "" when it names nothing, None when that is unknown."""
         upstream = self._registry()
         url = f"{upstream.url}/v2/{repository.full_name}/manifests/{quote(reference, safe=':')}"
         async with upstream.session() as http:
@@ -249,45 +248,45 @@ class Reconciler:
             return ""
         if response.status_code == 200:
             return response.headers.get("Docker-Content-Digest") or reference
-        self._was_not_told(intent, response.status_code)
+        self._log_no_answer(intent, response.status_code)
         return None
 
-    def _was_not_told(self, intent: Intent, status: int) -> None:
+    def _log_no_answer(self, intent: Intent, status: int) -> None:
         if status in {401, 403}:
             self._unanswered.setdefault(_subject(intent.operation), []).append(intent)
         self._complain(intent, f"the upstream answered {status} to the question; {_ADVICE}")
 
-    async def _ask_upload(self, intent: Intent, upload: UploadChart, auth: httpx.Auth) -> Verdict:
+    async def _ask_upload(self, intent: Intent, upload: UploadChart, auth: httpx.Auth) -> Finding:
         stored = self._stored_charts(auth)
         if not intent.chart_sizes:
-            return Verdict.REFUSED  # its last bytes were never forwarded, or nothing can be shown
+            return Finding.REFUSED  # its last bytes were never forwarded, or nothing can be shown
         if stored is None:
-            return Verdict.UNKNOWN
+            return Finding.UNKNOWN
         found = await stored.find(upload.tenant, intent.chart_sizes, since=intent.opened_at)
         if isinstance(found, Chart):
             self._charts_found[str(intent.id)] = found
-        return self._chart_verdict(intent, found, accepted=found is not None)
+        return self._chart_finding(intent, found, accepted=found is not None)
 
-    async def _ask_delete_chart(self, intent: Intent, delete: DeleteChart, auth: httpx.Auth) -> Verdict:
+    async def _ask_delete_chart(self, intent: Intent, delete: DeleteChart, auth: httpx.Auth) -> Finding:
         stored = self._stored_charts(auth)
         if stored is None:
-            return Verdict.UNKNOWN
+            return Finding.UNKNOWN
         found = await stored.digest_of(delete.tenant, f"{delete.name}-{delete.version}.tgz")
-        return self._chart_verdict(intent, found, accepted=found is None and intent.facts.existed is True)
+        return self._chart_finding(intent, found, accepted=found is None and intent.facts.existed is True)
 
     def _stored_charts(self, auth: httpx.Auth) -> StoredCharts | None:
         upstream = self._charts()
         return StoredCharts(upstream, self._routes(), self._parse, auth) if upstream else None
 
-    def _chart_verdict(self, intent: Intent, found: object, *, accepted: bool) -> Verdict:
+    def _chart_finding(self, intent: Intent, found: object, *, accepted: bool) -> Finding:
         if isinstance(found, Unknown):
-            self._was_not_told(intent, found.status)
-            return Verdict.UNKNOWN
-        return Verdict.ACCEPTED if accepted else Verdict.REFUSED
+            self._log_no_answer(intent, found.status)
+            return Finding.UNKNOWN
+        return Finding.ACCEPTED if accepted else Finding.REFUSED
 
 
 class _Borrowed(httpx.Auth):
-    """A client's own Authorization, as it came."""
+    """A client's own Authorization header, unchanged."""
 
     def __init__(self, authorization: str) -> None:
         self._authorization = authorization
@@ -311,14 +310,14 @@ async def _content_of(response: httpx.Response) -> bytes | None:
     return bytes(content)
 
 
-def _verdict(found: str | None, *, accepted: bool) -> Verdict:
+def _finding(found: str | None, *, accepted: bool) -> Finding:
     if found is None:
-        return Verdict.UNKNOWN
-    return Verdict.ACCEPTED if accepted else Verdict.REFUSED
+        return Finding.UNKNOWN
+    return Finding.ACCEPTED if accepted else Finding.REFUSED
 
 
 def _concluded(intent: Intent, at: datetime) -> Exchange:
-    """The exchange as it must have been; dated when it was begun, which is all that is known."""
+    """The reconstructed exchange; its time is that of the request, the only one known."""
     return Exchange(
         id=intent.id,
         operation=intent.operation,
@@ -334,7 +333,7 @@ def _concluded(intent: Intent, at: datetime) -> Exchange:
 
 
 def _subject(operation: Operation) -> str:
-    """What an operation needs rights for: a repository, or a tenant of the chart repository."""
+    """The repository, or tenant of the chart repository, that an operation needs permissions for."""
     match operation:
         case UploadChart(tenant) | UploadProvenance(tenant) | DownloadChart(tenant) | DeleteChart(tenant):
             return f"charts/{tenant}"

@@ -1,10 +1,10 @@
-"""The whole flow: what the proxy hands over becomes events, events become stored deliveries.
+"""The whole flow: exchanges from the proxy become events, events become stored deliveries.
 
     Exchange ──detectors──► Event ──formats──► Delivery ──► store        (one transaction)
 
 A write operation is noted before it is forwarded (`admission`) and closed in the transaction that
-stores its deliveries (`record`), before the client sees the end of its answer. Trouble in here never
-reaches the client: what the store refuses is kept in memory and written when it is back.
+stores its deliveries (`record`), before the client sees the end of its response. Errors in here never
+reach the client: what the store cannot take is kept in memory and written later.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ from sidecar.store.store import Store
 
 log = structlog.get_logger()
 
-#: A store that takes longer than this does not hold a client any longer.
+#: A client does not wait longer than this for the store.
 _PATIENCE_S: Final = 5.0
 _RECALL_S: Final = 0.5
 _UPLOAD_NOTED_EVERY_S: Final = 5.0
@@ -65,7 +65,7 @@ _DESCRIPTOR_BYTES: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderSettings:
-    """What of the configuration the recorder needs; replaced as a whole on reload."""
+    """The recorder's part of the configuration; replaced as a whole on reload."""
 
     hostname: str
     external_url: str
@@ -85,7 +85,7 @@ class _OpenPull:
     """A manifest that was fetched a moment ago."""
 
     at_s: float
-    blobs: set[tuple[str, Digest]] = field(default_factory=set)  #: noted since, each with its connection
+    blobs: set[tuple[str, Digest]] = field(default_factory=set)  #: noted since then, each with its connection
 
 
 def _now() -> datetime:
@@ -93,7 +93,7 @@ def _now() -> datetime:
 
 
 class Recorder:
-    """Joins the stages; the proxy is handed its methods."""
+    """Connects the stages; the proxy is given its methods."""
 
     def __init__(
         self,
@@ -102,23 +102,23 @@ class Recorder:
         settings: RecorderSettings,
         *,
         now: Callable[[], datetime] = _now,
-        steady_s: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = time.monotonic,
         on_event: Callable[[EventType], None] = lambda _kind: None,
         on_ended: Callable[[DeliveryState], None] = lambda _state: None,
     ) -> None:
-        """`on_event` is told of each event that was stored, `on_ended` of deliveries stored as ended.
+        """`on_event` is called with each stored event, `on_ended` with deliveries stored as ended.
 
-        steady_s   a clock that is never set, for what is only noted every few seconds
+        monotonic  elapsed seconds, for what is noted only every few seconds
         """
         self._store = store
         self._outbox = outbox
         self._now = now
-        self._steady_s = steady_s
+        self._monotonic = monotonic
         self._on_event = on_event
         self._on_ended = on_ended
         self._pulls_open: dict[tuple[Client, str], _OpenPull] = {}
         self._noted: dict[tuple[Client | None, str], float] = {}
-        self._refused = RefusedPushes(store, now=now, steady_s=steady_s)
+        self._refused = RefusedPushes(store, now=now, monotonic=monotonic)
         self.saw_ping = self._refused.saw_ping
         self.saw_blob_question = self._refused.saw_blob_question
         self.apply(settings)
@@ -143,21 +143,21 @@ class Recorder:
             several_workers=settings.several_workers,
         )
 
-    # What the proxy is handed
+    # Functions for the proxy
 
     def is_observed(self, operation: Operation) -> bool:
-        """Whether any policy cares; nothing is copied, noted or detected otherwise."""
+        """Whether any policy is interested; otherwise nothing is copied, noted or detected."""
         if isinstance(operation, Ping):
             return self._refused.may_go_on
         return self._interest.observes(operation)
 
     def wants_oci_chart(self, repository: Repository) -> bool:
-        """Whether a chart kept as an OCI artifact raises CHART events in this repository's project."""
+        """Whether a chart stored as an OCI artifact raises CHART events in this repository's project."""
         project = self._projects.get(repository.project)
         return project is not None and project.oci_chart_events
 
     async def recall(self, repository: Repository, digest: Digest) -> Recalled:
-        """What is remembered of a manifest; nothing where the store does not say so at once."""
+        """What is remembered of a manifest; nothing if the store does not answer at once."""
         try:
             async with asyncio.timeout(_RECALL_S):
                 return recalled(digest, await self._store.recall(scope_of_recall(repository, digest)))
@@ -172,14 +172,14 @@ class Recorder:
         await self.conclude(exchange)
 
     async def conclude(self, exchange: Exchange) -> bool:
-        """As `record`; False when it failed by a bug of ours: an intent is left to the reconciler then."""
+        """As `record`; False when it failed because of a bug of ours: the reconciler then settles the intent."""
         if self._interest.is_ignored(exchange):
             return True
         rejection = self._rejection_of(exchange)
         if not rejection and self._is_nothing(exchange):
             return True
         if isinstance(exchange.operation, GetManifest):
-            # Now, not when the store comes to it: the client may ask for a blob before that.
+            # Now, not when the store processes it: the client may request a blob before that.
             self._open_pull(exchange.client, exchange.operation.repository)
         try:
             async with asyncio.timeout(_PATIENCE_S):
@@ -187,12 +187,12 @@ class Recorder:
         except (StoreUnavailable, TimeoutError) as exc:
             log.warning("exchange.kept_in_memory", request_id=exchange.request_id, error=str(exc) or "slow")
         except Exception:
-            # Our own bug, or input that nobody thought of: the client's push must not suffer from it.
+            # A bug of ours, or unexpected input: it must not affect the client's push.
             log.exception("exchange.record_failed", operation=type(exchange.operation).__name__)
             await self._disown(exchange)
             return False
         else:
-            self._tell(decision)
+            self._report(decision)
         return True
 
     async def _record(self, exchange: Exchange, rejection: Rejection | None) -> Decided:
@@ -220,7 +220,7 @@ class Recorder:
                 await self._store.disown_intent(exchange.id)
 
     def saw_blob(self, client: Client, repository: Repository, digest: Digest) -> None:
-        """A client fetches a blob: what it looked at is pulled."""
+        """A client fetches a blob: its lookup was a pull."""
         is_news = self._is_news(client, repository, digest) or (
             self._settings.several_workers
             and self._is_due(client, f"{repository}@{digest}", _BLOB_NOTED_EVERY_S)
@@ -229,19 +229,19 @@ class Recorder:
             self._store.note_blob_fetched(client, repository, digest)
 
     def saw_upload(self, client: Client, repository: Repository, began_at: datetime) -> None:
-        """An upload goes on: pushes by digest in this repository wait for its index."""
+        """An upload is in progress: pushes by digest in this repository wait for its index."""
         self._refused.saw_upload(client, repository, began_at)
         if self._settings.grouped and self._is_due(None, repository.full_name, _UPLOAD_NOTED_EVERY_S):
             self._store.note_upload(repository, at=self._now())
 
-    # What time brings
+    # Periodic work
 
     async def raise_due(self) -> None:
-        """Raise the held events whose time has come."""
+        """Raise the held events that are due."""
         now, holds = self._now(), self._settings.holds
         until = {"pulls_until": now + holds.pull, "pushes_until": now + holds.push}
         if await self._store.has_due_holds(now, **until):
-            self._tell(await self._store.record_due(now, lambda held: self._decide_due(held, now), **until))
+            self._report(await self._store.record_due(now, lambda held: self._decide_due(held, now), **until))
 
     # Inside the transaction: no I/O
 
@@ -264,7 +264,7 @@ class Recorder:
             rejection=rejection,
         )
         if isinstance(exchange.operation, UploadChart) and exchange.succeeded and not detected.events:
-            # Only a provenance file, or a chart that is not readable within our bounds.
+            # Only a provenance file, or a chart beyond our limits.
             log.info("upload.without_chart", request_id=exchange.request_id)
         if beginning:
             detected = Detected(detected.events, (*beginning.noted(snapshot), *detected.changes))
@@ -276,7 +276,7 @@ class Recorder:
         detected = due(held, settings.holds, now, several_workers=settings.several_workers)
         return self._fan_out.decision(detected, held.created_at, at=self._now())
 
-    def _tell(self, decision: Decided) -> None:
+    def _report(self, decision: Decided) -> None:
         """After the commit: wake the dispatcher, count."""
         deliveries = [delivery for raised in decision.raised for delivery in raised.deliveries]
         waiting = (found.target for found in deliveries if found.state is DeliveryState.WAITING)
@@ -299,7 +299,7 @@ class Recorder:
         project = self._projects.get(project_name)
         return context_of(self._settings, is_public=project is not None and project.public, at=created_at)
 
-    # Small things
+    # Helpers
 
     def _rejection_of(self, exchange: Exchange) -> Rejection | None:
         return (
@@ -312,7 +312,7 @@ class Recorder:
         return self._refused.beginning_in(exchange)
 
     def _is_nothing(self, exchange: Exchange) -> bool:
-        """Whether an exchange says nothing that is kept, now that it was not refused for lack of room."""
+        """Whether an exchange that was not rejected changes nothing that is stored."""
         match exchange.operation:
             case WriteBlob() | UploadProvenance():
                 return True
@@ -324,33 +324,33 @@ class Recorder:
     def _open_pull(self, client: Client, repository: Repository) -> None:
         if len(self._pulls_open) >= _MOST_NOTED:
             self._pulls_open.clear()
-        self._pulls_open[client, repository.full_name] = _OpenPull(self._steady_s())
+        self._pulls_open[client, repository.full_name] = _OpenPull(self._monotonic())
 
     def _is_news(self, client: Client, repository: Repository, digest: Digest) -> bool:
-        """Whether a blob is of a pull that may still be held, and not noted since its manifest came."""
+        """Whether a blob belongs to a pull that may still be held, and was not noted since its manifest was fetched."""
         opened = self._pulls_open.get((client, repository.full_name))
         blob = (client.connection, digest)
         if opened is None or blob in opened.blobs or len(opened.blobs) >= _MOST_BLOBS:
             return False
-        if self._steady_s() - opened.at_s > self._settings.holds.pull.total_seconds() + _DUE_LATE_S:
+        if self._monotonic() - opened.at_s > self._settings.holds.pull.total_seconds() + _DUE_LATE_S:
             return False
         opened.blobs.add(blob)
         return True
 
     def _is_due(self, client: Client | None, what: str, every_s: float) -> bool:
-        """Whether something about this client and that was not noted for so long; notes it."""
+        """Whether a fact about a client was not noted within that time; notes it."""
         key = (client, what)
         noted = self._noted.get(key)
-        if noted is not None and self._steady_s() - noted < every_s:
+        if noted is not None and self._monotonic() - noted < every_s:
             return False
         if len(self._noted) >= _MOST_NOTED:
-            self._noted.clear()  # forgetting costs a row more, not an event
-        self._noted[key] = self._steady_s()
+            self._noted.clear()  # forgetting costs one more row, not an event
+        self._noted[key] = self._monotonic()
         return True
 
 
 def context_of(settings: RecorderSettings, *, is_public: bool, at: int | None) -> FormatContext:
-    """What formats are told; `at` is when the repository was first seen."""
+    """The context for the formats; `at` is when the repository was first seen."""
     return FormatContext(
         hostname=settings.hostname,
         external_url=settings.external_url,

@@ -1,6 +1,6 @@
-"""Refused pushes between their requests: what is recognised, and what may be going on.
+"""State of refused pushes between their requests, and recognition of rejections.
 
-Nearly always nothing is, and then nobody is asked and nothing is noted: a `GET /v2/` costs nothing here.
+Nearly always no push is refused; then nothing is read or noted, and a `GET /v2/` costs nothing here.
 """
 
 from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ from sidecar.store.store import Store
 
 log = structlog.get_logger()
 
-#: Longer than any client pauses. At the start the last run may have left something going on.
+#: Longer than any client pauses. At the start a push of the last run may still be going on.
 _LOOKED_FOR_S: Final = 60.0
 _MOST_CLIENTS: Final = 10_000
 _LONGEST_WORDS: Final = 200  #: characters
@@ -39,15 +39,15 @@ _LONGEST_WORDS: Final = 200  #: characters
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a client may begin a push with."""
+    """A request with which a client may begin a push."""
 
     client: Client
     repository: Repository
-    asked: Reference | None  #: what it asked for, if that tells pushes apart
+    asked: Reference | None  #: the requested object, if that distinguishes pushes
     at: datetime
     _: KW_ONLY
     is_blob: bool
-    may_go_on: bool  #: whether any push may have been refused a moment ago
+    may_go_on: bool  #: whether any push may have been refused recently
 
     @property
     def scope(self) -> Scope:
@@ -70,14 +70,14 @@ class Beginning:
 
 
 class RefusedPushes:
-    """What the recorder asks about refusals."""
+    """What the recorder needs to know about refusals."""
 
-    def __init__(self, store: Store, *, now: Callable[[], datetime], steady_s: Callable[[], float]) -> None:
+    def __init__(self, store: Store, *, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
         self._store = store
         self._now = now
-        self._steady_s = steady_s
-        self._looked_for_until_s = steady_s() + _LOOKED_FOR_S
-        self._refused: set[Client] = set()  #: while any of them may go on
+        self._monotonic = monotonic
+        self._looked_for_until_s = monotonic() + _LOOKED_FOR_S
+        self._refused: set[Client] = set()  #: until when any of them may go on
         self._rules: tuple[RejectionRule, ...] = KNOWN_RULES
         self._is_followed = True
         self._several_workers = False
@@ -86,17 +86,17 @@ class RefusedPushes:
         """Use these settings from now on.
 
         is_followed      one event for each push, not for each request
-        several_workers  what goes on may have been seen by another process
+        several_workers  another process may have seen the requests of a push
         """
         self._rules = tuple(rules)
         self._is_followed = is_followed
         self._several_workers = several_workers
 
     def recognise(self, exchange: Exchange) -> Rejection | None:
-        """What a refused write was refused for, None when that is not lack of room."""
+        """The rejection of a refused write, None when it was not for lack of storage."""
         write = write_of(exchange.operation)
         if write is None or exchange.status < 400 or exchange.refusal is None:
-            return None  # without an answer of the upstream the status is ours
+            return None  # without a response of the upstream the status is ours
         rejection = recognise(self._rules, write, exchange.status, exchange.refusal)
         if rejection:
             self._look_out_for(exchange.client)
@@ -118,12 +118,12 @@ class RefusedPushes:
 
     @property
     def may_go_on(self) -> bool:
-        """Whether any push may have been refused a moment ago, and be tried again."""
+        """Whether any push may have been refused recently, and be retried."""
         return self._might_go_on(before_s=0)
 
     def _might_go_on(self, *, before_s: float) -> bool:
-        """As `may_go_on`, so many seconds ago."""
-        since_s = self._steady_s() - before_s
+        """As `may_go_on`, that many seconds ago."""
+        since_s = self._monotonic() - before_s
         return self._is_followed and (self._several_workers or since_s < self._looked_for_until_s)
 
     def saw_ping(self, client: Client) -> None:
@@ -153,7 +153,7 @@ class RefusedPushes:
             self._store.post(beginning.scope, lambda known: Decided(changes=beginning.noted(known)))
 
     def beginning_in(self, exchange: Exchange) -> Beginning | None:
-        """A manifest was asked for, or fetched: what its client begins with, as far as it pushes."""
+        """A manifest was requested: possibly the beginning of a client's push."""
         client, at, may_go_on = exchange.client, exchange.began_at, self.may_go_on
         match exchange.operation:
             case HeadManifest(repository, reference) if self._is_followed and _may_begin_a_push(exchange):
@@ -167,13 +167,13 @@ class RefusedPushes:
         if not self.may_go_on or len(self._refused) >= _MOST_CLIENTS:
             self._refused.clear()
         self._refused.add(client)
-        self._looked_for_until_s = self._steady_s() + _LOOKED_FOR_S
+        self._looked_for_until_s = self._monotonic() + _LOOKED_FOR_S
 
 
 def _may_begin_a_push(exchange: Exchange) -> bool:
-    """Whether a HEAD of a manifest may be asked before it is pushed: what is not there, or by digest.
+    """Whether a HEAD of a manifest may precede its push: it was not found, or was requested by digest.
 
-    oras asks by digest for what it is to give another tag, and it is there.
+    oras requests by digest the manifest that it is about to tag, and finds it.
     """
     match exchange.operation:
         case HeadManifest(_, Reference(digest=digest)) if digest:
@@ -183,5 +183,5 @@ def _may_begin_a_push(exchange: Exchange) -> bool:
 
 
 def _words(content: bytes) -> str:
-    """What the upstream said, for whoever wants to write a rule."""
+    """The text of the upstream's response, for writing a rule."""
     return " ".join(filter(None, (said.line for said in said_in(content))))[:_LONGEST_WORDS]

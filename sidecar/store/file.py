@@ -38,11 +38,11 @@ Identity = tuple[int, int] | None
 
 class DatabaseFile:
     def __init__(
-        self, path: Path, *, may_put_aside: bool = True, steady_s: Callable[[], float] = time.monotonic
+        self, path: Path, *, may_put_aside: bool = True, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.path: Final = path
         self._may_put_aside = may_put_aside
-        self._steady_s = steady_s
+        self._monotonic = monotonic
         self._put_aside_s: float | None = None
         self._seen: tuple[Identity, int] | None = None  # a descriptor that is only read, and stays open
         self.put_aside_count = 0
@@ -110,25 +110,25 @@ class DatabaseFile:
         Not again and again: where a disk damages every file, the folder would fill with them. The names
         end as SQLite's own tools expect it.
         """
-        now_s = self._steady_s()
+        now_s = self._monotonic()
         is_early = self._put_aside_s is not None and now_s - self._put_aside_s < _PUT_ASIDE_EVERY_S
         if not (self._may_put_aside and is_damage(error)) or is_early:
             return False
-        kept = self.path.with_name(f"{self.path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
+        aside = self.path.with_name(f"{self.path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
         try:
-            self.path.rename(kept)
+            self.path.rename(aside)
         except OSError as exc:
             log.exception("store.not_put_aside", path=str(self.path), error=exc.strerror, damage=str(error))
             return False
         for suffix in _SUFFIXES[1:]:
             with suppress(OSError):
-                Path(f"{self.path}{suffix}").rename(f"{kept}{suffix}")
+                Path(f"{self.path}{suffix}").rename(f"{aside}{suffix}")
         self._put_aside_s = now_s
         self.put_aside_count += 1
         log.error(
             "store.put_aside",
             path=str(self.path),
-            kept_as=str(kept),
+            kept_as=str(aside),
             error=str(error),
             advice="events that waited in it are not delivered; see docs/architecture.md",
         )

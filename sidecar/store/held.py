@@ -208,12 +208,12 @@ def read_pulls(
     """Of rows of event id, event, connection and layers, and of client where they are not all of one."""
     read = partial(_pull, client=client)
     ordered = sorted(rows, key=_due_at)
-    return tuple(readable(ordered, read, table="held", on_unreadable=partial(_mark, sql)))
+    return tuple(readable(ordered, read, table="held", on_unreadable=partial(_flag, sql)))
 
 
 def read_pushes(sql: sqlite3.Connection, rows: Iterable[Row]) -> tuple[HeldPush, ...]:
     ordered = sorted(rows, key=_due_at)
-    return tuple(readable(ordered, _push, table="held", on_unreadable=partial(_mark, sql)))
+    return tuple(readable(ordered, _push, table="held", on_unreadable=partial(_flag, sql)))
 
 
 def read_waiting_pushes(rows: Iterable[Row]) -> dict[UUID, str]:
@@ -221,7 +221,7 @@ def read_waiting_pushes(rows: Iterable[Row]) -> dict[UUID, str]:
     return dict(readable(rows, lambda row: (UUID(row[0]), row[1]), table="held"))
 
 
-def _mark(sql: sqlite3.Connection, row: Row) -> None:
+def _flag(sql: sqlite3.Connection, row: Row) -> None:
     _MARK.run(sql, kind=UNREADABLE, event_id=row[0])
 
 

@@ -51,7 +51,7 @@ def disown_intent(sql: sqlite3.Connection, intent_id: UUID) -> None:
     _DISOWN.run(sql, run="", id=str(intent_id))
 
 
-def mark_unreadable(sql: sqlite3.Connection, intent_id: str) -> None:
+def flag_unreadable(sql: sqlite3.Connection, intent_id: str) -> None:
     _DISOWN.run(sql, run=UNREADABLE, id=intent_id)
 
 

@@ -40,7 +40,7 @@ class Pending:
         if lost > lost_before:
             log.error("store.events_lost", lost=lost)
         self.units = pending
-        self._monitor.failed(exc, kept_in_memory=sum(unit.events for unit in pending), lost=lost)
+        self._monitor.failed(exc, pending_events=sum(unit.events for unit in pending), lost=lost)
         resolve(group)
 
     def written(self) -> None:

@@ -22,7 +22,7 @@ _DOOMED: Final = Statement(
     UNION ALL
     SELECT seq FROM (
         SELECT seq FROM deliveries WHERE policy_id = :policy_id AND finished_at >= :before
-        ORDER BY finished_at DESC, seq DESC LIMIT 1000000000000 OFFSET :kept) AS older
+        ORDER BY finished_at DESC, seq DESC LIMIT 1000000000000 OFFSET :keep) AS older
     LIMIT :most
     """,
 )
@@ -48,7 +48,7 @@ def doomed(sql: sqlite3.Connection, *, before: float, most_per_policy: int) -> l
     # One step of the index for each policy, however many deliveries there are.
     while row := _NEXT_POLICY.run(sql, policy_id=policy_id).fetchone():
         policy_id = row[0]
-        found = _DOOMED.run(sql, policy_id=policy_id, before=before, kept=most_per_policy, most=_AT_ONCE)
+        found = _DOOMED.run(sql, policy_id=policy_id, before=before, keep=most_per_policy, most=_AT_ONCE)
         if numbers := [number for (number,) in found.fetchall()]:
             return numbers
     return []

@@ -1,4 +1,4 @@
-"""Pushes that were refused for lack of room and may go on: one for each client and repository; pruned by age."""
+"""Pushes that were refused for lack of storage and may go on: one for each client and repository; pruned by age."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence

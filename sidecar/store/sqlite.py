@@ -35,8 +35,8 @@ class SqliteDatabase:
         self,
         path: Path,
         *,
-        most_kept: int = 10_000,
-        most_kept_bytes: int = 64 << 20,
+        most_pending: int = 10_000,
+        most_pending_bytes: int = 64 << 20,
         is_owner: bool = True,
         lock: FolderLock | None = None,
         on_failure: Callable[[str, BaseException], None] = log_failure,
@@ -51,7 +51,7 @@ class SqliteDatabase:
         self._file = DatabaseFile(path, may_put_aside=is_owner)
         self._monitor = HealthMonitor(path)
         self._open_file = OpenFile(self._file, self._monitor, lock)
-        pending = Pending(path, self._monitor, most=most_kept, most_bytes=most_kept_bytes)
+        pending = Pending(path, self._monitor, most=most_pending, most_bytes=most_pending_bytes)
         self._writer = Writer(self._open_file, pending, self._monitor, on_failure)
         self._readers = Readers(self._file, self._monitor)
 

@@ -19,7 +19,7 @@ from sidecar.store.decisions import write_decision
 from sidecar.store.figures import Figures, figures_of
 from sidecar.store.health import Health
 from sidecar.store.held import has_due, note_blob_fetched
-from sidecar.store.intents import close_intent, disown_intent, intents_left_open, mark_unreadable
+from sidecar.store.intents import close_intent, disown_intent, flag_unreadable, intents_left_open
 from sidecar.store.refused_pushes import forget_refused_pushes, note_ping
 from sidecar.store.repositories import note_upload
 from sidecar.store.rows import Row
@@ -121,10 +121,10 @@ class Store:
     async def intents_left_open(self) -> list[Intent]:
         """Intents whose exchange no run that is alive will finish, the oldest first."""
 
-        def mark(row: Row) -> None:
-            self._database.post(lambda sql: mark_unreadable(sql, row[0]))
+        def flag(row: Row) -> None:
+            self._database.post(lambda sql: flag_unreadable(sql, row[0]))
 
-        return await self._database.read(lambda sql: intents_left_open(sql, on_unreadable=mark))
+        return await self._database.read(lambda sql: intents_left_open(sql, on_unreadable=flag))
 
     async def forget_traces(self, *, before: datetime) -> None:
         """Drop what clients did before then; only recent traces decide anything."""

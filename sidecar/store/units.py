@@ -26,10 +26,10 @@ class Unit(Generic[T]):
     error: Exception | None = None
 
 
-def take(lane: deque[Unit[Any]], most: int) -> list[Unit[Any]]:
+def take(queue: deque[Unit[Any]], most: int) -> list[Unit[Any]]:
     taken: list[Unit[Any]] = []
-    while lane and most > 0:
-        taken.append(lane.popleft())
+    while queue and most > 0:
+        taken.append(queue.popleft())
         most -= taken[-1].size
     return taken
 

@@ -29,13 +29,13 @@ async def begin_manifest(proxy: Running, size: int) -> RawConnection:
 async def held(proxy: Running, size_bytes: int) -> None:
     """Wait until requests hold so much at least."""
     async with asyncio.timeout(5):
-        while proxy.proxy.budget.held_bytes < size_bytes:
+        while proxy.proxy.budget.taken_bytes < size_bytes:
             await asyncio.sleep(0.01)
 
 
 async def nothing_held(proxy: Running) -> None:
     async with asyncio.timeout(5):
-        while proxy.proxy.budget.held_bytes:
+        while proxy.proxy.budget.taken_bytes:
             await asyncio.sleep(0.01)
 
 
@@ -84,7 +84,7 @@ async def test_manifest_of_unknown_length_holds_what_it_is_as_soon_as_that_is_kn
         proxy = await start_proxy(upstream.url, limits=ClientLimits(client_memory_bytes=16 * MIB))
 
         async def look(_: object) -> None:
-            holding.append(proxy.proxy.budget.held_bytes)
+            holding.append(proxy.proxy.budget.taken_bytes)
 
         noted.on_admit = look
         await proxy.ask(PUT + b"Transfer-Encoding: chunked\r\n\r\n3\r\n{ }\r\n0\r\n\r\n")

@@ -271,9 +271,9 @@ async def test_connection_without_room_is_told_so(start_proxy: StartProxy) -> No
 async def bytes_held(proxy: Running, *, wait: bool = True) -> int:
     """What is held, after what was closed has been given back."""
     async with asyncio.timeout(5):
-        while wait and proxy.proxy.budget.held_bytes:
+        while wait and proxy.proxy.budget.taken_bytes:
             await asyncio.sleep(0.01)
-    return proxy.proxy.budget.held_bytes
+    return proxy.proxy.budget.taken_bytes
 
 
 async def test_a_client_that_speaks_tls_is_answered_at_once(start_proxy: StartProxy) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sidecar.proxy.upstream import Connections
+from sidecar.proxy.upstream import UpstreamConnections
 from tests.support.raw_upstream import OK, RawConnection, RawUpstream
 from tests.wire.conftest import Noted, StartProxy
 
@@ -101,7 +101,7 @@ async def test_read_is_not_repeated_once_an_answer_had_begun(start_proxy: StartP
 
 
 async def test_aiohttp_still_has_the_switch_that_is_used() -> None:
-    connections = Connections()
+    connections = UpstreamConnections()
     assert connections.pooled._retry_connection is False
     assert connections.fresh._retry_connection is False
     assert "_retry_connection" in type(connections.pooled).ATTRS

@@ -10,8 +10,8 @@ def test_takes_up_to_the_limit_and_not_a_byte_more() -> None:
         assert first.take(6)
         assert not second.take(5)
         assert second.take(4)
-        assert (budget.held_bytes, budget.free_bytes) == (10, 0)
-    assert budget.held_bytes == 0
+        assert (budget.taken_bytes, budget.free_bytes) == (10, 0)
+    assert budget.taken_bytes == 0
 
 
 def test_what_was_taken_stays_when_the_limit_falls_below_it() -> None:
@@ -19,7 +19,7 @@ def test_what_was_taken_stays_when_the_limit_falls_below_it() -> None:
     with budget.share() as share:
         assert share.take(8)
         budget.limit_bytes = 5
-        assert (share.held_bytes, budget.free_bytes) == (8, 0)
+        assert (share.taken_bytes, budget.free_bytes) == (8, 0)
         assert not share.take(1)
 
 
@@ -27,10 +27,10 @@ def test_share_is_kept_until_the_last_who_holds_it_leaves() -> None:
     budget = Budget(10)
     with budget.share() as share:
         share.take(7)
-        leave = share.hold()
-    assert budget.held_bytes == 7
+        leave = share.retain()
+    assert budget.taken_bytes == 7
     leave()
-    assert budget.held_bytes == 0
+    assert budget.taken_bytes == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.integers(-5, 50)), max_size=60))
@@ -42,9 +42,9 @@ def test_the_budget_is_the_sum_of_its_shares(steps: list[tuple[int, bool, int]])
             shares[which].take(max(size_bytes, 0))
         else:
             shares[which].release(size_bytes)
-        assert budget.held_bytes == sum(share.held_bytes for share in shares)
-        assert 0 <= budget.held_bytes <= 100
+        assert budget.taken_bytes == sum(share.taken_bytes for share in shares)
+        assert 0 <= budget.taken_bytes <= 100
     for share in shares:
         with share:
             pass
-    assert budget.held_bytes == 0
+    assert budget.taken_bytes == 0

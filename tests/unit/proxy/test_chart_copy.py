@@ -59,7 +59,7 @@ def test_a_body_that_is_too_large_is_not_kept_and_gives_its_room_back() -> None:
     body = bytes(LARGEST_CHART_BYTES + 1)
     copy = a_copy(body, budget=budget)
     assert copy.content is None
-    assert budget.held_bytes == 0
+    assert budget.taken_bytes == 0
     assert copy.sizes_by_digest() == {digest_of(body): len(body)}
 
 

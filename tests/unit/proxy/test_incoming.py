@@ -63,7 +63,7 @@ def test_requests_are_the_same_wherever_the_stream_is_cut(cuts: list[int]) -> No
     found = asyncio.run(requests_of(pieces, budget))
     bodies = [b"", b"abc", b"", b"abc", b"", b"", b""]
     assert found == [(f"/{number}", body) for number, body in enumerate(bodies)]
-    assert budget.held_bytes == 0
+    assert budget.taken_bytes == 0
 
 
 async def test_requests_that_wait_are_held_and_the_rest_is_not_read() -> None:
@@ -72,6 +72,6 @@ async def test_requests_that_wait_are_held_and_the_rest_is_not_read() -> None:
     connection.data_received((HEAD % 1 + b"\r\n") * 100)
     waiting = len(connection._messages)
     assert 0 < waiting < 100
-    assert budget.held_bytes > waiting * 1024
+    assert budget.taken_bytes > waiting * 1024
     connection.connection_lost(None)
-    assert budget.held_bytes == 0
+    assert budget.taken_bytes == 0

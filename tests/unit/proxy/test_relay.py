@@ -22,7 +22,7 @@ def test_copy_without_memory_for_it_is_given_up_and_holds_nothing() -> None:
     copy.feed(b"x" * 20)
     copy.feed(b"x" * 20)
     copy.feed(b"x")
-    assert (copy.content, budget.held_bytes) == (None, 50)
+    assert (copy.content, budget.taken_bytes) == (None, 50)
 
 
 async def test_body_that_goes_by_cannot_be_decoded() -> None:

@@ -2,7 +2,7 @@ import pytest
 from yarl import URL
 
 from sidecar.proxy.relay import Upload
-from sidecar.proxy.upstream import Call, Connections, Upstream
+from sidecar.proxy.upstream import Call, Upstream, UpstreamConnections
 
 
 @pytest.mark.parametrize(
@@ -15,13 +15,13 @@ from sidecar.proxy.upstream import Call, Connections, Upstream
     ],
 )
 async def test_url_of_an_upstream_is_its_base(url: str, base: str) -> None:
-    connections = Connections()
+    connections = UpstreamConnections()
     assert Upstream(url, connections, connect_timeout_s=1).url == base
     await connections.close()
 
 
 async def test_elsewhere_asks_without_credentials() -> None:
-    connections = Connections()
+    connections = UpstreamConnections()
     upstream = Upstream("http://registry", connections, connect_timeout_s=1)
     other, call = upstream.elsewhere("https://u:p@s3.example.com:8443/b%2Fc?sig=%2F", method="GET")
     assert other.url == "https://s3.example.com:8443"

@@ -128,7 +128,7 @@ async def test_what_is_not_there_yet_gets_its_time_whatever_the_clock_is_set_to(
     line: Line, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_SETTLED_S", 10.0)
-    steady_s, now = 0.0, START
+    monotonic_s, now = 0.0, START
 
     class Clock(datetime):
         @classmethod
@@ -138,11 +138,11 @@ async def test_what_is_not_there_yet_gets_its_time_whatever_the_clock_is_set_to(
     monkeypatch.setattr(module, "datetime", Clock)
     await left_open(line, **put(IMAGE, "later"))
     asking = a_reconciler(line, registry)
-    asking._steady_s = lambda: steady_s
+    asking._monotonic = lambda: monotonic_s
     assert await asking.reconcile() == 1
-    steady_s, now = 9.0, START + timedelta(days=30)
+    monotonic_s, now = 9.0, START + timedelta(days=30)
     assert await asking.reconcile() == 1
-    steady_s, now = 10.0, START - timedelta(days=30)
+    monotonic_s, now = 10.0, START - timedelta(days=30)
     assert await asking.reconcile() == 0
 
 

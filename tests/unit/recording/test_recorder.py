@@ -67,9 +67,11 @@ class Clock:
 class Line:
     """A pipeline on a real store."""
 
-    def __init__(self, path: Path, settings: RecorderSettings = SETTINGS, *, steady_s: float = 0.0) -> None:
+    def __init__(
+        self, path: Path, settings: RecorderSettings = SETTINGS, *, monotonic_s: float = 0.0
+    ) -> None:
         self.clock = Clock()
-        self.steady_s = steady_s
+        self.monotonic_s = monotonic_s
         self.database = SqliteDatabase(path / "store.db")
         self.database.open()
         self.outbox = Outbox(self.database, run="this")
@@ -81,7 +83,7 @@ class Line:
             self.outbox,
             settings,
             now=self.clock,
-            steady_s=lambda: self.steady_s,
+            monotonic=lambda: self.monotonic_s,
             on_event=self.counted.append,
             on_ended=self.ended.append,
         )
@@ -223,7 +225,7 @@ async def test_an_upload_is_noted_every_few_seconds_though_the_clock_goes_back(l
     line.clock.now -= timedelta(hours=1)
     line.pipeline.saw_upload(DOCKER, APP, START)
     assert await line.last_upload() == START
-    line.steady_s += 5
+    line.monotonic_s += 5
     line.pipeline.saw_upload(DOCKER, APP, START)
     assert await line.last_upload() == START - timedelta(hours=1)
 
@@ -353,7 +355,7 @@ async def test_a_full_store_never_stops_a_push_and_keeps_its_event(line: Line) -
     for push in pushes:
         await line.admission.admit(replace(asked(push), request_id="x" * 200_000))
         await line.pipeline.record(replace(push, request_id="x" * 200_000))
-    assert line.store.health.kept_in_memory == 2
+    assert line.store.health.pending_events == 2
     connection.execute("PRAGMA max_page_count = 1073741823")
     async with asyncio.timeout(5):
         while line.store.health.error:

@@ -49,13 +49,13 @@ class Scene:
 
     def at(self, second: float) -> None:
         self.line.clock.now = START + timedelta(seconds=second)
-        self.line.steady_s = second
+        self.line.monotonic_s = second
 
     def restart(self, settings: RecorderSettings = FOLLOWED) -> None:
         """Another process on the same store; what was counted goes on."""
-        counted, steady_s = self.line.counted, self.line.steady_s
+        counted, monotonic_s = self.line.counted, self.line.monotonic_s
         self.line.database.close()
-        self.line = Line(self.path, settings, steady_s=steady_s)
+        self.line = Line(self.path, settings, monotonic_s=monotonic_s)
         self.line.counted[:] = counted
 
     async def ping(self, second: float, client: Client = DOCKER) -> None:

@@ -52,7 +52,7 @@ async def counted(tmp_path: Path) -> AsyncIterator[Counted]:
     await line.pipeline.record(
         an_exchange(PutManifest(APP, parse_reference("first")), **about(a_manifest("first")))
     )
-    line.steady_s = 100.0  # no push was refused a moment ago
+    line.monotonic_s = 100.0  # no push was refused a moment ago
     yield Counted(line)
     line.database.close()
 

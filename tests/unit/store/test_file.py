@@ -41,7 +41,7 @@ def test_a_damaged_file_is_put_aside_with_what_belongs_to_it(tmp_path: Path) -> 
     for suffix in ("", "-wal", "-shm"):
         Path(f"{path}{suffix}").write_text(f"content{suffix}")
     now_s = 0.0
-    file = DatabaseFile(path, steady_s=lambda: now_s)
+    file = DatabaseFile(path, monotonic=lambda: now_s)
     assert file.put_aside(NotOurs("x"))
     (name,) = files_put_aside(path)
     assert [(tmp_path / f"{name}{suffix}").read_text() for suffix in ("", "-wal", "-shm")] == [

@@ -9,7 +9,7 @@ from sidecar.model.exchange import Intent
 from sidecar.model.names import Digest, parse_reference, repository_of
 from sidecar.model.operation import PutManifest
 from sidecar.store.decisions import write_decision
-from sidecar.store.intents import intents_left_open, mark_unreadable
+from sidecar.store.intents import flag_unreadable, intents_left_open
 from tests.support.builders import DOCKER, START, a_digest
 
 APP = repository_of("prj/app", default_project="library")
@@ -17,7 +17,7 @@ INTENT = Intent(id=uuid4(), operation=PutManifest(APP, parse_reference("v1")), c
 
 
 def left_open(sql: sqlite3.Connection) -> list[Intent]:
-    return intents_left_open(sql, on_unreadable=lambda row: mark_unreadable(sql, row[0]))
+    return intents_left_open(sql, on_unreadable=lambda row: flag_unreadable(sql, row[0]))
 
 
 def test_intents_open_amend_and_close(memory: sqlite3.Connection) -> None:

@@ -21,11 +21,11 @@ class Clocks:
     """One that may be set, and one that nobody sets."""
 
     now_s = 1_000_000.0
-    steady_s = 0.0
+    monotonic_s = 0.0
 
     def pass_time(self, seconds: float) -> None:
         self.now_s += seconds
-        self.steady_s += seconds
+        self.monotonic_s += seconds
 
 
 class House:
@@ -39,7 +39,7 @@ class House:
 
     def run(self, name: str) -> Runs:
         clocks = self.clocks
-        return Runs(self.database, name, now=lambda: clocks.now_s, monotonic=lambda: clocks.steady_s)
+        return Runs(self.database, name, now=lambda: clocks.now_s, monotonic=lambda: clocks.monotonic_s)
 
     async def pass_time(self, seconds: float, *, renewing: tuple[Runs, ...] = ()) -> None:
         """As the program does it: each renews, the main one looks at the others."""

@@ -92,10 +92,10 @@ async def test_disk_full_keeps_what_must_not_be_lost_and_writes_it_later(databas
     with pytest.raises(StoreUnavailable):
         await database.write(big("not kept"))
     assert database.health.error
-    assert database.health.kept_in_memory == 1
+    assert database.health.pending_events == 1
     await _until_writable(database)
     assert await tags(database) == ["kept"]
-    assert database.health.kept_in_memory == 0
+    assert database.health.pending_events == 0
 
 
 async def _until_writable(database: SqliteDatabase) -> None:
@@ -109,13 +109,13 @@ async def _until_writable(database: SqliteDatabase) -> None:
 
 
 async def test_memory_for_kept_units_is_bounded_and_the_loss_is_counted(tmp_path: Path) -> None:
-    database = SqliteDatabase(tmp_path / "store.db", most_kept=2)
+    database = SqliteDatabase(tmp_path / "store.db", most_pending=2)
     database.open()
     await database.write(fill_up)
     for n in range(5):
         with pytest.raises(StoreUnavailable):
             await database.write(big(f"v{n}"), keep=True, events=1)
-    assert database.health.kept_in_memory == 2
+    assert database.health.pending_events == 2
     assert database.health.lost == 3
     await _until_writable(database)
     assert sorted(await tags(database)) == ["v0", "v1"]
