@@ -75,7 +75,7 @@ def test_a_broken_file_leaves_everything_as_it_was_and_says_why(tmp_path: Path) 
         push(sidecar, "one")
         assert receiver.wait_for(1)[0].path == "/old"
         (refused,) = sidecar.logged("config.refused")
-        assert "address" in refused["error"]
+        assert "address" in refused["mistake"]
         point_to(sidecar, f"{receiver.url}/new")
         sidecar.reload()
         wait_until(lambda: bool(sidecar.logged("config.reloaded")), 10, what="the reload")

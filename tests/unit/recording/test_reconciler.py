@@ -62,19 +62,18 @@ def _settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SETTLED_S", 0.0)
 
 
-def a_reconciler(line: Line, registry: Registry, user: Credentials | None = ALICE) -> Reconciler:
-    upstream = UpstreamClient(url=registry.url)
+def a_reconciler(line: Line, behind: Registry, user: Credentials | None = ALICE, **more: Any) -> Reconciler:
+    upstream = UpstreamClient(url=behind.url)
     if user:
         upstream = replace(upstream, username=user.user, password=Secret(user.password))
-    return Reconciler(
-        line.store,
-        line.pipeline,
-        registry=lambda: upstream,
-        charts=lambda: None,
-        routes=Routes,
-        parse=ParserPool().run,
-        read_manifest=lambda body: read_manifest(body, ParserPool().run),
-    )
+    usual: dict[str, Any] = {
+        "registry": lambda: upstream,
+        "charts": lambda: None,
+        "routes": Routes,
+        "parse": ParserPool().run,
+        "read_manifest": lambda body: read_manifest(body, ParserPool().run),
+    }
+    return Reconciler(line.store, line.pipeline, **(usual | more))
 
 
 async def left_open(line: Line, operation: PutManifest | DeleteManifest, **more: Any) -> Intent:
@@ -205,8 +204,8 @@ async def test_the_next_client_of_the_repository_lends_its_credentials(
 
 async def test_an_upstream_that_is_away_leaves_everything_open(line: Line, registry: Registry) -> None:
     await left_open(line, **put(IMAGE, "away"))
-    asking = a_reconciler(line, registry)
-    asking._registry = lambda: UpstreamClient(url="http://127.0.0.1:9")
+    nowhere = UpstreamClient(url="http://127.0.0.1:9")
+    asking = a_reconciler(line, registry, registry=lambda: nowhere)
     assert await asking.reconcile() == 1
 
 
@@ -239,15 +238,19 @@ def chart_intent(content: bytes, **more: Any) -> Intent:
 
 
 async def reconciled(line: Line, registry: Registry, charts: ChartMuseum, *intents: Intent) -> list[Delivery]:
-    asking = a_reconciler(line, registry)
-    asking._charts = lambda: UpstreamClient(
-        url=charts.url, username=ALICE.user, password=Secret(ALICE.password)
+    upstream = UpstreamClient(url=charts.url, username=ALICE.user, password=Secret(ALICE.password))
+    parsers = ParserPool()
+    asking = a_reconciler(
+        line,
+        registry,
+        charts=lambda: upstream,
+        routes=lambda: Routes(chart_depth=1),
+        parse=parsers.run,
     )
-    asking._routes = lambda: Routes(chart_depth=1)
     for intent in intents:
         await line.opened(intent, run="dead")
     assert await asking.reconcile() == 0
-    await asking._parse.__self__.close()  # type: ignore[attr-defined]
+    await parsers.close()
     return await line.deliveries()
 
 
