@@ -27,7 +27,7 @@ from sidecar.model.changes import Decided, Detected
 from sidecar.model.delivery import DeliveryState
 from sidecar.model.errors import StoreUnavailable
 from sidecar.model.event import EventType
-from sidecar.model.exchange import Client, Exchange, Outcome
+from sidecar.model.exchange import Exchange, Outcome
 from sidecar.model.memory import HeldSnapshot, Recalled, Snapshot
 from sidecar.model.names import Digest, Repository
 from sidecar.model.operation import (
@@ -47,6 +47,7 @@ from sidecar.quota.known import KNOWN_RULES
 from sidecar.quota.rules import Rejection, RejectionRule
 from sidecar.recording.fan_out import FanOut
 from sidecar.recording.refusals import Beginning, RefusedPushes
+from sidecar.recording.traffic import Traffic
 from sidecar.store.outbox import Outbox
 from sidecar.store.store import Store
 
@@ -55,11 +56,6 @@ log = structlog.get_logger()
 #: A client does not wait longer than this for the store.
 _PATIENCE_S: Final = 5.0
 _RECALL_S: Final = 0.5
-_UPLOAD_NOTED_EVERY_S: Final = 5.0
-_BLOB_NOTED_EVERY_S: Final = 1.0
-_MOST_NOTED: Final = 10_000
-_MOST_BLOBS: Final = 1_000
-_DUE_LATE_S: Final = 2.0
 _DESCRIPTOR_BYTES: Final = 500
 
 
@@ -78,14 +74,6 @@ class RecorderSettings:
     policies: tuple[WebhookPolicy, ...] = ()
     several_workers: bool = False
     rejections: tuple[RejectionRule, ...] = KNOWN_RULES
-
-
-@dataclass(slots=True)
-class _OpenPull:
-    """A manifest that was fetched a moment ago."""
-
-    at_s: float
-    blobs: set[tuple[str, Digest]] = field(default_factory=set)  #: noted since then, each with its connection
 
 
 def _now() -> datetime:
@@ -113,12 +101,12 @@ class Recorder:
         self._store = store
         self._outbox = outbox
         self._now = now
-        self._monotonic = monotonic
         self._on_event = on_event
         self._on_ended = on_ended
-        self._pulls_open: dict[tuple[Client, str], _OpenPull] = {}
-        self._noted: dict[tuple[Client | None, str], float] = {}
         self._refused = RefusedPushes(store, now=now, monotonic=monotonic)
+        self._traffic = Traffic(store, self._refused, now=now, monotonic=monotonic)
+        self.saw_blob = self._traffic.saw_blob
+        self.saw_upload = self._traffic.saw_upload
         self.saw_ping = self._refused.saw_ping
         self.saw_blob_question = self._refused.saw_blob_question
         self.apply(settings)
@@ -136,6 +124,11 @@ class Recorder:
             settings.policies if settings.enabled else (),
             routes=settings.routes,
             ignore_user_agents=settings.ignore_user_agents,
+        )
+        self._traffic.apply(
+            is_grouped=settings.grouped,
+            pull_hold=settings.holds.pull,
+            several_workers=settings.several_workers,
         )
         self._refused.apply(
             settings.rejections,
@@ -175,12 +168,13 @@ class Recorder:
         """As `record`; False when it failed because of a bug of ours: the reconciler then settles the intent."""
         if self._interest.is_ignored(exchange):
             return True
-        rejection = self._rejection_of(exchange)
-        if not rejection and self._is_nothing(exchange):
+        wants_rejections = self._interest.wants_rejections(exchange.operation)
+        rejection = self._refused.recognise(exchange) if wants_rejections else None
+        if not rejection and _is_nothing(exchange, is_about_rejections=wants_rejections):
             return True
         if isinstance(exchange.operation, GetManifest):
             # Now, not when the store processes it: the client may request a blob before that.
-            self._open_pull(exchange.client, exchange.operation.repository)
+            self._traffic.saw_manifest(exchange.client, exchange.operation.repository)
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 decision = await self._record(exchange, rejection)
@@ -200,7 +194,8 @@ class Recorder:
             return await self._store.record(None, lambda _: Decided(disowns=exchange.id), keep=True)
         settings = self._settings
         scope = scope_of(exchange, grouped=settings.grouped, routes=settings.routes, rejection=rejection)
-        beginning = self._beginning_of(exchange)
+        wants_rejections = self._interest.wants_rejections(exchange.operation)
+        beginning = self._refused.beginning_in(exchange) if wants_rejections else None
         if scope is None and beginning is None and not isinstance(exchange.operation, WriteOperation):
             return Decided()
         return await self._store.record(
@@ -218,21 +213,6 @@ class Recorder:
         if isinstance(exchange.operation, WriteOperation):
             with suppress(StoreUnavailable):
                 await self._store.disown_intent(exchange.id)
-
-    def saw_blob(self, client: Client, repository: Repository, digest: Digest) -> None:
-        """A client fetches a blob: its lookup was a pull."""
-        is_news = self._is_news(client, repository, digest) or (
-            self._settings.several_workers
-            and self._is_due(client, f"{repository}@{digest}", _BLOB_NOTED_EVERY_S)
-        )
-        if is_news:
-            self._store.note_blob_fetched(client, repository, digest)
-
-    def saw_upload(self, client: Client, repository: Repository, began_at: datetime) -> None:
-        """An upload is in progress: pushes by digest in this repository wait for its index."""
-        self._refused.saw_upload(client, repository, began_at)
-        if self._settings.grouped and self._is_due(None, repository.full_name, _UPLOAD_NOTED_EVERY_S):
-            self._store.note_upload(repository, at=self._now())
 
     # Periodic work
 
@@ -299,55 +279,6 @@ class Recorder:
         project = self._projects.get(project_name)
         return context_of(self._settings, is_public=project is not None and project.public, at=created_at)
 
-    # Helpers
-
-    def _rejection_of(self, exchange: Exchange) -> Rejection | None:
-        return (
-            self._refused.recognise(exchange) if self._interest.wants_rejections(exchange.operation) else None
-        )
-
-    def _beginning_of(self, exchange: Exchange) -> Beginning | None:
-        if not self._interest.wants_rejections(exchange.operation):
-            return None
-        return self._refused.beginning_in(exchange)
-
-    def _is_nothing(self, exchange: Exchange) -> bool:
-        """Whether an exchange that was not rejected changes nothing that is stored."""
-        match exchange.operation:
-            case WriteBlob() | UploadProvenance():
-                return True
-            case HeadManifest():
-                return exchange.status == 404 and not self._interest.wants_rejections(exchange.operation)
-            case _:
-                return False
-
-    def _open_pull(self, client: Client, repository: Repository) -> None:
-        if len(self._pulls_open) >= _MOST_NOTED:
-            self._pulls_open.clear()
-        self._pulls_open[client, repository.full_name] = _OpenPull(self._monotonic())
-
-    def _is_news(self, client: Client, repository: Repository, digest: Digest) -> bool:
-        """Whether a blob belongs to a pull that may still be held, and was not noted since its manifest was fetched."""
-        opened = self._pulls_open.get((client, repository.full_name))
-        blob = (client.connection, digest)
-        if opened is None or blob in opened.blobs or len(opened.blobs) >= _MOST_BLOBS:
-            return False
-        if self._monotonic() - opened.at_s > self._settings.holds.pull.total_seconds() + _DUE_LATE_S:
-            return False
-        opened.blobs.add(blob)
-        return True
-
-    def _is_due(self, client: Client | None, what: str, every_s: float) -> bool:
-        """Whether a fact about a client was not noted within that time; notes it."""
-        key = (client, what)
-        noted = self._noted.get(key)
-        if noted is not None and self._monotonic() - noted < every_s:
-            return False
-        if len(self._noted) >= _MOST_NOTED:
-            self._noted.clear()  # forgetting costs one more row, not an event
-        self._noted[key] = self._monotonic()
-        return True
-
 
 def context_of(settings: RecorderSettings, *, is_public: bool, at: int | None) -> FormatContext:
     """The context for the formats; `at` is when the repository was first seen."""
@@ -364,3 +295,14 @@ def _weight(exchange: Exchange) -> int:
     descriptors = sum(len(found.layers) + len(found.children) + 2 for found in manifests if found)
     refusal = exchange.refusal
     return 500 + _DESCRIPTOR_BYTES * descriptors + (len(refusal.content) if refusal else 0)
+
+
+def _is_nothing(exchange: Exchange, *, is_about_rejections: bool) -> bool:
+    """Whether an exchange that was not rejected changes nothing that is stored."""
+    match exchange.operation:
+        case WriteBlob() | UploadProvenance():
+            return True
+        case HeadManifest():
+            return exchange.status == 404 and not is_about_rejections
+        case _:
+            return False

@@ -262,7 +262,10 @@ class RecordedDelivery:
 
 
 class History:
-    """Questions to one connection."""
+    """Questions to one connection.
+
+    More than 15 methods: one for each question that people ask, and none of them decides anything.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._sql = connection
