@@ -148,7 +148,7 @@ def request_url(address: str) -> URL:
     if literal and (reason := always_refused(literal)):  # a proxy would dial it for us
         raise ValueError(f"address {literal} is not allowed: {reason}")
     rest = address.partition("://")[2]
-    start = min((at for mark in "/?#" if (at := rest.find(mark)) >= 0), default=len(rest))
+    start = min((at for delimiter in "/?#" if (at := rest.find(delimiter)) >= 0), default=len(rest))
     return URL(f"{parts.scheme}://{_authority(host, port)}{_sendable(rest[start:])}", encoded=True)
 
 
