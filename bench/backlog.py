@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from bench.stack import PROJECT, REPOSITORY
+from bench.stack import PROJECT, REPOSITORY, TARGET_ID
 from sidecar.model.changes import Raised
 from sidecar.model.delivery import Delivery, TargetKey
 from sidecar.model.event import Event, EventType
@@ -73,7 +73,7 @@ async def _store_first(path: Path) -> None:
         id=uuid4(),
         event_id=event.id,
         event_type=event.type,
-        target=TargetKey(policy_id=f"{PROJECT}/receiver-0", target_id="0"),
+        target=TargetKey(policy_id=f"{PROJECT}/receiver-0", target_id=TARGET_ID),
         repository=REPOSITORY,
         body=_BODY,
         content_type="application/json",

@@ -16,6 +16,7 @@ Json = dict[str, Any]
 
 PROJECT = "prj"
 REPOSITORY = f"{PROJECT}/app"
+TARGET_ID = "receiver"
 DATABASE = Path("data") / "sidecar.db"  #: below the folder of a sidecar
 
 
@@ -32,8 +33,13 @@ def a_registry(folder: Path, *, settings: Mapping[str, Any] | None = None) -> Re
 
 
 def a_sidecar(folder: Path, *, registry: str, addresses: Sequence[str], **settings: Any) -> Sidecar:
-    """With one policy for each address, `receiver-0` and so on, of all events of the project."""
-    policies = [policy(address) | {"name": f"receiver-{n}"} for n, address in enumerate(addresses)]
+    """With one policy for each address, `receiver-0` and so on, of all events of the project.
+
+    Its target has an id, since deliveries may be stored before its address is known (`backlog.fill`).
+    """
+    policies = [
+        policy(address, id=TARGET_ID) | {"name": f"receiver-{n}"} for n, address in enumerate(addresses)
+    ]
     projects = [{"name": PROJECT, "webhook_policies": policies}] if policies else []
     return Sidecar(folder, registry=registry, projects=projects, settings=settings)
 

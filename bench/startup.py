@@ -12,7 +12,7 @@ from bench.figures import Figure, percentile
 from bench.load import Elsewhere, elsewhere
 from bench.receiver import FastReceiver
 from bench.scale import Scale
-from bench.stack import DATABASE, PROJECT, a_folder, a_registry, a_sidecar
+from bench.stack import DATABASE, PROJECT, TARGET_ID, a_folder, a_registry, a_sidecar
 from bench.watch import rss_mib
 from sidecar.model.delivery import TargetKey
 from sidecar.store.outbox import Outbox
@@ -81,7 +81,7 @@ async def _time_claims(path: Path) -> list[float]:
     database.open()
     outbox, target = (
         Outbox(database, run="bench"),
-        TargetKey(policy_id=f"{PROJECT}/receiver-0", target_id="0"),
+        TargetKey(policy_id=f"{PROJECT}/receiver-0", target_id=TARGET_ID),
     )
     times: list[float] = []
     for _ in range(_ROUNDS):
