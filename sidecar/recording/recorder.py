@@ -176,8 +176,9 @@ class Recorder:
             # Now, not when the store processes it: the client may request a blob before that.
             self._traffic.saw_manifest(exchange.client, exchange.operation.repository)
         try:
+            beginning = self._refused.beginning_in(exchange) if wants_rejections else None
             async with asyncio.timeout(_PATIENCE_S):
-                decision = await self._record(exchange, rejection)
+                decision = await self._record(exchange, rejection, beginning)
         except (StoreUnavailable, TimeoutError) as exc:
             log.warning("exchange.kept_in_memory", request_id=exchange.request_id, error=str(exc) or "slow")
         except Exception:
@@ -189,13 +190,13 @@ class Recorder:
             self._report(decision)
         return True
 
-    async def _record(self, exchange: Exchange, rejection: Rejection | None) -> Decided:
+    async def _record(
+        self, exchange: Exchange, rejection: Rejection | None, beginning: Beginning | None
+    ) -> Decided:
         if exchange.outcome is Outcome.UPSTREAM_FAILED and not exchange.status:
             return await self._store.record(None, lambda _: Decided(disowns=exchange.id), keep=True)
         settings = self._settings
         scope = scope_of(exchange, grouped=settings.grouped, routes=settings.routes, rejection=rejection)
-        wants_rejections = self._interest.wants_rejections(exchange.operation)
-        beginning = self._refused.beginning_in(exchange) if wants_rejections else None
         if scope is None and beginning is None and not isinstance(exchange.operation, WriteOperation):
             return Decided()
         return await self._store.record(

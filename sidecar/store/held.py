@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -235,15 +236,7 @@ def _push(row: Row) -> HeldPush:
 
 def _pull(row: Row, client: Client | None) -> HeldPull:
     _, event, connection, layers, key, _, due_at, needs_blob, blob_fetched, layer_fetched, asked, _ = row
-    if client:
-        own = Client(
-            address=client.address,
-            operator=client.operator,
-            user_agent=client.user_agent,
-            connection=str(connection),
-        )
-    else:
-        own = client_from_key(key, connection)
+    own = replace(client, connection=str(connection)) if client else client_from_key(key, connection)
     return HeldPull(
         event=event_from_json(event),
         client=own,
